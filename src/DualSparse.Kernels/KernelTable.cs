@@ -1,0 +1,57 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Gemm.Scalar;
+
+namespace DualSparse.Kernels;
+
+/// <summary>One line of <see cref="KernelTable"/>.</summary>
+/// <param name="Name">What it is forced and reported by.</param>
+/// <param name="Weights">The weights that it multiplies.</param>
+/// <param name="Refusal">Null where this machine can run it, else one clause that says why not.</param>
+/// <param name="Create">Makes the kernel.</param>
+public sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create);
+
+/// <summary>THE table of kernels: for each weight format, in order of preference.</summary>
+/// <remarks>
+/// The environment variable <c>DUALSPARSE_KERNEL</c> forces one by name; a format that has no kernel of this name takes the first
+/// that stands below it in the order amx, avx512-dot, avx512, avx2, vector, scalar.
+/// </remarks>
+public static class KernelTable
+{
+    /// <summary>The environment variable that forces a kernel.</summary>
+    public const string Variable = "DUALSPARSE_KERNEL";
+
+    /// <summary>Kernel names, from the most to the least preferred.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["amx", "avx512-dot", "avx512", "avx2", "vector", "scalar"];
+
+    /// <summary>Every kernel there is, the best of each format first.</summary>
+    public static IReadOnlyList<KernelEntry> Entries { get; } =
+    [
+        new("scalar", WeightFormat.F32, _ => null, () => new ScalarF32Kernel()),
+        new("scalar", WeightFormat.Bf16, _ => null, () => new ScalarBf16Kernel()),
+        new("scalar", WeightFormat.Int8, _ => null, () => new ScalarInt8Kernel()),
+        new("scalar", WeightFormat.Int4, _ => null, () => new ScalarInt4Kernel()),
+    ];
+
+    /// <summary>The kernel to use for a format: the most preferred that this machine runs, or that <see cref="Variable"/> forces.</summary>
+    /// <exception cref="InvalidOperationException">The variable names no kernel, or one that this machine can't run.</exception>
+    public static PanelKernel Choose(WeightFormat weights) =>
+        Choose(weights, CpuFeatures.Current, Environment.GetEnvironmentVariable(Variable));
+
+    /// <summary>As <see cref="Choose(WeightFormat)"/>, for a given machine and a given forced name (null or empty: none).</summary>
+    /// <exception cref="InvalidOperationException">The name is none of <see cref="Names"/>, or this machine can't run it.</exception>
+    public static PanelKernel Choose(WeightFormat weights, CpuFeatures cpu, string? forced)
+    {
+        int first = 0;
+        if (!string.IsNullOrEmpty(forced))
+        {
+            first = Names.ToList().IndexOf(forced);
+            if (first < 0)
+                throw new InvalidOperationException($"{Variable}={forced}: expected one of {string.Join(", ", Names)}");
+            var exact = Entries.FirstOrDefault(e => e.Weights == weights && e.Name == forced);
+            if (exact?.Refusal(cpu) is { } reason)
+                throw new InvalidOperationException($"{Variable}={forced}: {reason}");
+        }
+
+        return Entries.First(e => e.Weights == weights && Names.ToList().IndexOf(e.Name) >= first && e.Refusal(cpu) is null).Create();
+    }
+}

@@ -1,0 +1,38 @@
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Kernels.Packing;
+
+/// <summary>A matrix of weights in panels (<see cref="PanelLayout"/>): [outputs, inputs], inputs padded to a multiple of 64.</summary>
+/// <remarks>It lies in a block that others may share (all experts of a layer lie in one); who made the block frees it.</remarks>
+public sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int inputs, AlignedBuffer block, nuint offset)
+{
+    /// <summary>How the weights are kept.</summary>
+    public WeightFormat Format => format;
+
+    /// <summary>Outputs: the last panel's others are zeros.</summary>
+    public int Outputs => outputs;
+
+    /// <summary>Inputs, padding included.</summary>
+    public int Inputs { get; } = PanelLayout.PadInputs(inputs);
+
+    /// <summary>Panels of 32 outputs.</summary>
+    public int PanelCount => PanelLayout.PanelCount(outputs);
+
+    /// <summary>Bytes of a panel.</summary>
+    public nint PanelBytes { get; } = PanelLayout.PanelBytes(format, PanelLayout.PadInputs(inputs));
+
+    /// <summary>Bytes of the matrix.</summary>
+    public nuint Bytes => SizeBytes(format, outputs, inputs);
+
+    /// <summary>Bytes that a matrix [outputs, inputs] takes.</summary>
+    public static nuint SizeBytes(WeightFormat format, int outputs, int inputs) =>
+        (nuint)PanelLayout.PanelCount(outputs) * (nuint)PanelLayout.PanelBytes(format, PanelLayout.PadInputs(inputs));
+
+    /// <summary>Where panel <paramref name="index"/> starts.</summary>
+    public byte* Panel(int index) => block.Pointer + offset + (nuint)index * (nuint)PanelBytes;
+
+    /// <summary>Packs one panel from 32 rows of f32 weights.</summary>
+    /// <param name="index">The panel.</param>
+    /// <param name="rows">[32, <see cref="Inputs"/>] f32, dense; rows and inputs beyond the matrix hold zeros.</param>
+    public void PackPanel(int index, ReadOnlySpan<float> rows) => PanelPacker.Pack(format, rows, Inputs, Panel(index));
+}
