@@ -1,0 +1,177 @@
+namespace DualSparse.Models.Text;
+
+/// <summary>The stages that cut a text into the words that are encoded one by one.</summary>
+internal sealed class PreTokenizer
+{
+    private const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+    private readonly List<IPreTokenizerStage> _stages = [];
+
+    private PreTokenizer()
+    {
+    }
+
+    /// <summary>Words are encoded over the byte alphabet.</summary>
+    public bool ByteLevel { get; private set; }
+
+    /// <summary>Reads the section <c>pre_tokenizer</c>.</summary>
+    public static PreTokenizer Read(JsonFields section)
+    {
+        var result = new PreTokenizer();
+        if (!section.IsNull)
+        {
+            result.Add(section);
+        }
+
+        return result;
+    }
+
+    /// <summary>Appends the words of <paramref name="text"/> to <paramref name="words"/>.</summary>
+    /// <param name="text">Normalised text between added tokens, valid UTF-16.</param>
+    /// <param name="atStart">The whole text starts here.</param>
+    /// <param name="words">Receives the words, none empty.</param>
+    public void Split(string text, bool atStart, List<ReadOnlyMemory<char>> words)
+    {
+        if (text.Length == 0)
+        {
+            return;
+        }
+
+        if (_stages.Count == 0)
+        {
+            words.Add(text.AsMemory());
+            return;
+        }
+
+        List<ReadOnlyMemory<char>> pieces = [text.AsMemory()];
+        for (int stage = 0; stage < _stages.Count; stage++)
+        {
+            List<ReadOnlyMemory<char>> output = stage == _stages.Count - 1 ? words : [];
+            for (int i = 0; i < pieces.Count; i++)
+            {
+                _stages[stage].Apply(pieces[i], atStart && i == 0, output);
+            }
+
+            pieces = output;
+        }
+    }
+
+    private void Add(JsonFields section)
+    {
+        if (ByteLevel)
+        {
+            throw section.NotImplemented("a pre-tokenizer behind ByteLevel");
+        }
+
+        switch (section.Type)
+        {
+            case "Sequence":
+                foreach (JsonFields part in section.Items("pretokenizers"))
+                {
+                    Add(part);
+                }
+
+                break;
+            case "ByteLevel":
+                ByteLevel = true;
+                if (section.Flag("add_prefix_space", true))
+                {
+                    _stages.Add(new PrefixStage(' ', onlyAtStart: false));
+                }
+
+                if (section.Flag("use_regex", true))
+                {
+                    _stages.Add(new RegexStage(new CodePointRegex(Gpt2Pattern), SplitBehavior.Isolated, invert: false));
+                }
+
+                break;
+            case "Split":
+                AddSplit(section);
+                break;
+            case "Digits":
+                SplitBehavior digits = section.Flag("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous;
+                _stages.Add(new RegexStage(new CodePointRegex(@"\p{N}"), digits, invert: false));
+                break;
+            case "Punctuation":
+                _stages.Add(new RegexStage(new CodePointRegex(@"[!-/:-@\[-`{-~\p{P}]"), Behavior(section, "Isolated"), invert: false));
+                break;
+            case "WhitespaceSplit":
+                _stages.Add(new RegexStage(new CodePointRegex(@"\s"), SplitBehavior.Removed, invert: false));
+                break;
+            case "Metaspace":
+                AddMetaspace(section);
+                break;
+            default:
+                throw section.NotImplemented($"the pre-tokenizer {section.Type}");
+        }
+    }
+
+    private void AddSplit(JsonFields section)
+    {
+        JsonFields pattern = section.Child("pattern");
+        SplitBehavior behavior = Behavior(section, null);
+        bool invert = section.Flag("invert", false);
+        if (pattern.Text("String", null) is string literal)
+        {
+            _stages.Add(new LiteralStage(literal, behavior, invert));
+        }
+        else
+        {
+            _stages.Add(new RegexStage(ReadRegex(pattern), behavior, invert));
+        }
+    }
+
+    private void AddMetaspace(JsonFields section)
+    {
+        string replacement = section.Text("replacement", "▁")!;
+        if (replacement.Length != 1)
+        {
+            throw section.Child("replacement").Expected("one character");
+        }
+
+        string scheme = section.Text("prepend_scheme", section.Flag("add_prefix_space", true) ? "always" : "never")!;
+        _stages.Add(new ReplaceStage(' ', replacement[0]));
+        switch (scheme)
+        {
+            case "always" or "first":
+                _stages.Add(new PrefixStage(replacement[0], scheme == "first"));
+                break;
+            case "never":
+                break;
+            default:
+                throw section.Child("prepend_scheme").Expected("always, first or never");
+        }
+
+        if (section.Flag("split", true))
+        {
+            _stages.Add(new LiteralStage(replacement, SplitBehavior.MergedWithNext, invert: false));
+        }
+    }
+
+    private static SplitBehavior Behavior(JsonFields section, string? missing)
+    {
+        string name = missing is null ? section.Text("behavior") : section.Text("behavior", missing)!;
+        return Enum.TryParse(name, out SplitBehavior behavior) && Enum.IsDefined(behavior) && !char.IsAsciiDigit(name[0])
+            ? behavior
+            : throw section.Child("behavior").Expected(string.Join(", ", Enum.GetNames<SplitBehavior>()));
+    }
+
+    /// <summary>Reads <c>{"Regex": "…"}</c>.</summary>
+    internal static CodePointRegex ReadRegex(JsonFields pattern)
+    {
+        string source = pattern.Text("Regex");
+        try
+        {
+            return new CodePointRegex(source);
+        }
+        catch (NotSupportedException e)
+        {
+            throw pattern.NotImplemented($"{e.Message} in the regular expression '{JsonFields.Shorten(source)}'");
+        }
+        catch (ArgumentException e)
+        {
+            throw new ModelFormatException(
+                $"{pattern.File}: {pattern.Path}: '{JsonFields.Shorten(source)}' is not a regular expression that can be used", e);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+using System.Text;
+
+namespace DualSparse.Models.Text;
+
+/// <summary>
+/// Text becomes ids and ids become text, as a tokenizer.json says (byte-pair encoding, byte-level or with byte fallback).
+/// Immutable, safe for several threads.
+/// </summary>
+public sealed class Tokenizer
+{
+    private const string FileName = "tokenizer.json";
+
+    // The largest in use are 35 MB.
+    private const long MaxFileBytes = 1L << 29;
+
+    private readonly Vocabulary _vocabulary;
+    private readonly HashSet<int> _special = [];
+    private readonly Normalizer _normalizer;
+    private readonly AddedTokens _rawTokens;
+    private readonly AddedTokens _normalizedTokens;
+    private readonly PreTokenizer _preTokenizer;
+    private readonly Bpe _model;
+    private readonly PostProcessor _postProcessor;
+    private readonly byte[]?[] _tokenBytes;
+
+    private Tokenizer(TokenizerJson json)
+    {
+        _vocabulary = json.Vocabulary;
+        _normalizer = Normalizer.Read(json.Section("normalizer"));
+        _preTokenizer = PreTokenizer.Read(json.Section("pre_tokenizer"));
+        Decoder = TokenDecoder.Read(json.Section("decoder"));
+        _model = new Bpe(_vocabulary, json.Merges, json.Options, _preTokenizer.ByteLevel, _special.Contains);
+        List<AddedToken> added = AddedTokenReader.Read(json.Section("added_tokens"), _vocabulary);
+        _special.UnionWith(added.Where(token => token.Special).Select(token => token.Id));
+        _rawTokens = new(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        _normalizedTokens = new(added.Where(token => token.Normalized).Select(token => (_normalizer.Apply(token.Content), token)));
+        _postProcessor = PostProcessor.Read(json.Section("post_processor"), _vocabulary);
+        _tokenBytes = new byte[]?[_vocabulary.Size];
+    }
+
+    /// <summary>One past the highest id. A model's output may be wider (padded).</summary>
+    public int VocabularySize => _vocabulary.Size;
+
+    /// <summary>How ids become text.</summary>
+    internal TokenDecoder Decoder { get; }
+
+    /// <summary>Reads a tokenizer.json.</summary>
+    /// <param name="folderOrTokenizerJson">The file, or the folder in which it lies.</param>
+    /// <exception cref="ModelFormatException">There is none, it is damaged, or it has a part that isn't implemented.</exception>
+    public static Tokenizer Load(string folderOrTokenizerJson)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folderOrTokenizerJson);
+        string path = Directory.Exists(folderOrTokenizerJson) ? Path.Combine(folderOrTokenizerJson, FileName) : folderOrTokenizerJson;
+        try
+        {
+            long length = new FileInfo(path).Length;
+            return length <= MaxFileBytes
+                ? Parse(File.ReadAllBytes(path), path)
+                : throw new ModelFormatException($"{path} has {length} bytes, expected at most {MaxFileBytes}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new ModelFormatException($"{path} can't be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Reads the contents of a tokenizer.json.</summary>
+    /// <param name="utf8Json">The contents.</param>
+    /// <param name="file">What messages call it.</param>
+    /// <exception cref="ModelFormatException">It is damaged or has a part that isn't implemented.</exception>
+    public static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file = FileName) => new(TokenizerJson.Read(utf8Json, file));
+
+    /// <summary>Encodes a text. An unpaired surrogate counts as U+FFFD.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecial">With the special ids that the post-processor puts around a text.</param>
+    /// <param name="allowSpecial">Special tokens written in the text become their ids; false for text that isn't trusted: they are
+    /// then spelled out like other text.</param>
+    /// <returns>The ids.</returns>
+    /// <exception cref="ModelFormatException">A split pattern takes longer than any sane one.</exception>
+    public int[] Encode(string text, bool addSpecial = true, bool allowSpecial = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        text = Sanitize(text);
+        List<int> ids = [];
+        if (addSpecial)
+        {
+            ids.AddRange(_postProcessor.Prefix);
+        }
+
+        List<ReadOnlyMemory<char>> words = [];
+        foreach ((int start, int end, int id) in _rawTokens.Split(text, allowSpecial))
+        {
+            if (id >= 0)
+            {
+                ids.Add(id);
+                continue;
+            }
+
+            string section = _normalizer.Apply(start == 0 && end == text.Length ? text : text[start..end]);
+            EncodeNormalized(section, start == 0, allowSpecial, words, ids);
+        }
+
+        if (addSpecial)
+        {
+            ids.AddRange(_postProcessor.Suffix);
+        }
+
+        return [.. ids];
+    }
+
+    /// <summary>Decodes a sequence of ids; one that no token has says nothing.</summary>
+    /// <param name="ids">The ids.</param>
+    /// <param name="skipSpecial">Special tokens give no text.</param>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = false) => new StreamingDecoder(this, skipSpecial).Decode(ids);
+
+    /// <summary>Whether <paramref name="id"/> is that of a special token.</summary>
+    public bool IsSpecial(int id) => _special.Contains(id);
+
+    /// <summary>The token of <paramref name="id"/> as the file writes it; null where no token has this id.</summary>
+    public string? TokenText(int id) => _vocabulary.Token(id);
+
+    /// <summary>The id of the token that the file writes so; null where there is none.</summary>
+    public int? IdOf(string token)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        return _vocabulary.Id(token) is int id and >= 0 ? id : null;
+    }
+
+    /// <summary>The bytes of a byte-level token that exists.</summary>
+    internal byte[] TokenBytes(int id) => _tokenBytes[id] ??= ByteAlphabet.ToBytes(_vocabulary.Token(id)!);
+
+    private void EncodeNormalized(string section, bool atStart, bool allowSpecial, List<ReadOnlyMemory<char>> words, List<int> ids)
+    {
+        foreach ((int start, int end, int id) in _normalizedTokens.Split(section, allowSpecial))
+        {
+            if (id >= 0)
+            {
+                ids.Add(id);
+                continue;
+            }
+
+            words.Clear();
+            string part = start == 0 && end == section.Length ? section : section[start..end];
+            _preTokenizer.Split(part, atStart && start == 0, words);
+            foreach (ReadOnlyMemory<char> word in words)
+            {
+                _model.Encode(word.Span, ids);
+            }
+        }
+    }
+
+    private static string Sanitize(string text)
+    {
+        if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
+        {
+            return text;
+        }
+
+        // The runes of a string have U+FFFD for what isn't paired.
+        var valid = new StringBuilder(text.Length);
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            valid.Append(rune);
+        }
+
+        return valid.ToString();
+    }
+}
