@@ -1,0 +1,105 @@
+using System.Numerics;
+
+namespace DualSparse.Kernels.Ops;
+
+/// <summary>
+/// Rotary position embedding: pair i of a head is turned by the angle position · f_i and multiplied with the attention factor. Pairs
+/// are (x_i, x_{i+n}) in the half-split layout (GPT-NeoX, Llama), (x_{2i}, x_{2i+1}) in the interleaved one (DeepSeek); what lies past
+/// the 2n rotated values stays as it is.
+/// </summary>
+public sealed class Rope
+{
+    private readonly float[] frequencies;
+    private readonly float factor;
+    private readonly bool interleaved;
+    private readonly Lock growing = new();
+    // Row p: n cosines, then n sines, of position p.
+    private float[] table = [];
+
+    /// <summary>Prepares a rotation.</summary>
+    /// <param name="inverseFrequencies">[n]: f_i, radians a position.</param>
+    /// <param name="attentionFactor">Multiplies cosine and sine; 1 unless the scaling (YaRN) says otherwise.</param>
+    /// <param name="interleaved">Which layout.</param>
+    public Rope(ReadOnlySpan<float> inverseFrequencies, float attentionFactor = 1, bool interleaved = false)
+    {
+        frequencies = inverseFrequencies.ToArray();
+        factor = attentionFactor;
+        this.interleaved = interleaved;
+    }
+
+    /// <summary>Values of a head that are turned: 2n.</summary>
+    public int Size => 2 * frequencies.Length;
+
+    /// <summary>Makes sure that positions 0…<paramref name="positions"/>−1 can be applied, from any thread, without waiting.</summary>
+    public void Prepare(int positions)
+    {
+        if (Size == 0 || table.Length / Size >= positions)
+            return;
+        lock (growing)
+        {
+            int have = table.Length / Size;
+            if (have >= positions)
+                return;
+            int n = frequencies.Length;
+            var grown = new float[Math.Max(positions, 2 * have) * Size];
+            table.CopyTo(grown, 0);
+            for (int p = have; p < grown.Length / Size; p++)
+            {
+                for (int i = 0; i < n; i++)
+                {
+                    // The angle is rounded to f32, as the reference implementations do.
+                    float angle = p * frequencies[i];
+                    grown[p * Size + i] = MathF.Cos(angle) * factor;
+                    grown[p * Size + n + i] = MathF.Sin(angle) * factor;
+                }
+            }
+
+            table = grown;
+        }
+    }
+
+    /// <summary>Turns one head in place.</summary>
+    /// <param name="head">At least <see cref="Size"/> values.</param>
+    /// <param name="position">From 0.</param>
+    /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
+    public void Apply(Span<float> head, int position)
+    {
+        if (head.Length < Size || position < 0)
+            throw new ArgumentException($"expected at least {Size} values and a position from 0, found {head.Length} and {position}");
+        if (Size == 0)
+            return;
+        if (table.Length / Size <= position)
+            Prepare(position + 1);
+        int n = frequencies.Length;
+        var cos = table.AsSpan(position * Size, n);
+        var sin = table.AsSpan(position * Size + n, n);
+        if (interleaved)
+            TurnPairs(head, cos, sin);
+        else
+            TurnHalves(head[..n], head.Slice(n, n), cos, sin);
+    }
+
+    private static void TurnHalves(Span<float> a, Span<float> b, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
+    {
+        int i = 0;
+        for (; i + Vector<float>.Count <= a.Length; i += Vector<float>.Count)
+        {
+            var (x, y) = (new Vector<float>(a[i..]), new Vector<float>(b[i..]));
+            var (c, s) = (new Vector<float>(cos[i..]), new Vector<float>(sin[i..]));
+            (x * c - y * s).CopyTo(a[i..]);
+            (y * c + x * s).CopyTo(b[i..]);
+        }
+
+        for (; i < a.Length; i++)
+            (a[i], b[i]) = (a[i] * cos[i] - b[i] * sin[i], b[i] * cos[i] + a[i] * sin[i]);
+    }
+
+    private static void TurnPairs(Span<float> head, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
+    {
+        for (int i = 0; i < cos.Length; i++)
+        {
+            float x = head[2 * i], y = head[2 * i + 1];
+            (head[2 * i], head[2 * i + 1]) = (x * cos[i] - y * sin[i], y * cos[i] + x * sin[i]);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using DualSparse.Kernels.Ops;
+
+namespace DualSparse.Tests.Kernels.Ops;
+
+public class RopeTests
+{
+    public static TheoryData<int, bool> Shapes => [.. from n in Enumerable.Range(0, 36) from pairs in new[] { false, true } select (n, pairs)];
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Turns_each_pair_by_its_angle(int n, bool interleaved)
+    {
+        const float factor = 1.25f;
+        var random = new Random(n);
+        var frequencies = Enumerable.Range(0, n).Select(i => MathF.Pow(10000, -i / (float)Math.Max(n, 1))).ToArray();
+        var rope = new Rope(frequencies, factor, interleaved);
+        Assert.Equal(2 * n, rope.Size);
+        foreach (int position in new[] { 0, 1, 777, 4095 })
+        {
+            // Three values more than are turned: a partial rotation.
+            var x = Enumerable.Range(0, 2 * n + 3).Select(_ => random.NextSingle() - 0.5f).ToArray();
+            var y = x.ToArray();
+            rope.Apply(y, position);
+            for (int i = 0; i < n; i++)
+            {
+                var (a, b) = interleaved ? (2 * i, 2 * i + 1) : (i, i + n);
+                double angle = position * frequencies[i];
+                Assert.Equal(factor * (x[a] * Math.Cos(angle) - x[b] * Math.Sin(angle)), y[a], 1e-6);
+                Assert.Equal(factor * (x[b] * Math.Cos(angle) + x[a] * Math.Sin(angle)), y[b], 1e-6);
+            }
+
+            Assert.Equal(x[(2 * n)..], y[(2 * n)..]);
+        }
+    }
+
+    [Fact]
+    public void A_table_grown_on_demand_is_the_same_table()
+    {
+        float[] frequencies = [1, 0.1f, 0.01f];
+        var (grown, prepared) = (new Rope(frequencies), new Rope(frequencies));
+        prepared.Prepare(100);
+        for (int p = 0; p < 100; p++)
+        {
+            float[] a = [1, 2, 3, 4, 5, 6], b = [1, 2, 3, 4, 5, 6];
+            grown.Apply(a, p);
+            prepared.Apply(b, p);
+            Assert.Equal(b, a);
+        }
+    }
+
+    [Fact]
+    public void A_head_too_short_is_refused() => Assert.Throws<ArgumentException>(() => new Rope([1, 0.5f]).Apply(new float[3], 0));
+}
