@@ -1,0 +1,78 @@
+using DualSparse.Models.Families;
+
+namespace DualSparse.Models;
+
+/// <summary>
+/// One model as the forward pass sees it, whatever family it is of. Per layer: x += attention(norm(x)); x += mlp or experts (norm(x)),
+/// norms being RMS norms with a weight. Every value has been checked: positive, consistent, and of a sane size.
+/// </summary>
+public sealed record ModelConfig
+{
+    // Real ones have a few kilobytes.
+    private const long MaxConfigBytes = 4 << 20;
+
+    /// <summary>The family's name in config.json, such as <c>olmoe</c>.</summary>
+    public required string ModelType { get; init; }
+
+    /// <summary>Rows of the embedding and of the head.</summary>
+    public required int VocabSize { get; init; }
+
+    /// <summary>Width of the hidden state.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>The longest context, in positions.</summary>
+    public required int MaxPositions { get; init; }
+
+    /// <summary>What RMS norms add to the mean square.</summary>
+    public required float NormEpsilon { get; init; }
+
+    /// <summary>Whether the head's weights are the embedding's.</summary>
+    public required bool TieEmbeddings { get; init; }
+
+    /// <summary>Attention, the same in every layer but for its window.</summary>
+    public required AttentionConfig Attention { get; init; }
+
+    /// <summary>Rotary position embedding.</summary>
+    public required RopeConfig Rope { get; init; }
+
+    /// <summary>The layers in order.</summary>
+    public required IReadOnlyList<LayerConfig> LayerPlan { get; init; }
+
+    /// <summary>The mixture of experts of those layers that have one; null where none has.</summary>
+    public required MoeConfig? Moe { get; init; }
+
+    /// <summary>How the family names its tensors.</summary>
+    public TensorNames Names { get; init; } = new();
+
+    /// <summary>What the checkpoint says about generating.</summary>
+    public GenerationDefaults Generation { get; init; } = new();
+
+    /// <summary>The number of layers.</summary>
+    public int Layers => LayerPlan.Count;
+
+    /// <summary>Every tensor that the model needs, by its place in the forward pass, with name and shape.</summary>
+    public ModelTensors Tensors => new(this);
+
+    /// <summary>Reads config.json and, where there is one, generation_config.json of a folder.</summary>
+    /// <exception cref="ModelFormatException">A file is missing or damaged, or holds a field or value that isn't implemented; the message names it.</exception>
+    public static ModelConfig Load(string folder)
+    {
+        if (!Directory.Exists(folder))
+            throw new ModelFormatException($"{folder}: there is no such folder");
+        string config = Path.Combine(folder, "config.json"), generation = Path.Combine(folder, "generation_config.json");
+        return Parse(ModelFile.Read(config, MaxConfigBytes), config, ModelFile.TryRead(generation, MaxConfigBytes), generation);
+    }
+
+    /// <summary>Reads the two files' bytes; the names are what messages call them.</summary>
+    /// <exception cref="ModelFormatException">As for <see cref="Load"/>.</exception>
+    internal static ModelConfig Parse(byte[] config, string configName, byte[]? generation, string generationName)
+    {
+        var fields = JsonFields.Parse(config, configName);
+        var model = FamilyTable.Read(fields);
+        var generationFields = generation is null ? null : JsonFields.Parse(generation, generationName);
+        var defaults = GenerationDefaults.Read(fields, generationFields, model.VocabSize);
+        KnownFields.Finish(fields);
+        ConfigChecks.Check(model, fields);
+        return model with { Generation = defaults };
+    }
+}

@@ -1,0 +1,23 @@
+namespace DualSparse.Models.Families;
+
+/// <summary>Which file reads which <c>model_type</c>. A family is one function from config.json's fields to a <see cref="ModelConfig"/>.</summary>
+internal static class FamilyTable
+{
+    private static readonly SortedDictionary<string, Func<JsonFields, ModelConfig>> Families = new(StringComparer.Ordinal)
+    {
+        ["deepseek_v2"] = DeepSeekV2.Read,
+        ["mixtral"] = Mixtral.Read,
+        ["olmoe"] = Olmoe.Read,
+        ["qwen2_moe"] = Qwen2Moe.Read,
+        ["qwen3_moe"] = Qwen3Moe.Read,
+    };
+
+    /// <exception cref="ModelFormatException">The family is unknown, or a field is not as it should be.</exception>
+    public static ModelConfig Read(JsonFields fields)
+    {
+        string type = fields.Text("model_type") ?? throw fields.Error("'model_type' is missing");
+        if (!Families.TryGetValue(type, out var read))
+            throw fields.Error($"model_type '{type}' is not implemented (expected one of {string.Join(", ", Families.Keys)})");
+        return read(fields);
+    }
+}

@@ -1,0 +1,99 @@
+namespace DualSparse.Models.Safetensors;
+
+/// <summary>
+/// A model folder, opened: its configuration, and its tensors in one <c>model.safetensors</c> or in the shards that
+/// <c>model.safetensors.index.json</c> names. Every tensor that the configuration asks for is there, in its shape, as F32, BF16 or F16.
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private readonly List<SafetensorsFile> files = [];
+    private readonly Dictionary<string, TensorView> tensors = new(StringComparer.Ordinal);
+
+    private Checkpoint(string folder, ModelConfig config) => (Folder, Config) = (folder, config);
+
+    /// <summary>The folder's path.</summary>
+    public string Folder { get; }
+
+    /// <summary>The model's configuration.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>The names of all tensors in the folder, needed or not.</summary>
+    public IReadOnlyCollection<string> Names => tensors.Keys;
+
+    /// <summary>Opens a folder and checks that the weights are those which its configuration asks for. No weight is read yet.</summary>
+    /// <exception cref="ModelFormatException">A file is missing or damaged, or a tensor is missing or of another shape or type.</exception>
+    public static Checkpoint Open(string folder)
+    {
+        var checkpoint = new Checkpoint(folder, ModelConfig.Load(folder));
+        try
+        {
+            checkpoint.OpenFiles();
+            foreach (var needed in checkpoint.Config.Tensors.All())
+                checkpoint.Get(needed);
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A tensor by name, stored as F32, BF16 or F16; where a shape is given, the tensor must have it.</summary>
+    /// <exception cref="ModelFormatException">There is no such tensor, or its shape or type is another.</exception>
+    public TensorView Get(string name, params ReadOnlySpan<long> shape)
+    {
+        if (!tensors.TryGetValue(name, out var tensor))
+            throw new ModelFormatException($"{Folder}: tensor '{name}' is missing");
+        if (!shape.IsEmpty)
+            tensor.Expect(shape);
+        if (!tensor.Type.IsWeight())
+            throw new ModelFormatException($"{tensor.File}: tensor '{name}' is stored as {tensor.Type.HeaderName()}, expected F32, BF16 or F16");
+        return tensor;
+    }
+
+    /// <summary>A tensor that the configuration asks for.</summary>
+    /// <exception cref="ModelFormatException">There is no such tensor, or its shape or type is another.</exception>
+    public TensorView Get(TensorSpec tensor) => Get(tensor.Name, tensor.Shape);
+
+    /// <summary>A tensor by name, whatever its type and shape; false where there is none.</summary>
+    public bool TryGet(string name, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out TensorView? tensor) => tensors.TryGetValue(name, out tensor);
+
+    /// <summary>Unmaps all files; their tensors must not be read any more.</summary>
+    public void Dispose() => files.ForEach(file => file.Dispose());
+
+    private void OpenFiles()
+    {
+        string single = Path.Combine(Folder, "model.safetensors"), index = Path.Combine(Folder, ShardIndex.FileName);
+        if (File.Exists(single))
+        {
+            foreach (var (name, tensor) in Open(single).Tensors)
+                tensors.Add(name, tensor);
+            return;
+        }
+
+        if (!File.Exists(index))
+            throw new ModelFormatException($"{Folder}: there is neither a 'model.safetensors' nor a '{ShardIndex.FileName}'");
+        var shards = ShardIndex.Read(index);
+        foreach (string shard in shards.Values.Distinct().Order(StringComparer.Ordinal))
+        {
+            if (!File.Exists(Path.Combine(Folder, shard)))
+                throw new ModelFormatException($"{index}: it names the file '{shard}', which is missing");
+        }
+
+        var opened = shards.Values.Distinct().ToDictionary(shard => shard, shard => Open(Path.Combine(Folder, shard)));
+        foreach (var (name, shard) in shards)
+        {
+            if (!opened[shard].Tensors.TryGetValue(name, out var tensor))
+                throw new ModelFormatException($"{index}: it says that tensor '{name}' is in '{shard}', which holds no such tensor");
+            tensors.Add(name, tensor);
+        }
+
+        SafetensorsFile Open(string path)
+        {
+            var file = SafetensorsFile.Open(path);
+            files.Add(file);
+            return file;
+        }
+    }
+}

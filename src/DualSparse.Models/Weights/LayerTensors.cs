@@ -1,0 +1,89 @@
+namespace DualSparse.Models;
+
+/// <summary>The tensors of one layer; a null is a tensor that the model doesn't have.</summary>
+public sealed class LayerTensors
+{
+    private readonly ModelConfig model;
+    private readonly MoeConfig? moe;
+    private readonly string prefix;
+    private readonly string moePrefix;
+
+    internal LayerTensors(ModelConfig model, int layer)
+    {
+        this.model = model;
+        prefix = $"model.layers.{layer}.";
+        moePrefix = $"{prefix}{model.Names.Moe}.";
+        int hidden = model.HiddenSize;
+        InputNorm = new(prefix + "input_layernorm.weight", hidden);
+        PostAttentionNorm = new(prefix + "post_attention_layernorm.weight", hidden);
+        Attention = new AttentionTensors(model.Attention, hidden, prefix + "self_attn.");
+        var plan = model.LayerPlan[layer];
+        if (!plan.IsMoe)
+        {
+            Mlp = Gated(prefix + "mlp", "gate_proj", "up_proj", "down_proj", plan.DenseIntermediate);
+            return;
+        }
+
+        moe = model.Moe!;
+        Router = new(moePrefix + "gate.weight", moe.Experts, hidden);
+        if (moe.SharedIntermediate > 0)
+            SharedExpert = Gated(moePrefix + model.Names.SharedExpert, "gate_proj", "up_proj", "down_proj", moe.SharedIntermediate);
+        if (moe.SharedGate)
+            SharedGate = new(moePrefix + model.Names.SharedExpert + "_gate.weight", 1, hidden);
+    }
+
+    /// <summary>The norm before attention, [hidden].</summary>
+    public TensorSpec InputNorm { get; }
+
+    /// <summary>The norm before the MLP or the experts, [hidden].</summary>
+    public TensorSpec PostAttentionNorm { get; }
+
+    /// <summary>Attention's tensors.</summary>
+    public AttentionTensors Attention { get; }
+
+    /// <summary>The dense MLP, where the layer has one instead of experts.</summary>
+    public MlpTensors? Mlp { get; }
+
+    /// <summary>The router, [experts, hidden].</summary>
+    public TensorSpec? Router { get; }
+
+    /// <summary>The shared expert.</summary>
+    public MlpTensors? SharedExpert { get; }
+
+    /// <summary>The shared expert's gate, [1, hidden].</summary>
+    public TensorSpec? SharedGate { get; }
+
+    /// <summary>One routed expert.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The layer has no such expert.</exception>
+    public MlpTensors Expert(int expert)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(expert);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(expert, moe?.Experts ?? 0);
+        var names = model.Names;
+        return Gated($"{moePrefix}experts.{expert}", names.ExpertGate, names.ExpertUp, names.ExpertDown, moe!.Intermediate);
+    }
+
+    /// <summary>All of them, each once.</summary>
+    public IEnumerable<TensorSpec> All()
+    {
+        yield return InputNorm;
+        foreach (var tensor in Attention.All())
+            yield return tensor;
+        yield return PostAttentionNorm;
+        if (Router is not null)
+            yield return Router;
+        if (SharedGate is not null)
+            yield return SharedGate;
+        foreach (var mlp in new[] { Mlp, SharedExpert }.OfType<MlpTensors>().Concat(Enumerable.Range(0, moe?.Experts ?? 0).Select(Expert)))
+        {
+            yield return mlp.Gate;
+            yield return mlp.Up;
+            yield return mlp.Down;
+        }
+    }
+
+    private MlpTensors Gated(string block, string gate, string up, string down, int neurons) => new(
+        new TensorSpec($"{block}.{gate}.weight", neurons, model.HiddenSize),
+        new TensorSpec($"{block}.{up}.weight", neurons, model.HiddenSize),
+        new TensorSpec($"{block}.{down}.weight", model.HiddenSize, neurons));
+}

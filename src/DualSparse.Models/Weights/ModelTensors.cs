@@ -1,0 +1,53 @@
+namespace DualSparse.Models;
+
+/// <summary>A tensor that a model needs.</summary>
+/// <param name="Name">Its name in the checkpoint.</param>
+/// <param name="Shape">Its shape: [out, in] for a projection, [n] for a norm or bias.</param>
+public sealed record TensorSpec(string Name, params long[] Shape);
+
+/// <summary>The tensors of a gated MLP or expert: down(SiLU(gate·x) ⊙ up·x).</summary>
+/// <param name="Gate">W1, [neurons, hidden].</param>
+/// <param name="Up">W3, [neurons, hidden].</param>
+/// <param name="Down">W2, [hidden, neurons].</param>
+public sealed record MlpTensors(TensorSpec Gate, TensorSpec Up, TensorSpec Down);
+
+/// <summary>Every tensor that a model needs, by its place in the forward pass.</summary>
+public sealed class ModelTensors
+{
+    private readonly ModelConfig model;
+
+    internal ModelTensors(ModelConfig model) => this.model = model;
+
+    /// <summary>The token embedding, [vocabulary, hidden].</summary>
+    public TensorSpec Embedding => new("model.embed_tokens.weight", model.VocabSize, model.HiddenSize);
+
+    /// <summary>The norm before the head, [hidden].</summary>
+    public TensorSpec FinalNorm => new("model.norm.weight", model.HiddenSize);
+
+    /// <summary>The head, [vocabulary, hidden]; the embedding itself where the two are tied.</summary>
+    public TensorSpec Head => model.TieEmbeddings ? Embedding : new("lm_head.weight", model.VocabSize, model.HiddenSize);
+
+    /// <summary>The tensors of one layer.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
+    public LayerTensors Layer(int layer)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, model.Layers);
+        return new LayerTensors(model, layer);
+    }
+
+    /// <summary>All of them, each once, layer by layer.</summary>
+    public IEnumerable<TensorSpec> All()
+    {
+        yield return Embedding;
+        for (int layer = 0; layer < model.Layers; layer++)
+        {
+            foreach (var tensor in Layer(layer).All())
+                yield return tensor;
+        }
+
+        yield return FinalNorm;
+        if (!model.TieEmbeddings)
+            yield return Head;
+    }
+}
