@@ -1,4 +1,7 @@
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Gemm.Avx2;
+using DualSparse.Kernels.Gemm.Avx512;
+using DualSparse.Kernels.Gemm.Portable;
 using DualSparse.Kernels.Gemm.Scalar;
 
 namespace DualSparse.Kernels;
@@ -26,6 +29,18 @@ public static class KernelTable
     /// <summary>Every kernel there is, the best of each format first.</summary>
     public static IReadOnlyList<KernelEntry> Entries { get; } =
     [
+        new("avx512", WeightFormat.F32, NeedsAvx512, () => new Avx512F32Kernel()),
+        new("avx512", WeightFormat.Bf16, NeedsAvx512, () => new Avx512Bf16Kernel()),
+        new("avx512", WeightFormat.Int8, NeedsAvx512, () => new Avx512Int8Kernel()),
+        new("avx512", WeightFormat.Int4, NeedsAvx512, () => new Avx512Int4Kernel()),
+        new("avx2", WeightFormat.F32, NeedsAvx2, () => new Avx2F32Kernel()),
+        new("avx2", WeightFormat.Bf16, NeedsAvx2, () => new Avx2Bf16Kernel()),
+        new("avx2", WeightFormat.Int8, NeedsAvx2, () => new Avx2Int8Kernel()),
+        new("avx2", WeightFormat.Int4, NeedsAvx2, () => new Avx2Int4Kernel()),
+        new("vector", WeightFormat.F32, _ => null, () => new PortableF32Kernel()),
+        new("vector", WeightFormat.Bf16, _ => null, () => new PortableBf16Kernel()),
+        new("vector", WeightFormat.Int8, _ => null, () => new PortableInt8Kernel()),
+        new("vector", WeightFormat.Int4, _ => null, () => new PortableInt4Kernel()),
         new("scalar", WeightFormat.F32, _ => null, () => new ScalarF32Kernel()),
         new("scalar", WeightFormat.Bf16, _ => null, () => new ScalarBf16Kernel()),
         new("scalar", WeightFormat.Int8, _ => null, () => new ScalarInt8Kernel()),
@@ -54,4 +69,8 @@ public static class KernelTable
 
         return Entries.First(e => e.Weights == weights && Names.ToList().IndexOf(e.Name) >= first && e.Refusal(cpu) is null).Create();
     }
+
+    private static string? NeedsAvx2(CpuFeatures cpu) => cpu.Avx2 ? null : "this processor has no AVX2 with FMA";
+
+    private static string? NeedsAvx512(CpuFeatures cpu) => cpu.Avx512 ? null : "this processor has no AVX-512 (F, BW, DQ, VL)";
 }

@@ -56,4 +56,11 @@ public abstract class PanelKernel(string name, WeightFormat weights, ActivationF
 
     /// <summary>Computes <see cref="PanelArgs.Result"/>. Checks nothing.</summary>
     public abstract void Multiply(in PanelArgs args);
+
+    /// <summary>
+    /// Runs, <paramref name="rounds"/> times, the instruction that does this kernel's arithmetic, on random non-zero values in registers
+    /// and nothing else, for <see cref="Probe.MachineProbe"/>. Returns the operations done, 2 for each multiply-add, or 0 where a kernel
+    /// has no such loop.
+    /// </summary>
+    public virtual long RunCeiling(int rounds) => 0;
 }

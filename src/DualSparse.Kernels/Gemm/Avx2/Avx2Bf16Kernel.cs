@@ -1,0 +1,165 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Kernels.Gemm.Avx2;
+
+/// <summary>bf16 weights, widened in registers, and f32 rows by 256-bit fused multiply-adds, in tiles of 4 rows × 16 outputs.</summary>
+internal sealed unsafe class Avx2Bf16Kernel() : PanelKernel("avx2", WeightFormat.Bf16, ActivationFormat.F32)
+{
+    private const int Columns = PanelLayout.Columns;
+
+    public override long RunCeiling(int rounds) => Avx2Ceiling.Fma(rounds);
+
+    public override void Multiply(in PanelArgs args)
+    {
+        nint stride = args.RowBytes / sizeof(float), r = 0;
+        var weights = (uint*)args.Panel;
+        for (; r + 4 <= args.RowCount; r += 4)
+        {
+            for (int c = 0; c < Columns; c += 16)
+                Rows4((float*)args.Rows + r * stride, stride, weights + c, args.Result + r * Columns + c, args.Inputs);
+        }
+
+        for (; r + 2 <= args.RowCount; r += 2)
+            Rows2((float*)args.Rows + r * stride, stride, weights, args.Result + r * Columns, args.Inputs);
+        for (; r < args.RowCount; r++)
+            Rows1((float*)args.Rows + r * stride, weights, args.Result + r * Columns, args.Inputs);
+    }
+
+    // A step holds, for each output, the weights of inputs k (low half) and k + 1 (high half): widening is a shift or a mask.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Even(uint* weights) => (Vector256.Load(weights) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Odd(uint* weights) => (Vector256.Load(weights) & Vector256.Create(0xFFFF0000u)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows4(float* row, nint stride, uint* weights, float* result, nint inputs)
+    {
+        Vector256<float> s00 = default, s01 = default;
+        Vector256<float> s10 = default, s11 = default;
+        Vector256<float> s20 = default, s21 = default;
+        Vector256<float> s30 = default, s31 = default;
+        for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
+        {
+            var w0 = Even(weights);
+            var w1 = Even(weights + 8);
+            var x = Vector256.Create(row[0]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            x = Vector256.Create(row[stride]);
+            s10 = Fma.MultiplyAdd(x, w0, s10);
+            s11 = Fma.MultiplyAdd(x, w1, s11);
+            x = Vector256.Create(row[2 * stride]);
+            s20 = Fma.MultiplyAdd(x, w0, s20);
+            s21 = Fma.MultiplyAdd(x, w1, s21);
+            x = Vector256.Create(row[3 * stride]);
+            s30 = Fma.MultiplyAdd(x, w0, s30);
+            s31 = Fma.MultiplyAdd(x, w1, s31);
+            w0 = Odd(weights);
+            w1 = Odd(weights + 8);
+            x = Vector256.Create(row[1]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            x = Vector256.Create(row[stride + 1]);
+            s10 = Fma.MultiplyAdd(x, w0, s10);
+            s11 = Fma.MultiplyAdd(x, w1, s11);
+            x = Vector256.Create(row[2 * stride + 1]);
+            s20 = Fma.MultiplyAdd(x, w0, s20);
+            s21 = Fma.MultiplyAdd(x, w1, s21);
+            x = Vector256.Create(row[3 * stride + 1]);
+            s30 = Fma.MultiplyAdd(x, w0, s30);
+            s31 = Fma.MultiplyAdd(x, w1, s31);
+        }
+
+        s00.Store(result);
+        s01.Store(result + 8);
+        s10.Store(result + Columns);
+        s11.Store(result + Columns + 8);
+        s20.Store(result + 2 * Columns);
+        s21.Store(result + 2 * Columns + 8);
+        s30.Store(result + 3 * Columns);
+        s31.Store(result + 3 * Columns + 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows2(float* row, nint stride, uint* weights, float* result, nint inputs)
+    {
+        Vector256<float> s00 = default, s01 = default, s02 = default, s03 = default;
+        Vector256<float> s10 = default, s11 = default, s12 = default, s13 = default;
+        for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
+        {
+            var w0 = Even(weights);
+            var w1 = Even(weights + 8);
+            var w2 = Even(weights + 16);
+            var w3 = Even(weights + 24);
+            var x = Vector256.Create(row[0]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            s02 = Fma.MultiplyAdd(x, w2, s02);
+            s03 = Fma.MultiplyAdd(x, w3, s03);
+            x = Vector256.Create(row[stride]);
+            s10 = Fma.MultiplyAdd(x, w0, s10);
+            s11 = Fma.MultiplyAdd(x, w1, s11);
+            s12 = Fma.MultiplyAdd(x, w2, s12);
+            s13 = Fma.MultiplyAdd(x, w3, s13);
+            w0 = Odd(weights);
+            w1 = Odd(weights + 8);
+            w2 = Odd(weights + 16);
+            w3 = Odd(weights + 24);
+            x = Vector256.Create(row[1]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            s02 = Fma.MultiplyAdd(x, w2, s02);
+            s03 = Fma.MultiplyAdd(x, w3, s03);
+            x = Vector256.Create(row[stride + 1]);
+            s10 = Fma.MultiplyAdd(x, w0, s10);
+            s11 = Fma.MultiplyAdd(x, w1, s11);
+            s12 = Fma.MultiplyAdd(x, w2, s12);
+            s13 = Fma.MultiplyAdd(x, w3, s13);
+        }
+
+        s00.Store(result);
+        s01.Store(result + 8);
+        s02.Store(result + 16);
+        s03.Store(result + 24);
+        s10.Store(result + Columns);
+        s11.Store(result + Columns + 8);
+        s12.Store(result + Columns + 16);
+        s13.Store(result + Columns + 24);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows1(float* row, uint* weights, float* result, nint inputs)
+    {
+        Vector256<float> s00 = default, s01 = default, s02 = default, s03 = default;
+        for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
+        {
+            var w0 = Even(weights);
+            var w1 = Even(weights + 8);
+            var w2 = Even(weights + 16);
+            var w3 = Even(weights + 24);
+            var x = Vector256.Create(row[0]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            s02 = Fma.MultiplyAdd(x, w2, s02);
+            s03 = Fma.MultiplyAdd(x, w3, s03);
+            w0 = Odd(weights);
+            w1 = Odd(weights + 8);
+            w2 = Odd(weights + 16);
+            w3 = Odd(weights + 24);
+            x = Vector256.Create(row[1]);
+            s00 = Fma.MultiplyAdd(x, w0, s00);
+            s01 = Fma.MultiplyAdd(x, w1, s01);
+            s02 = Fma.MultiplyAdd(x, w2, s02);
+            s03 = Fma.MultiplyAdd(x, w3, s03);
+        }
+
+        s00.Store(result);
+        s01.Store(result + 8);
+        s02.Store(result + 16);
+        s03.Store(result + 24);
+    }
+}

@@ -1,0 +1,104 @@
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Tests.Kernels;
+
+/// <summary>Rows, one packed panel, and their product by a kernel or by definition in double precision.</summary>
+internal sealed unsafe class PanelProblem : IDisposable
+{
+    public const int Columns = PanelLayout.Columns;
+    private const float Canary = 12345.678f;
+    private readonly AlignedBuffer block;
+    private readonly PackedMatrix matrix;
+    private readonly float[][] rows;
+
+    /// <summary>A panel of [32, inputs] weights and as many rows as <paramref name="rows"/> has.</summary>
+    public PanelProblem(WeightFormat format, float[] weights, float[][] rows)
+    {
+        int inputs = weights.Length / Columns;
+        this.rows = rows;
+        block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, inputs));
+        matrix = new PackedMatrix(format, Columns, inputs, block, 0);
+        matrix.PackPanel(0, weights);
+    }
+
+    public static PanelProblem Random(WeightFormat format, int rowCount, int inputs, int seed)
+    {
+        var random = new Random(seed);
+        return new PanelProblem(format, Normal(random, Columns * inputs, 0.05f), [.. Enumerable.Range(0, rowCount).Select(_ => Normal(random, inputs, 1))]);
+    }
+
+    public static float[] Normal(Random random, int count, float deviation)
+    {
+        var values = new float[count];
+        foreach (ref float value in values.AsSpan())
+            value = deviation * MathF.Sqrt(-2 * MathF.Log(1 - random.NextSingle())) * MathF.Cos(MathF.Tau * random.NextSingle());
+        return values;
+    }
+
+    /// <summary>[rowCount, 32]: rows from <paramref name="first"/> on by the kernel, over the first inputs only.</summary>
+    public float[] Multiply(PanelKernel kernel, int first, int rowCount, int inputs)
+    {
+        using var encoded = Encode(kernel.Activations, inputs);
+        int room = (rowCount + PanelLayout.RowAlignment - 1) / PanelLayout.RowAlignment * PanelLayout.RowAlignment;
+        using var result = new AlignedBuffer((nuint)(room + 1) * Columns * sizeof(float));
+        var values = result.AsSpan<float>();
+        values.Fill(Canary);
+        var args = encoded.Args(kernel.Weights, first, rowCount, inputs);
+        args.Panel = matrix.Panel(0);
+        args.Result = (float*)result.Pointer;
+        kernel.Multiply(args);
+        Assert.All(values[(room * Columns)..].ToArray(), v => Assert.Equal(Canary, v));
+        return values[..(rowCount * Columns)].ToArray();
+    }
+
+    /// <summary>Asserts that <paramref name="actual"/>, [rowCount, 32], is the product of the encoded rows and weights.</summary>
+    public void AssertProduct(PanelKernel kernel, float[] actual, int rowCount, int inputs)
+    {
+        using var encoded = Encode(kernel.Activations, inputs);
+        var args = encoded.Args(kernel.Weights, 0, rowCount, inputs);
+        for (int r = 0; r < rowCount; r++)
+        {
+            for (int c = 0; c < Columns; c++)
+            {
+                double sum = 0, magnitude = 0;
+                for (int k = 0; k < inputs; k++)
+                {
+                    double product = Activation(args, kernel.Activations, r, k) * PanelValues.Weight(matrix, c, k);
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+
+                // Each of n additions rounds to within ε/2 of a partial sum that is at most Σ|x·w|; three more operations scale it.
+                double tolerance = (inputs + 3) * Math.Pow(2, -24) * magnitude + 1e-30;
+                double error = Math.Abs(actual[r * Columns + c] - sum);
+                Assert.True(error <= tolerance, $"row {r} column {c} of {rowCount}×{inputs}: {actual[r * Columns + c]} for {sum}");
+            }
+        }
+    }
+
+    public void Dispose() => block.Dispose();
+
+    private static double Activation(PanelArgs args, ActivationFormat format, int r, int k)
+    {
+        byte* row = args.Rows + r * args.RowBytes;
+        return format switch
+        {
+            ActivationFormat.F32 => ((float*)row)[k],
+            ActivationFormat.Bf16 => Bf16.ToSingle(((ushort*)row)[k]),
+            ActivationFormat.Int8 => (double)((sbyte*)row)[k] * args.RowScales[r],
+            _ => (double)((short*)row)[k] * args.RowScales[r],
+        };
+    }
+
+    private ActivationRows Encode(ActivationFormat format, int inputs)
+    {
+        var encoded = new ActivationRows();
+        encoded.Reset(format, rows.Length, inputs);
+        for (int r = 0; r < rows.Length; r++)
+            encoded.Encode(r, rows[r].AsSpan(0, inputs));
+        return encoded;
+    }
+}
