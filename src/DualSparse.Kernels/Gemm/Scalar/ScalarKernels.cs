@@ -22,22 +22,22 @@ internal sealed unsafe class ScalarF32Kernel() : PanelKernel("scalar", WeightFor
     }
 }
 
-/// <summary>bf16 weights and rows in single precision: the reference.</summary>
-internal sealed unsafe class ScalarBf16Kernel() : PanelKernel("scalar", WeightFormat.Bf16, ActivationFormat.F32)
+/// <summary>Both operands rounded to bf16, their products summed in single precision: the reference.</summary>
+internal sealed unsafe class ScalarBf16Kernel() : PanelKernel("scalar", WeightFormat.Bf16, ActivationFormat.Bf16)
 {
     public override void Multiply(in PanelArgs args)
     {
         for (nint r = 0; r < args.RowCount; r++)
         {
-            float* row = (float*)(args.Rows + r * args.RowBytes);
+            ushort* row = (ushort*)(args.Rows + r * args.RowBytes);
             for (int c = 0; c < PanelLayout.Columns; c++)
             {
                 ushort* pair = (ushort*)args.Panel + 2 * c;
                 float sum = 0;
                 for (nint k = 0; k < args.Inputs; k += 2, pair += 2 * PanelLayout.Columns)
                 {
-                    sum = MathF.FusedMultiplyAdd(row[k], Bf16.ToSingle(pair[0]), sum);
-                    sum = MathF.FusedMultiplyAdd(row[k + 1], Bf16.ToSingle(pair[1]), sum);
+                    sum = MathF.FusedMultiplyAdd(Bf16.ToSingle(row[k]), Bf16.ToSingle(pair[0]), sum);
+                    sum = MathF.FusedMultiplyAdd(Bf16.ToSingle(row[k + 1]), Bf16.ToSingle(pair[1]), sum);
                 }
 
                 args.Result[r * PanelLayout.Columns + c] = sum;

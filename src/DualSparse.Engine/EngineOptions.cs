@@ -1,0 +1,19 @@
+using DualSparse.Kernels;
+
+namespace DualSparse.Engine;
+
+/// <summary>How a model is loaded and run.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>How the weights of linear maps are kept; the router, norms and embeddings stay as the checkpoint has them.</summary>
+    public WeightFormat Weights { get; init; } = WeightFormat.Bf16;
+
+    /// <summary>Threads, or null for as many as this process may use.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>The kernels, or null for the best that this machine runs.</summary>
+    public KernelSet? Kernels { get; init; }
+
+    /// <summary>Tokens of a prompt that go through the model at once: more than this only costs memory.</summary>
+    public int ChunkTokens { get; init; } = 512;
+}

@@ -1,0 +1,29 @@
+namespace DualSparse.Kernels.Gemm;
+
+/// <summary>The rows that one expert computes: consecutive in the batch's list, those that take both halves first.</summary>
+/// <param name="Expert">Which expert.</param>
+/// <param name="First">Its first row in the list.</param>
+/// <param name="Full">Rows that take both halves.</param>
+/// <param name="Count">All its rows: those after the first <paramref name="Full"/> take the major half only.</param>
+public readonly record struct ExpertRows(int Expert, int First, int Full, int Count);
+
+/// <summary>Which rows go to which experts, sorted by expert; a token-expert pair that was dropped isn't in it at all.</summary>
+public sealed class ExpertBatch
+{
+    /// <summary>The experts that have rows.</summary>
+    public List<ExpertRows> Experts { get; } = [];
+
+    /// <summary>The token of each row.</summary>
+    public List<int> Tokens { get; } = [];
+
+    /// <summary>The weight of each row in its token's sum.</summary>
+    public List<float> Weights { get; } = [];
+
+    /// <summary>Empties the lists.</summary>
+    public void Clear()
+    {
+        Experts.Clear();
+        Tokens.Clear();
+        Weights.Clear();
+    }
+}

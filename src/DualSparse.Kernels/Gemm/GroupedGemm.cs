@@ -1,0 +1,184 @@
+using System.Numerics;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Kernels.Gemm;
+
+/// <summary>
+/// All experts of a layer on their own rows: y[token] += weight · expert(x[token]). Two loops over panels with one barrier between
+/// them; the instructions are the kernel's.
+/// <list type="number">
+/// <item>Gate and up, panel by panel, SiLU·up as soon as a tile is done. A major-only row isn't in the lists of the minor half's
+/// panels, so these are read for the others' sake or not at all.</item>
+/// <item>Down, panel by panel, all experts of a panel by the same thread in order, so that each sum is made in one order.</item>
+/// </list>
+/// </summary>
+public static unsafe class GroupedGemm
+{
+    // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
+    private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
+
+    /// <summary>Adds the experts' weighted outputs to y.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="experts">The weights.</param>
+    /// <param name="batch">Rows by expert.</param>
+    /// <param name="x">[<paramref name="tokens"/>, D] f32, dense.</param>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="y">[tokens, D] f32, dense: added to.</param>
+    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, float* x, int tokens, float* y)
+    {
+        if (batch.Tokens.Count == 0)
+            return;
+        var kernel = work.Kernels[experts.Format];
+        MatMul.Encode(work, work.Rows, kernel.Activations, x, tokens, experts.Hidden, experts.Hidden);
+        var rows = Gather(work, batch, tokens);
+        GateUp(work, kernel, experts, batch, rows);
+        Down(work, kernel, experts, batch, tokens, y);
+    }
+
+    // Each expert's rows side by side. Where they lie so already (one token, or every token in order) nothing is copied.
+    private static RowSource Gather(Workspace work, ExpertBatch batch, int tokens)
+    {
+        if (tokens == 1)
+            return new RowSource(work.Rows, Fixed: true);
+        if (batch.Experts.Count == 1 && batch.Tokens.Count == tokens && InOrder(batch.Tokens))
+            return new RowSource(work.Rows, Fixed: false);
+        work.Gathered.Reset(work.Rows.Format, batch.Tokens.Count, work.Rows.Inputs);
+        const int chunk = 16;
+        work.Team.For((batch.Tokens.Count + chunk - 1) / chunk, (item, _) =>
+        {
+            for (int r = item * chunk; r < Math.Min(batch.Tokens.Count, (item + 1) * chunk); r++)
+                work.Gathered.Copy(r, work.Rows, batch.Tokens[r]);
+        });
+        return new RowSource(work.Gathered, Fixed: false);
+    }
+
+    private static bool InOrder(List<int> tokens)
+    {
+        for (int i = 0; i < tokens.Count; i++)
+        {
+            if (tokens[i] != i)
+                return false;
+        }
+
+        return true;
+    }
+
+    private static void GateUp(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, RowSource rows)
+    {
+        var layout = experts.Neurons;
+        int itemsPerExpert = layout.Padded / PanelLayout.InputAlignment;
+        int majorItems = layout.MajorPadded / PanelLayout.InputAlignment;
+        bool quantised = kernel.Activations is ActivationFormat.Int8 or ActivationFormat.Int16;
+        work.Hidden.Reset(kernel.Activations, batch.Tokens.Count, layout.Padded);
+        // An integer row's scale needs the whole row: it waits in f32 until its expert's last panel is done.
+        nint stride = quantised ? layout.Padded + 16 : 0;
+        float* wide = quantised ? work.Floats("hidden", stride * batch.Tokens.Count) : null;
+        int[] pending = new int[batch.Experts.Count];
+        Array.Fill(pending, itemsPerExpert);
+
+        work.Team.For(batch.Experts.Count * itemsPerExpert, (item, worker) =>
+        {
+            int index = item / itemsPerExpert, part = item % itemsPerExpert;
+            var expert = batch.Experts[index];
+            int count = part < majorItems ? expert.Count : expert.Full;
+            var weights = experts.GateUp(expert.Expert);
+            float* tile = work.Tile(worker);
+            for (int panel = part * PanelsPerItem; panel < (part + 1) * PanelsPerItem; panel++)
+            {
+                for (int first = 0; first < count; first += Workspace.MaxRows)
+                {
+                    int block = Math.Min(Workspace.MaxRows, count - first);
+                    int row = expert.First + first;
+                    MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile);
+                    for (int r = 0; r < block; r++)
+                    {
+                        int position = panel * PackedExperts.NeuronsPerPanel;
+                        float* gates = tile + r * PanelLayout.Columns;
+                        if (quantised)
+                            SwiGlu(gates, wide + (row + r) * stride + position);
+                        else if (kernel.Activations == ActivationFormat.F32)
+                            SwiGlu(gates, (float*)work.Hidden.Row(row + r) + position);
+                        else
+                            SwiGluBf16(gates, (ushort*)work.Hidden.Row(row + r) + position);
+                    }
+                }
+            }
+
+            if (quantised && Interlocked.Decrement(ref pending[index]) == 0)
+            {
+                for (int r = 0; r < expert.Count; r++)
+                {
+                    int inputs = r < expert.Full ? layout.Padded : layout.MajorPadded;
+                    work.Hidden.Encode(expert.First + r, new ReadOnlySpan<float>(wide + (expert.First + r) * stride, inputs));
+                }
+            }
+        });
+    }
+
+    private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y)
+    {
+        var layout = experts.Neurons;
+        // A worker sums one panel's 32 columns of all tokens in dense scratch: rows of y are so far apart that they would
+        // fall into one set of the cache.
+        nint sumsStride = (nint)tokens * PanelLayout.Columns;
+        float* sums = work.Floats("sums", sumsStride * work.Team.Size);
+        work.Team.For(experts.Down(0).PanelCount, (panel, worker) =>
+        {
+            float* tile = work.Tile(worker);
+            float* sum = sums + worker * sumsStride;
+            new Span<float>(sum, (int)sumsStride).Clear();
+            foreach (var expert in batch.Experts)
+            {
+                var weights = experts.Down(expert.Expert);
+                Accumulate(expert.First, expert.Full, layout.Padded, weights);
+                Accumulate(expert.First + expert.Full, expert.Count - expert.Full, layout.MajorPadded, weights);
+            }
+
+            int column = panel * PanelLayout.Columns;
+            int columns = Math.Min(PanelLayout.Columns, experts.Hidden - column);
+            for (int t = 0; t < tokens; t++)
+            {
+                var target = new Span<float>(y + (nint)t * experts.Hidden + column, columns);
+                System.Numerics.Tensors.TensorPrimitives.Add(
+                    target, new ReadOnlySpan<float>(sum + t * PanelLayout.Columns, columns), target);
+            }
+
+            void Accumulate(int firstRow, int count, int inputs, PackedMatrix weights)
+            {
+                for (int first = 0; first < count; first += Workspace.MaxRows)
+                {
+                    int block = Math.Min(Workspace.MaxRows, count - first);
+                    MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, inputs, tile);
+                    for (int r = 0; r < block; r++)
+                    {
+                        int row = firstRow + first + r;
+                        AddScaled(sum + batch.Tokens[row] * PanelLayout.Columns, tile + r * PanelLayout.Columns, batch.Weights[row]);
+                    }
+                }
+            }
+        });
+    }
+
+    private static void AddScaled(float* sum, float* tile, float weight)
+    {
+        for (int i = 0; i < PanelLayout.Columns; i += Vector<float>.Count)
+            (Vector.Load(sum + i) + Vector.Load(tile + i) * weight).Store(sum + i);
+    }
+
+    private static void SwiGlu(float* gatesAndUps, float* hidden) => Ops.SwiGlu.Forward(
+        new ReadOnlySpan<float>(gatesAndUps, PackedExperts.NeuronsPerPanel),
+        new ReadOnlySpan<float>(gatesAndUps + PackedExperts.NeuronsPerPanel, PackedExperts.NeuronsPerPanel),
+        new Span<float>(hidden, PackedExperts.NeuronsPerPanel));
+
+    private static void SwiGluBf16(float* gatesAndUps, ushort* hidden)
+    {
+        float* wide = stackalloc float[PackedExperts.NeuronsPerPanel];
+        SwiGlu(gatesAndUps, wide);
+        Bf16.FromSingle(
+            new ReadOnlySpan<float>(wide, PackedExperts.NeuronsPerPanel), new Span<ushort>(hidden, PackedExperts.NeuronsPerPanel));
+    }
+
+    /// <param name="Rows">Where the rows are.</param>
+    /// <param name="Fixed">Every expert reads the one row there is.</param>
+    private readonly record struct RowSource(ActivationRows Rows, bool Fixed);
+}
