@@ -15,6 +15,9 @@ public static unsafe class MachineProbe
     // Long enough for a good share of the prefetchers' streams, short enough for an even end on all threads.
     private const int ChunkBytes = 1 << 20;
 
+    // Where what was read goes, so that the compiler has to read it.
+    private static byte sink;
+
     /// <summary>Bytes per second at which all threads of the team together read <paramref name="buffer"/> once.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="buffer">At least 1 GB for the rate of memory rather than of caches; written before, so that every page is there.</param>
@@ -76,6 +79,6 @@ public static unsafe class MachineProbe
             d ^= Vector256.Load(data + 96);
         }
 
-        GC.KeepAlive(a ^ b ^ c ^ d);
+        Volatile.Write(ref sink, Vector256.Sum(a ^ b ^ c ^ d));
     }
 }
