@@ -11,6 +11,9 @@ internal static class TestPaths
     /// <summary>A path below the repository's root.</summary>
     public static string InRepository(params string[] parts) => Path.Combine([s_root, .. parts]);
 
+    /// <summary>The model that ships.</summary>
+    public static string Model => InRepository("models", "olmoe-mini");
+
     private static string FindRoot()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Packing;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Engine.Loading;
+
+/// <summary>A checkpoint's tensors become layers, one tensor at a time.</summary>
+internal sealed class ModelLoader
+{
+    private readonly Checkpoint checkpoint;
+    private readonly ModelConfig config;
+    private readonly EngineOptions options;
+    private readonly WeightPacker packer;
+    private readonly IProgress<LoadProgress>? progress;
+    private readonly Stack<IDisposable> made = new();
+    private readonly long totalBytes;
+    private long doneBytes;
+    private long weightBytes;
+
+    private ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress)
+    {
+        (this.checkpoint, this.options, this.progress) = (checkpoint, options, progress);
+        config = checkpoint.Config;
+        packer = new WeightPacker(team);
+        totalBytes = config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
+    }
+
+    /// <summary>Loads a folder; whatever was made is freed again when it fails.</summary>
+    public static Transformer Load(string folder, EngineOptions options, IProgress<LoadProgress>? progress)
+    {
+        long started = Stopwatch.GetTimestamp();
+        Stack<IDisposable> owned = new();
+        try
+        {
+            var checkpoint = Own(Checkpoint.Open(folder));
+            MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
+            var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
+            var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
+            var loader = new ModelLoader(checkpoint, options, team, progress);
+            try
+            {
+                return loader.Build(checkpoint, team, work, started);
+            }
+            catch
+            {
+                while (loader.made.TryPop(out var thing))
+                    thing.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            while (owned.TryPop(out var thing))
+                thing.Dispose();
+            throw;
+        }
+
+        T Own<T>(T thing) where T : IDisposable
+        {
+            owned.Push(thing);
+            return thing;
+        }
+    }
+
+    private Transformer Build(Checkpoint checkpoint, ThreadTeam team, Workspace work, long started)
+    {
+        var tensors = config.Tensors;
+        var rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
+        var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, tensors.Layer(l), rope)).ToArray();
+        var finalNorm = Vector(tensors.FinalNorm)!;
+        var head = Linear([tensors.Head]);
+        var report = new LoadReport(
+            Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
+        var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
+        return new Transformer(checkpoint, team, work, embedding, layers, finalNorm, head, report);
+    }
+
+    private TransformerLayer Layer(int index, LayerTensors tensors, Rope rope) => new(
+        Vector(tensors.InputNorm)!,
+        Keep(Attention.Load(this, config, rope, index)),
+        Vector(tensors.PostAttentionNorm)!,
+        Keep(Mlp(tensors)));
+
+    private MoeLayer Mlp(LayerTensors tensors)
+    {
+        if (tensors.Mlp is { } dense)
+            return new MoeLayer(null, Experts(1, (int)dense.Gate.Shape[0], _ => dense));
+        var moe = config.Moe!;
+        var router = new Router(moe, Linear([tensors.Router!], format: WeightFormat.F32));
+        var experts = Experts(moe.Experts, moe.Intermediate, tensors.Expert);
+        var shared = tensors.SharedExpert is { } wide ? Experts(1, moe.SharedIntermediate, _ => wide) : null;
+        var sharedGate = tensors.SharedGate is { } gate ? Linear([gate], format: WeightFormat.F32) : null;
+        return new MoeLayer(router, experts, shared, sharedGate);
+    }
+
+    private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors)
+    {
+        var packed = Keep(new PackedExperts(options.Weights, count, config.HiddenSize, neurons));
+        weightBytes += (long)packed.Bytes;
+        for (int e = 0; e < count; e++)
+        {
+            var (gate, up, down) = tensors(e);
+            packer.Pack(packed, e, Tensor(gate), Tensor(up), Tensor(down));
+            Report(gate, up, down);
+        }
+
+        return packed;
+    }
+
+    /// <summary>Projections with the same input, one under another, as one map; their biases likewise (none, or one for each).</summary>
+    internal Linear Linear(TensorSpec[] stacked, TensorSpec?[]? biases = null, WeightFormat? format = null)
+    {
+        var bias = biases is null || biases.All(b => b is null) ? null : biases.SelectMany(b => Vector(b)!).ToArray();
+        int outputs = checked((int)stacked.Sum(t => t.Shape[0]));
+        var linear = Keep(new Linear(format ?? options.Weights, outputs, (int)stacked[0].Shape[1], bias));
+        weightBytes += (long)linear.Weights.Bytes;
+        packer.Pack(linear.Weights, [.. stacked.Select(Tensor)]);
+        Report(stacked);
+        return linear;
+    }
+
+    /// <summary>A norm's or bias's values; null for no tensor.</summary>
+    internal float[]? Vector(TensorSpec? tensor) => tensor is null ? null : Tensor(tensor).ReadFloats();
+
+    private TensorView Tensor(TensorSpec tensor) => checkpoint.Get(tensor.Name, tensor.Shape);
+
+    private void Report(params TensorSpec[] tensors)
+    {
+        doneBytes += tensors.Sum(t => Tensor(t).ByteLength);
+        progress?.Report(new LoadProgress(Math.Min(doneBytes, totalBytes), totalBytes));
+    }
+
+    private T Keep<T>(T thing) where T : IDisposable
+    {
+        made.Push(thing);
+        return thing;
+    }
+}

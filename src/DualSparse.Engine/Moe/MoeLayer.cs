@@ -1,0 +1,73 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Engine.Moe;
+
+/// <summary>THE mixture-of-experts layer: route, decide, gather, multiply, add; shared experts beside it.</summary>
+/// <param name="router">Chooses experts; null for a dense MLP, whose one expert every token takes.</param>
+/// <param name="experts">The routed experts, or the dense MLP.</param>
+/// <param name="shared">The shared experts, as one wide one, or null.</param>
+/// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
+public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null) : IDisposable
+{
+    private readonly ExpertBatch batch = new();
+
+    /// <summary>The last batch's routing; empty for a dense MLP.</summary>
+    public RoutingPlan Plan { get; } = new();
+
+    /// <summary>The routed experts.</summary>
+    public PackedExperts Experts => experts;
+
+    /// <summary>Adds the layer's output to y.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="x">[tokens, D] f32, normalised.</param>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="y">[tokens, D] f32, added to.</param>
+    public void Forward(Workspace work, float* x, int tokens, float* y)
+    {
+        if (router is null)
+        {
+            EveryToken(tokens, default);
+        }
+        else
+        {
+            router.Route(work, x, tokens, Plan);
+            RowLists.Build(Plan, experts.Count, batch);
+        }
+
+        GroupedGemm.Forward(work, experts, batch, x, tokens, y);
+        if (shared is null)
+            return;
+        float* gates = null;
+        if (sharedGate is not null)
+        {
+            gates = work.Floats("shared gate", tokens);
+            sharedGate.Forward(work, x, tokens, gates);
+            for (int t = 0; t < tokens; t++)
+                gates[t] = 1 / (1 + MathF.Exp(-gates[t]));
+        }
+
+        EveryToken(tokens, gates is null ? default : new ReadOnlySpan<float>(gates, tokens));
+        GroupedGemm.Forward(work, shared, batch, x, tokens, y);
+    }
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        router?.Dispose();
+        experts.Dispose();
+        shared?.Dispose();
+        sharedGate?.Dispose();
+    }
+
+    private void EveryToken(int tokens, ReadOnlySpan<float> weights)
+    {
+        batch.Clear();
+        batch.Experts.Add(new ExpertRows(0, 0, tokens, tokens));
+        for (int t = 0; t < tokens; t++)
+        {
+            batch.Tokens.Add(t);
+            batch.Weights.Add(weights.IsEmpty ? 1 : weights[t]);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+namespace DualSparse.Engine;
+
+/// <summary>Which rows of logits a forward pass computes for a chunk.</summary>
+public enum LogitRows
+{
+    /// <summary>None: the chunk only fills the cache.</summary>
+    None,
+
+    /// <summary>Those after the chunk's last token.</summary>
+    Last,
+
+    /// <summary>Those after each token.</summary>
+    All,
+}
+
+/// <summary>The next tokens of one sequence.</summary>
+/// <param name="Cache">The sequence's keys and values so far; the chunk's are appended.</param>
+/// <param name="Ids">Token ids, at least one.</param>
+/// <param name="Logits">The logits wanted.</param>
+public readonly record struct SequenceChunk(KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last);

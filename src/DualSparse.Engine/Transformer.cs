@@ -1,0 +1,166 @@
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Engine;
+
+/// <summary>
+/// THE forward pass, for every family: x = embedding; each layer x += attention(norm(x)), x += MoE(norm(x)); logits = head(norm(x)).
+/// Not for concurrent use: one pass at a time.
+/// </summary>
+public sealed unsafe class Transformer : IDisposable
+{
+    private readonly Checkpoint checkpoint;
+    private readonly TensorView embedding;
+    private readonly TransformerLayer[] layers;
+    private readonly float[] finalNorm;
+    private readonly Linear head;
+    private readonly ThreadTeam team;
+    private readonly Workspace work;
+
+    internal Transformer(
+        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, float[] finalNorm, Linear head, LoadReport report)
+    {
+        (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
+        (this.embedding, this.layers, this.finalNorm, this.head) = (embedding, layers, finalNorm, head);
+        Report = report;
+    }
+
+    /// <summary>The model's configuration.</summary>
+    public ModelConfig Config => checkpoint.Config;
+
+    /// <summary>What loading took.</summary>
+    public LoadReport Report { get; }
+
+    /// <summary>The mixture-of-experts layers' and dense MLPs, in the order of layers.</summary>
+    public IReadOnlyList<MoeLayer> MoeLayers => [.. layers.Select(l => l.Mlp)];
+
+    /// <summary>Loads a Hugging Face folder.</summary>
+    /// <param name="folder">config.json, safetensors.</param>
+    /// <param name="options">Weights, threads, kernels.</param>
+    /// <param name="progress">Told as tensors are packed.</param>
+    /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
+    public static Transformer Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null) =>
+        ModelLoader.Load(folder, options ?? new EngineOptions(), progress);
+
+    /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
+    public KvCache NewCache(int capacity) => new(Config, capacity);
+
+    /// <summary>Runs the next tokens of one sequence.</summary>
+    /// <returns>[rows, vocabulary], valid until the next call.</returns>
+    public ReadOnlySpan<float> Forward(KvCache cache, ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last) =>
+        Forward([new SequenceChunk(cache, ids.ToArray(), logits)]);
+
+    /// <summary>Runs the next tokens of several sequences at once.</summary>
+    /// <param name="batch">Each sequence at most once.</param>
+    /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, or a chunk doesn't fit its cache.</exception>
+    public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
+    {
+        int hidden = Config.HiddenSize;
+        int tokens = Check(batch);
+        float* x = work.Floats("x", (nint)tokens * hidden);
+        float* normed = work.Floats("normed", (nint)tokens * hidden);
+        Embed(batch, x);
+        var segments = Segments(batch);
+        foreach (var layer in layers)
+        {
+            Normalise(x, tokens, layer.AttentionNorm, normed);
+            layer.Attention.Forward(work, segments, normed, tokens, x);
+            Normalise(x, tokens, layer.MlpNorm, normed);
+            layer.Mlp.Forward(work, normed, tokens, x);
+        }
+
+        foreach (var chunk in batch)
+            chunk.Cache.Advance(chunk.Ids.Length);
+        int rows = KeepWanted(batch, x);
+        if (rows == 0)
+            return [];
+        Normalise(x, rows, finalNorm, normed);
+        float* logits = work.Floats("logits", (nint)rows * Config.VocabSize);
+        head.Forward(work, normed, rows, logits);
+        return new ReadOnlySpan<float>(logits, checked(rows * Config.VocabSize));
+    }
+
+    /// <summary>Frees weights, threads and scratch memory.</summary>
+    public void Dispose()
+    {
+        foreach (var layer in layers)
+            layer.Dispose();
+        head.Dispose();
+        work.Dispose();
+        team.Dispose();
+        checkpoint.Dispose();
+    }
+
+    private int Check(ReadOnlySpan<SequenceChunk> batch)
+    {
+        int tokens = 0;
+        foreach (var chunk in batch)
+        {
+            if (chunk.Ids.Length == 0)
+                throw new ArgumentException("a chunk without tokens");
+            int room = chunk.Cache.Capacity - chunk.Cache.Length;
+            if (chunk.Ids.Length > room)
+                throw new ArgumentException($"{chunk.Ids.Length} more tokens don't fit a context of {chunk.Cache.Capacity}, of which {chunk.Cache.Length} are taken");
+            foreach (int id in chunk.Ids.Span)
+            {
+                if ((uint)id >= (uint)Config.VocabSize)
+                    throw new ArgumentException($"token id {id} is outside the vocabulary of {Config.VocabSize}");
+            }
+
+            tokens = checked(tokens + chunk.Ids.Length);
+        }
+
+        return tokens;
+    }
+
+    private void Embed(ReadOnlySpan<SequenceChunk> batch, float* x)
+    {
+        int hidden = Config.HiddenSize;
+        foreach (var chunk in batch)
+        {
+            foreach (int id in chunk.Ids.Span)
+            {
+                embedding.ReadRow(id, new Span<float>(x, hidden));
+                x += hidden;
+            }
+        }
+    }
+
+    private static Segment[] Segments(ReadOnlySpan<SequenceChunk> batch)
+    {
+        var segments = new Segment[batch.Length];
+        int first = 0;
+        for (int i = 0; i < batch.Length; i++)
+        {
+            segments[i] = new Segment(batch[i].Cache, first, batch[i].Ids.Length);
+            first += batch[i].Ids.Length;
+        }
+
+        return segments;
+    }
+
+    private void Normalise(float* x, int rows, float[] weight, float* y) =>
+        RmsNorm.Forward(work.Team, x, rows, Config.HiddenSize, weight, Config.NormEpsilon, y, Config.HiddenSize);
+
+    // Moves the rows whose logits are wanted to the front of x; returns how many.
+    private int KeepWanted(ReadOnlySpan<SequenceChunk> batch, float* x)
+    {
+        int hidden = Config.HiddenSize, kept = 0, first = 0;
+        foreach (var chunk in batch)
+        {
+            int wanted = chunk.Logits switch { LogitRows.All => chunk.Ids.Length, LogitRows.Last => 1, _ => 0 };
+            var source = new ReadOnlySpan<float>(x + (nint)(first + chunk.Ids.Length - wanted) * hidden, wanted * hidden);
+            source.CopyTo(new Span<float>(x + (nint)kept * hidden, wanted * hidden));
+            kept += wanted;
+            first += chunk.Ids.Length;
+        }
+
+        return kept;
+    }
+}

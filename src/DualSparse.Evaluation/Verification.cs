@@ -1,0 +1,114 @@
+using DualSparse.Engine;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Evaluation;
+
+/// <summary>How near our logits are to another engine's.</summary>
+/// <param name="Tokens">Rows of logits compared.</param>
+/// <param name="RelativeError">RMS of the differences over the standard deviation of the reference's logits.</param>
+/// <param name="KullbackLeibler">Mean KL(reference ‖ ours), nats a token.</param>
+/// <param name="TopOneAgreement">Share of rows whose best id is the same.</param>
+/// <param name="GreedyTokens">Greedily continued tokens compared; 0 where the reference holds none.</param>
+/// <param name="GreedyMismatches">Those that differ.</param>
+public sealed record VerificationReport(
+    int Tokens, double RelativeError, double KullbackLeibler, double TopOneAgreement, int GreedyTokens, int GreedyMismatches);
+
+/// <summary>
+/// Compares a model with the reference file of another engine: <c>input_ids</c> [rows, n] integers, <c>logits</c> [rows, n, vocabulary]
+/// f32, and, where it is there, <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids.
+/// </summary>
+public static class Verification
+{
+    /// <summary>Ids of a row that its greedy continuation starts from.</summary>
+    public const int GreedyPrompt = 8;
+
+    /// <summary>Runs the comparison.</summary>
+    /// <exception cref="ModelFormatException">The reference lacks a tensor, or its shape doesn't fit the model.</exception>
+    public static VerificationReport Compare(Transformer model, string referenceFile)
+    {
+        using var file = SafetensorsFile.Open(referenceFile);
+        var (ids, logits) = (file.Get("input_ids"), file.Get("logits"));
+        if (ids.Shape.Count != 2)
+            throw new ModelFormatException($"{referenceFile}: input_ids has {ids.Shape.Count} dimensions, expected [rows, ids]");
+        int rows = (int)ids.Rows, length = (int)ids.RowLength, vocabulary = model.Config.VocabSize;
+        logits.Expect(rows, length, vocabulary);
+
+        var sums = new Sums();
+        for (int row = 0; row < rows; row++)
+        {
+            using var cache = model.NewCache(length);
+            var ours = model.Forward(cache, Row(ids, row), LogitRows.All);
+            float[] theirs = new float[vocabulary];
+            for (int t = 0; t < length; t++)
+            {
+                logits.ReadFloats(((long)row * length + t) * vocabulary, theirs);
+                sums.Add(theirs, ours.Slice(t * vocabulary, vocabulary));
+            }
+        }
+
+        int greedyTokens = 0, mismatches = 0;
+        if (file.Tensors.TryGetValue("greedy", out var greedy))
+        {
+            greedyTokens = checked((int)greedy.Count);
+            for (int row = 0; row < rows; row++)
+                mismatches += GreedyMismatches(model, Row(ids, row)[..GreedyPrompt], Row(greedy, row));
+        }
+
+        return sums.Report(greedyTokens, mismatches);
+    }
+
+    private static int GreedyMismatches(Transformer model, int[] prompt, int[] expected)
+    {
+        using var cache = model.NewCache(prompt.Length + expected.Length);
+        int mismatches = 0;
+        int[] next = prompt;
+        foreach (int id in expected)
+        {
+            int best = Distributions.Best(model.Forward(cache, next));
+            if (best != id)
+                mismatches++;
+            next = [id];
+        }
+
+        return mismatches;
+    }
+
+    private static int[] Row(TensorView tensor, int row)
+    {
+        int length = (int)tensor.RowLength;
+        return [.. tensor.ReadInt64s().Skip(row * length).Take(length).Select(id => checked((int)id))];
+    }
+
+    private sealed class Sums
+    {
+        private int rows, agreements;
+        private double squares, sum, sumOfSquares, divergence;
+        private long count;
+
+        public void Add(ReadOnlySpan<float> theirs, ReadOnlySpan<float> ours)
+        {
+            for (int i = 0; i < theirs.Length; i++)
+            {
+                double difference = (double)ours[i] - theirs[i];
+                squares += difference * difference;
+                sum += theirs[i];
+                sumOfSquares += (double)theirs[i] * theirs[i];
+            }
+
+            count += theirs.Length;
+            rows++;
+            divergence += Distributions.KullbackLeibler(theirs, ours);
+            if (Distributions.Best(theirs) == Distributions.Best(ours))
+                agreements++;
+        }
+
+        public VerificationReport Report(int greedyTokens, int mismatches)
+        {
+            double mean = sum / count;
+            double deviation = Math.Sqrt(sumOfSquares / count - mean * mean);
+            return new VerificationReport(
+                rows, Math.Sqrt(squares / count) / deviation, divergence / rows, (double)agreements / rows, greedyTokens, mismatches);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+namespace DualSparse.Kernels.Ops;
+
+/// <summary>What is the same for all that one call attends to.</summary>
+/// <param name="Heads">Query heads, a multiple of the key-value heads; heads that share one are neighbours.</param>
+/// <param name="Cache">Where keys and values lie.</param>
+/// <param name="Scale">Multiplies the products of queries and keys.</param>
+/// <param name="Window">Positions that a query sees, its own included; null: all up to its own.</param>
+public readonly record struct AttentionShape(int Heads, KvLayout Cache, float Scale, int? Window = null)
+{
+    /// <summary>Query heads that share one key-value head.</summary>
+    public int Group => Heads / Cache.Heads;
+}
+
+/// <summary>Consecutive positions of one sequence: their queries, and the sequence's keys and values, theirs included.</summary>
+public unsafe struct AttentionSegment
+{
+    /// <summary>[count, heads · key size] f32.</summary>
+    public float* Queries;
+
+    /// <summary>Floats from one position's queries to the next's.</summary>
+    public nint QueryStride;
+
+    /// <summary>[count, heads · value size] f32, overwritten.</summary>
+    public float* Output;
+
+    /// <summary>Floats from one position's output to the next's.</summary>
+    public nint OutputStride;
+
+    /// <summary>The pages that hold positions 0…<see cref="First"/> + <see cref="Count"/> − 1, in order.</summary>
+    public float** Pages;
+
+    /// <summary>The first query's position.</summary>
+    public int First;
+
+    /// <summary>Queries.</summary>
+    public int Count;
+}

@@ -1,0 +1,91 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
+using DualSparse.Kernels.Threading;
+
+namespace DualSparse.Kernels.Ops;
+
+/// <summary>
+/// Causal attention with a blocked softmax, in f32: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees.
+/// </summary>
+/// <remarks>
+/// A query's keys are taken in spans of 256 from position 0, each span in blocks of 64, and the spans' sums are merged in order. So the
+/// result is the same to the last bit however a prompt is cut into calls, whatever stands beside it, and on any number of threads;
+/// it may differ between machines with vectors of other widths. A NaN in a query, or in a key or value that it sees, gives NaN.
+/// </remarks>
+public static unsafe class AttentionKernel
+{
+    // Rows of queries that share one reading of keys and values: sixteen tiles of six, whose sums stay in the second-level cache.
+    private const int RowBlock = 96;
+    private const int SpanKeys = 256;
+
+    // With fewer items than this a thread, a segment's spans become items of their own.
+    private const int ItemsPerThread = 8;
+
+    /// <summary>Attends.</summary>
+    /// <param name="team">The threads.</param>
+    /// <param name="shape">What is common to the segments.</param>
+    /// <param name="segments">Sequences with their queries; all keys and values have been written.</param>
+    /// <param name="scratch">Gives memory of so many floats, valid during the call.</param>
+    public static void Forward(ThreadTeam team, AttentionShape shape, AttentionSegment[] segments, ScratchMemory scratch)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            Forward<WideSimd, Vector512<float>>(team, shape, segments, scratch);
+        else
+            Forward<PortableSimd, Vector<float>>(team, shape, segments, scratch);
+    }
+
+    /// <summary>Attends with vectors of one width.</summary>
+    internal static void Forward<TSimd, TVector>(ThreadTeam team, AttentionShape shape, AttentionSegment[] segments, ScratchMemory scratch)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : struct
+    {
+        var plan = AttentionPlan.Make(shape, segments, RowBlock, SpanKeys, ItemsPerThread * team.Size);
+        int stride = shape.Cache.ValueStride;
+        nint stateFloats = AttentionState.Floats(plan.RowBlock, stride);
+        nint workerFloats = AttentionBlock<TSimd, TVector>.Scratch(shape, plan.RowBlock) + 2 * stateFloats;
+        float* memory = scratch(team.Size * workerFloats + plan.PartialCount * stateFloats);
+        float* partials = memory + team.Size * workerFloats;
+        team.For(plan.Items.Length, (index, worker) =>
+        {
+            ref readonly var item = ref plan.Items[index];
+            ref readonly var segment = ref segments[item.Segment];
+            float* mine = memory + worker * workerFloats;
+            var total = new AttentionState(item.Partial < 0 ? mine : partials + item.Partial * stateFloats, item.Rows, stride);
+            var span = new AttentionState(mine + stateFloats, item.Rows, stride);
+            var block = new AttentionBlock<TSimd, TVector>(shape, segment, item.Head, item.FirstRow, item.Rows, mine + 2 * stateFloats);
+            total.Clear();
+            block.Attend(item.From, Math.Min(item.To, item.From + SpanKeys), total);
+            for (int from = item.From + SpanKeys; from < item.To; from += SpanKeys)
+            {
+                span.Clear();
+                block.Attend(from, Math.Min(item.To, from + SpanKeys), span);
+                total.Merge(span);
+            }
+
+            if (item.Partial < 0)
+                Write(shape, segment, item, total);
+        });
+        team.For(plan.Merges.Length, (index, _) =>
+        {
+            ref readonly var item = ref plan.Merges[index];
+            var total = new AttentionState(partials + item.Partial * stateFloats, item.Rows, stride);
+            for (int i = 1; i < (item.To - item.From + SpanKeys - 1) / SpanKeys; i++)
+                total.Merge(new AttentionState(partials + (item.Partial + i) * stateFloats, item.Rows, stride));
+            Write(shape, segments[item.Segment], item, total);
+        });
+    }
+
+    private static void Write(in AttentionShape shape, in AttentionSegment segment, in AttentionItem item, AttentionState state)
+    {
+        int size = shape.Cache.ValueSize;
+        for (int r = 0; r < item.Rows; r++)
+        {
+            int row = item.FirstRow + r;
+            float* output = segment.Output + row / shape.Group * segment.OutputStride + (item.Head * shape.Group + row % shape.Group) * (nint)size;
+            state.Divide(r, new Span<float>(output, size));
+        }
+    }
+}
+
+/// <summary>Gives memory of at least so many floats, aligned to 64 bytes, with undefined contents.</summary>
+public unsafe delegate float* ScratchMemory(nint floats);

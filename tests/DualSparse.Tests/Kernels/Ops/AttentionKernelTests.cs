@@ -1,0 +1,84 @@
+using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Threading;
+
+namespace DualSparse.Tests.Kernels.Ops;
+
+public abstract class AttentionKernelTests(bool wide)
+{
+    // query heads, key-value heads, key size, value size, window, positions, first query
+    public static TheoryData<int, int, int, int, int?, int, int> Cases => new()
+    {
+        { 1, 1, 8, 8, null, 1, 0 },
+        { 4, 4, 16, 16, null, 33, 0 },
+        { 4, 2, 20, 24, null, 70, 0 },
+        { 8, 2, 64, 64, null, 130, 97 },
+        { 14, 2, 64, 64, null, 300, 299 },
+        { 5, 1, 12, 40, null, 140, 0 },
+        { 2, 2, 192, 128, null, 200, 150 },
+        { 16, 1, 96, 64, null, 700, 698 },
+        { 4, 2, 32, 32, 10, 150, 0 },
+        { 4, 2, 32, 32, 64, 600, 590 },
+        { 2, 1, 16, 16, 300, 900, 0 },
+        { 3, 3, 16, 16, 1, 80, 0 },
+        { 1, 1, 128, 128, null, 1500, 1499 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Agrees_with_its_definition(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first)
+    {
+        var shape = new AttentionShape(heads, new KvLayout(shared, keySize, valueSize), 1 / MathF.Sqrt(keySize), window);
+        using var team = new ThreadTeam(2);
+        using var sample = new AttentionCase(shape, positions, positions);
+        var actual = sample.Kernel(wide, team, first, positions - first);
+        var expected = sample.Reference(first, positions - first);
+        // Scores of size 4 carry a rounding for each of their products, about √n of them adding up; values are of size 4.
+        double tolerance = 4 * 4 * (Math.Sqrt(keySize) + 4) / (1 << 24);
+        for (int i = 0; i < actual.Length; i++)
+            Assert.Equal(expected[i], actual[i], tolerance);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(100)]
+    public void Chunks_threads_and_company_change_no_bit(int? window)
+    {
+        var shape = new AttentionShape(6, new KvLayout(2, 24, 40), 0.25f, window);
+        const int positions = 620;
+        using var one = new ThreadTeam(1);
+        using var three = new ThreadTeam(3);
+        using var sample = new AttentionCase(shape, positions, 1);
+        using var other = new AttentionCase(shape, positions, 2);
+        var whole = sample.Kernel(wide, one, 0, positions);
+        foreach (int chunk in new[] { 1, 7, 64, 311 })
+        {
+            for (int first = 0; first < positions; first += chunk)
+            {
+                int count = Math.Min(chunk, positions - first);
+                Assert.Equal(whole.AsSpan(first * sample.OutputWidth, count * sample.OutputWidth).ToArray(), sample.Kernel(wide, three, first, count));
+            }
+        }
+
+        float[] beside = new float[50 * sample.OutputWidth], last = new float[sample.OutputWidth];
+        AttentionCase.Kernel(wide, three, [(other, 0, 50, beside), (sample, positions - 1, 1, last)]);
+        Assert.Equal(whole.AsSpan((positions - 1) * sample.OutputWidth).ToArray(), last);
+        Assert.Equal(other.Kernel(wide, one, 0, 50), beside);
+    }
+
+    [Fact]
+    public void A_NaN_is_seen_by_its_own_row_and_head_only()
+    {
+        var shape = new AttentionShape(2, new KvLayout(1, 8, 8), 1);
+        using var team = new ThreadTeam(1);
+        using var sample = new AttentionCase(shape, 400, 3);
+        sample.Queries[(390 * 2 + 1) * 8] = float.NaN;
+        var output = sample.Kernel(wide, team, 380, 20);
+        for (int i = 0; i < output.Length; i++)
+            Assert.Equal(i / 8 == 10 * 2 + 1, float.IsNaN(output[i]));
+    }
+}
+
+public class PortableAttentionTests() : AttentionKernelTests(wide: false);
+
+// On machines without AVX-512 the runtime does it in halves: slow, and as correct.
+public class WideAttentionTests() : AttentionKernelTests(wide: true);
