@@ -1,17 +1,39 @@
+using System.Diagnostics;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Gemm.Amx;
 using DualSparse.Kernels.Gemm.Avx2;
 using DualSparse.Kernels.Gemm.Avx512;
+using DualSparse.Kernels.Gemm.Avx512Dot;
 using DualSparse.Kernels.Gemm.Portable;
 using DualSparse.Kernels.Gemm.Scalar;
+using DualSparse.Kernels.Jit;
 
 namespace DualSparse.Kernels;
 
 /// <summary>One line of <see cref="KernelTable"/>.</summary>
 /// <param name="Name">What it is forced and reported by.</param>
 /// <param name="Weights">The weights that it multiplies.</param>
-/// <param name="Refusal">Null where this machine can run it, else one clause that says why not.</param>
-/// <param name="Create">Makes the kernel.</param>
-public sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create);
+/// <param name="Refusal">Null where a processor can run it, else one clause that says why not. Costs nothing.</param>
+/// <param name="Create">Makes the kernel; what only trying tells (no executable memory, a failed self-check) is an exception.</param>
+public sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create)
+{
+    /// <summary>Makes the kernel, or returns one clause that says why this machine can't run it; null where it can.</summary>
+    public string? TryCreate(CpuFeatures cpu, out PanelKernel? kernel)
+    {
+        kernel = null;
+        if (Refusal(cpu) is { } refusal)
+            return refusal;
+        try
+        {
+            kernel = Create();
+            return null;
+        }
+        catch (KernelRefusedException e)
+        {
+            return e.Message;
+        }
+    }
+}
 
 /// <summary>THE table of kernels: for each weight format, in order of preference.</summary>
 /// <remarks>
@@ -29,6 +51,11 @@ public static class KernelTable
     /// <summary>Every kernel there is, the best of each format first.</summary>
     public static IReadOnlyList<KernelEntry> Entries { get; } =
     [
+        new(AmxKernels.Name, WeightFormat.Bf16, AmxKernels.Bf16Refusal, AmxKernels.Bf16),
+        new(AmxKernels.Name, WeightFormat.Int8, AmxKernels.Int8Refusal, AmxKernels.Int8),
+        new(Avx512DotKernels.Name, WeightFormat.Bf16, Avx512DotKernels.Bf16Refusal, Avx512DotKernels.Bf16),
+        new(Avx512DotKernels.Name, WeightFormat.Int8, Avx512DotKernels.VnniRefusal, Avx512DotKernels.Int8),
+        new(Avx512DotKernels.Name, WeightFormat.Int4, Avx512DotKernels.VnniRefusal, Avx512DotKernels.Int4),
         new("avx512", WeightFormat.F32, NeedsAvx512, () => new Avx512F32Kernel()),
         new("avx512", WeightFormat.Bf16, NeedsAvx512, () => new Avx512Bf16Kernel()),
         new("avx512", WeightFormat.Int8, NeedsAvx512, () => new Avx512Int8Kernel()),
@@ -54,21 +81,26 @@ public static class KernelTable
 
     /// <summary>As <see cref="Choose(WeightFormat)"/>, for a given machine and a given forced name (null or empty: none).</summary>
     /// <exception cref="InvalidOperationException">The name is none of <see cref="Names"/>, or this machine can't run it.</exception>
-    public static PanelKernel Choose(WeightFormat weights, CpuFeatures cpu, string? forced)
+    public static PanelKernel Choose(WeightFormat weights, CpuFeatures cpu, string? forced) => Choose(Entries, weights, cpu, forced);
+
+    /// <summary>As <see cref="Choose(WeightFormat, CpuFeatures, string?)"/>, from another table.</summary>
+    internal static PanelKernel Choose(IEnumerable<KernelEntry> entries, WeightFormat weights, CpuFeatures cpu, string? forced)
     {
-        int first = 0;
-        if (!string.IsNullOrEmpty(forced))
+        int first = string.IsNullOrEmpty(forced) ? 0 : Rank(forced);
+        if (first < 0)
+            throw new InvalidOperationException($"{Variable}={forced}: expected one of {string.Join(", ", Names)}");
+        foreach (var entry in entries.Where(e => e.Weights == weights && Rank(e.Name) >= first))
         {
-            first = Names.ToList().IndexOf(forced);
-            if (first < 0)
-                throw new InvalidOperationException($"{Variable}={forced}: expected one of {string.Join(", ", Names)}");
-            var exact = Entries.FirstOrDefault(e => e.Weights == weights && e.Name == forced);
-            if (exact?.Refusal(cpu) is { } reason)
+            if (entry.TryCreate(cpu, out var kernel) is not { } reason)
+                return kernel!;
+            if (entry.Name == forced)
                 throw new InvalidOperationException($"{Variable}={forced}: {reason}");
         }
 
-        return Entries.First(e => e.Weights == weights && Names.ToList().IndexOf(e.Name) >= first && e.Refusal(cpu) is null).Create();
+        throw new UnreachableException("every machine runs the scalar kernels");
     }
+
+    private static int Rank(string name) => Names.ToList().IndexOf(name);
 
     private static string? NeedsAvx2(CpuFeatures cpu) => cpu.Avx2 ? null : "this processor has no AVX2 with FMA";
 

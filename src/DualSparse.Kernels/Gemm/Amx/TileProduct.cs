@@ -1,0 +1,196 @@
+using DualSparse.Kernels.Jit;
+using DualSparse.Kernels.Packing;
+using Iced.Intel;
+using static DualSparse.Kernels.Gemm.Amx.TileRegisters;
+using static DualSparse.Kernels.Jit.FunctionAssembler;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace DualSparse.Kernels.Gemm.Amx;
+
+/// <summary>All rows times one panel with tiles; bf16 and int8 differ in the instruction only.</summary>
+/// <remarks>
+/// <para>Order of loops. A step of a full block is four tile products, 64 cycles, on 2 KiB of rows and 2 KiB of weights. From the
+/// second-level cache both would be 64 bytes a cycle, more than the 45 or so that it sustains, and the panel comes round again for
+/// every block of rows. So inputs are cut into blocks whose weights stay in the first-level cache while all rows pass: then half of
+/// the bytes come from there. The cut costs a load and a store of 4 KiB of sums for each block of rows and inputs. Sixteen KiB of
+/// weights (eight steps, 512 cycles) is the largest power of two that survives: until its next use, 16 KiB of rows and 8 KiB of sums
+/// pass through the cache as well, 40 of 48 KiB. Twice that would wipe itself out.</para>
+/// <para>Up to 32 rows pass once, nothing is used again, and all inputs are one block.</para>
+/// <para>Prefetch. The next block of weights comes from far away and must not wait until its turn: its lines are asked for evenly in
+/// all steps of the present one, so many a step that all have been when the last block of rows is through.</para>
+/// <para>Fewer than 16 rows make smaller tiles. A remainder of more rows takes whole tiles and computes rows that nobody reads.
+/// The order of additions is the same in every case.</para>
+/// </remarks>
+internal static class TileProduct
+{
+    /// <summary>Steps in a block of inputs: 16 KiB of weights, see the remarks.</summary>
+    public const int StepsPerBlock = 8;
+
+    private const int BlockRowCount = RowTiles * TileConfiguration.Rows;
+    private const int LineBytes = 64;
+
+    // Lines to ask for in each step, by the least number of row blocks that then get through a block of weights.
+    private static readonly (int Lines, int RowBlocks)[] PrefetchPlans = [(4, 8), (8, 4), (16, 2), (32, 1)];
+
+    /// <summary>A product of a tile of rows (second) and a tile of weights (third), added to a tile of sums (first).</summary>
+    public delegate void Product(AssemblerRegisterTMM sum, AssemblerRegisterTMM rows, AssemblerRegisterTMM weights);
+
+    /// <summary>Emits the whole product. The sums, raw, are left in the result; the tiles are given back.</summary>
+    /// <param name="c">Where to.</param>
+    /// <param name="headerBytes">Bytes of the panel before its weights.</param>
+    /// <param name="inputsPerStep">Inputs in 64 bytes of a row.</param>
+    /// <param name="product">The instruction.</param>
+    public static void Emit(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product)
+    {
+        var done = c.CreateLabel("done");
+        var plans = PrefetchPlans.Select(p => c.CreateLabel($"ahead{p.Lines}")).ToArray();
+        Configure(c);
+        Load(c, headerBytes, inputsPerStep);
+        for (int i = 0; i < plans.Length - 1; i++)
+        {
+            c.cmp(RowsLeft, (PrefetchPlans[i].RowBlocks - 1) * BlockRowCount);
+            c.ja(plans[i]);
+        }
+
+        c.mov(BlockSteps, StepsLeft);
+        for (int i = plans.Length - 1; i >= 0; i--)
+        {
+            c.Mark(ref plans[i]);
+            InputBlocks(c, PrefetchPlans[i].Lines, product);
+            if (i > 0)
+                c.jmp(done);
+        }
+
+        c.Mark(ref done);
+        c.tilerelease();
+    }
+
+    // Tiles are set up and given back in each call, some 200 cycles against thousands of work: so no thread ever carries tile state
+    // through managed code, where the system would save eight KiB at each switch, and there is nothing to clean up when a thread ends.
+    private static void Configure(FunctionAssembler c)
+    {
+        var table = c.Constant(TileConfiguration.ForEachRowCount(IsWeights));
+        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
+        c.mov(eax, TileConfiguration.Rows);
+        c.cmp(RowsLeft, rax);
+        c.cmovb(rax, RowsLeft);
+        c.shl(rax, (byte)int.Log2(TileConfiguration.Bytes));
+        c.lea(rbx, __[table]);
+        c.ldtilecfg(__[rbx + rax - TileConfiguration.Bytes]);
+    }
+
+    private static void Load(FunctionAssembler c, int headerBytes, int inputsPerStep)
+    {
+        c.mov(RowBytes, Field(nameof(PanelArgs.RowBytes)));
+        c.mov(r8d, PanelLayout.StepBytes);
+        c.mov(BlockPanel, Field(nameof(PanelArgs.Panel)));
+        if (headerBytes > 0)
+            c.add(BlockPanel, headerBytes);
+        c.mov(BlockRows, Field(nameof(PanelArgs.Rows)));
+        c.mov(StepsLeft, Field(nameof(PanelArgs.Inputs)));
+        c.shr(StepsLeft, (byte)int.Log2(inputsPerStep));
+        c.mov(r13d, StepsPerBlock);
+    }
+
+    private static void InputBlocks(FunctionAssembler c, int prefetchLines, Product product)
+    {
+        var nextInputs = c.CreateLabel();
+        var nextRows = c.CreateLabel();
+        var oneTile = c.CreateLabel();
+        var rowsDone = c.CreateLabel();
+
+        c.Mark(ref nextInputs);
+        c.cmp(BlockSteps, StepsLeft);
+        c.cmova(BlockSteps, StepsLeft);
+        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
+        c.mov(Rows, BlockRows);
+        c.mov(Result, Field(nameof(PanelArgs.Result)));
+        c.lea(Ahead, __[BlockPanel + StepsPerBlock * StepBytes]);
+
+        c.Mark(ref nextRows);
+        c.cmp(RowsLeft, TileConfiguration.Rows);
+        c.jbe(oneTile);
+        Block(c, RowTiles, prefetchLines, product);
+        c.mov(rax, RowBytes);
+        c.shl(rax, (byte)int.Log2(BlockRowCount));
+        c.add(Rows, rax);
+        c.add(Result, BlockRowCount * PanelLayout.StepBytes);
+        c.sub(RowsLeft, BlockRowCount);
+        c.ja(nextRows);
+        c.jmp(rowsDone);
+        c.Mark(ref oneTile);
+        Block(c, 1, prefetchLines, product);
+
+        c.Mark(ref rowsDone);
+        c.mov(rax, BlockSteps);
+        c.shl(rax, (byte)int.Log2(TileConfiguration.RowBytes));
+        c.add(BlockRows, rax);
+        c.mov(BlockPanel, Panel);
+        c.sub(StepsLeft, BlockSteps);
+        c.jnz(nextInputs);
+    }
+
+    // One block of rows over one block of inputs. Panel ends behind the block's weights.
+    private static void Block(FunctionAssembler c, int rowTiles, int prefetchLines, Product product)
+    {
+        var step = c.CreateLabel();
+        c.mov(Panel, BlockPanel);
+        c.mov(UpperRows, Rows);
+        if (rowTiles > 1)
+        {
+            c.mov(LowerRows, RowBytes);
+            c.shl(LowerRows, (byte)int.Log2(TileConfiguration.Rows));
+            c.add(LowerRows, Rows);
+        }
+
+        LoadSums(c, rowTiles);
+        c.mov(Counter, BlockSteps);
+        c.Mark(ref step);
+        Step(c, rowTiles, product);
+        for (int line = 0; line < prefetchLines; line++)
+            c.prefetcht1(__byte_ptr[Ahead + line * LineBytes]);
+        c.add(Ahead, prefetchLines * LineBytes);
+        c.add(Panel, StepBytes);
+        c.add(UpperRows, TileConfiguration.RowBytes);
+        if (rowTiles > 1)
+            c.add(LowerRows, TileConfiguration.RowBytes);
+        c.dec(Counter);
+        c.jnz(step);
+        ForEachSum(rowTiles, (row, column) => c.tilestored(ResultAt(row, column), Sum(row, column)));
+    }
+
+    // Zero in the first block of inputs, else what the block before has left in the result.
+    private static void LoadSums(FunctionAssembler c, int rowTiles)
+    {
+        var later = c.CreateLabel();
+        var loaded = c.CreateLabel();
+        c.cmp(BlockRows, Field(nameof(PanelArgs.Rows)));
+        c.jne(later);
+        ForEachSum(rowTiles, (row, column) => c.tilezero(Sum(row, column)));
+        c.jmp(loaded);
+        c.Mark(ref later);
+        ForEachSum(rowTiles, (row, column) => c.tileloadd(Sum(row, column), ResultAt(row, column)));
+        c.Mark(ref loaded);
+    }
+
+    private static void Step(FunctionAssembler c, int rowTiles, Product product)
+    {
+        for (int column = 0; column < ColumnTiles; column++)
+            c.tileloadd(WeightsTile(column), __[Panel + PanelStride + column * TileConfiguration.RowBytes]);
+        for (int row = 0; row < rowTiles; row++)
+        {
+            c.tileloadd(RowsTile(row), __[(row == 0 ? UpperRows : LowerRows) + RowBytes]);
+            for (int column = 0; column < ColumnTiles; column++)
+                product(Sum(row, column), RowsTile(row), WeightsTile(column));
+        }
+    }
+
+    private static void ForEachSum(int rowTiles, Action<int, int> action)
+    {
+        for (int row = 0; row < rowTiles; row++)
+        {
+            for (int column = 0; column < ColumnTiles; column++)
+                action(row, column);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Jit;
+
+namespace DualSparse.Tests.Kernels.Emulation;
+
+/// <summary>Every emitted kernel on every machine, in an interpreter: <see cref="PanelKernelTests"/> run them where the processor can.</summary>
+public class EmulatedKernelTests
+{
+    private static readonly int[] RowCounts = [.. Enumerable.Range(1, 40), 64];
+
+    public static TheoryData<string, WeightFormat> Emitted =>
+    [
+        ("amx", WeightFormat.Bf16), ("amx", WeightFormat.Int8),
+        ("avx512-dot", WeightFormat.Bf16), ("avx512-dot", WeightFormat.Int8), ("avx512-dot", WeightFormat.Int4),
+    ];
+
+    public static TheoryData<string, WeightFormat> Integer => [.. Emitted.Where(e => e.Data.Item2 != WeightFormat.Bf16)];
+
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void ProductsAreRightAndDoNotDependOnTheNumberOfRows(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
+        for (int inputs = 64; inputs <= 320; inputs += 64)
+        {
+            using var problem = PanelProblem.Random(weights, 64, inputs, inputs);
+            float[] all = problem.Multiply(kernel, 0, 64, inputs);
+            problem.AssertProduct(kernel, all, 64, inputs);
+            AssertAgrees(weights, problem, all, 64, inputs);
+            foreach (int rows in RowCounts)
+                Assert.Equal(all[..(rows * PanelProblem.Columns)], problem.Multiply(kernel, 0, rows, inputs));
+        }
+    }
+
+    // More rows and inputs than one block holds, in each way of spreading the prefetch.
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void ManyRowsAndInputsAreCutIntoBlocks(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
+        const int inputs = 1088, most = 243;
+        using var problem = PanelProblem.Random(weights, most, inputs, 9);
+        float[] all = problem.Multiply(kernel, 0, most, inputs);
+        problem.AssertProduct(kernel, all, most, inputs);
+        AssertAgrees(weights, problem, all, most, inputs);
+        foreach (int rows in (int[])[1, 31, 33, 49, 65, 97, 120, 131])
+            Assert.Equal(all[..(rows * PanelProblem.Columns)], problem.Multiply(kernel, 0, rows, inputs));
+    }
+
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void APrefixOfTheInputsIsAPrefixOfThePanel(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
+        using var problem = PanelProblem.Random(weights, 13, 640, 3);
+        for (int inputs = 64; inputs < 640; inputs += 64)
+            problem.AssertProduct(kernel, problem.Multiply(kernel, 0, 13, inputs), 13, inputs);
+    }
+
+    [Theory]
+    [MemberData(nameof(Integer))]
+    public void ExtremeIntegersDoNotSaturate(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
+        const int inputs = 640;
+        float[] values = new float[PanelProblem.Columns * inputs];
+        for (int i = 0; i < values.Length; i++)
+            values[i] = (i / inputs % 3) switch { 0 => 1, 1 => -1, _ => 1 - i % 2 * 2 };
+        float[][] rows = [.. Enumerable.Range(0, 18).Select(r => values[(r * inputs)..((r + 1) * inputs)])];
+        using var problem = new PanelProblem(weights, values, rows);
+        foreach (int count in (int[])[1, 2, 17, 18])
+            AssertAgrees(weights, problem, problem.Multiply(kernel, 0, count, inputs), count, inputs);
+    }
+
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void WindowsCallersFindTheirRegistersAgain(string name, WeightFormat weights)
+    {
+        var windows = EmulatedKernel.Create(name, weights, CallAbi.Windows);
+        var linux = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
+        using var problem = PanelProblem.Random(weights, 45, 320, 11);
+        foreach (int rows in (int[])[1, 16, 45])
+            Assert.Equal(problem.Multiply(linux, 0, rows, 320), problem.Multiply(windows, 0, rows, 320));
+    }
+
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void TheSelfCheckPasses(string name, WeightFormat weights) =>
+        Assert.Null(SelfCheck.Compare(EmulatedKernel.Create(name, weights, CallAbi.Windows), Scalar(weights)));
+
+    // Integer sums are exact, and floating-point steps prescribed: bit for bit.
+    private static void AssertAgrees(WeightFormat weights, PanelProblem problem, float[] found, int rows, int inputs)
+    {
+        if (weights != WeightFormat.Bf16)
+            Assert.Equal(problem.Multiply(Scalar(weights), 0, rows, inputs), found);
+    }
+
+    private static PanelKernel Scalar(WeightFormat weights) =>
+        KernelTable.Entries.First(e => e.Name == "scalar" && e.Weights == weights).Create();
+}
