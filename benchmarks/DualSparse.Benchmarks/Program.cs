@@ -3,11 +3,12 @@ using DualSparse.Benchmarks;
 return args switch
 {
     ["kernels", .. var options] => KernelBenchmark.Run(options),
+    ["packing"] => PackingBenchmark.Run(),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or a number of threads]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing");
     return 1;
 }

@@ -21,6 +21,7 @@ public static class Bf16
 
     /// <summary>Widens a span. Both must have the same length.</summary>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToSingle(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         if (source.Length != destination.Length)
@@ -40,6 +41,7 @@ public static class Bf16
 
     /// <summary>Rounds a span to nearest even. Both must have the same length; NaNs stay NaNs.</summary>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void FromSingle(ReadOnlySpan<float> source, Span<ushort> destination)
     {
         if (source.Length != destination.Length)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Kernels.Packing;
@@ -35,4 +36,21 @@ public sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int in
     /// <param name="index">The panel.</param>
     /// <param name="rows">[32, <see cref="Inputs"/>] f32, dense; rows and inputs beyond the matrix hold zeros.</param>
     public void PackPanel(int index, ReadOnlySpan<float> rows) => PanelPacker.Pack(format, rows, Inputs, Panel(index));
+
+    /// <summary>Packs one panel from 32 rows of bf16 weights: exact where the matrix is of bf16 or f32, and fastest where it is of bf16.</summary>
+    /// <param name="index">The panel.</param>
+    /// <param name="rows">[32, <see cref="Inputs"/>] bf16, dense; rows and inputs beyond the matrix hold zeros.</param>
+    public void PackPanelBf16(int index, ReadOnlySpan<ushort> rows)
+    {
+        if (format == WeightFormat.Bf16)
+        {
+            PanelPacker.Pack(rows, Inputs, Panel(index));
+            return;
+        }
+
+        float[] wide = ArrayPool<float>.Shared.Rent(rows.Length);
+        Bf16.ToSingle(rows, wide.AsSpan(0, rows.Length));
+        PackPanel(index, wide.AsSpan(0, rows.Length));
+        ArrayPool<float>.Shared.Return(wide);
+    }
 }

@@ -1,11 +1,19 @@
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>f32 rows into a panel, rounding on the way.</summary>
+/// <summary>Rows of weights into a panel, rounding on the way: each row becomes words of four bytes, then words are transposed.</summary>
 internal static unsafe class PanelPacker
 {
     private const int Columns = PanelLayout.Columns;
+
+    // Words of each of the 32 rows that wait in scratch: 8 KiB, a part of the first-level cache.
+    private const int ChunkWords = 64;
+
+    // Adding it to a float of magnitude below 2²¹ leaves the nearest integer (ties to even) + 128 in the low bits.
+    private const float RoundPlus128 = 12582912f + 128f;
 
     /// <summary>Packs [32, inputs] f32 into a panel of <paramref name="format"/>.</summary>
     public static void Pack(WeightFormat format, ReadOnlySpan<float> rows, int inputs, byte* panel)
@@ -15,26 +23,13 @@ internal static unsafe class PanelPacker
             switch (format)
             {
                 case WeightFormat.F32:
-                    for (int k = 0; k < inputs; k++)
-                    {
-                        for (int c = 0; c < Columns; c++)
-                            ((float*)panel)[k * Columns + c] = source[c * (nint)inputs + k];
-                    }
-
+                    Transpose((uint*)source, inputs, (uint*)panel);
                     break;
                 case WeightFormat.Bf16:
-                    for (int k = 0; k < inputs; k += 2)
-                    {
-                        for (int c = 0; c < Columns; c++)
-                        {
-                            float* pair = source + c * (nint)inputs + k;
-                            ((uint*)panel)[k / 2 * Columns + c] = Bf16.FromSingle(pair[0]) | (uint)Bf16.FromSingle(pair[1]) << 16;
-                        }
-                    }
-
+                    PackBf16(source, inputs, (uint*)panel);
                     break;
                 case WeightFormat.Int8:
-                    PackInt8(rows, source, inputs, panel);
+                    PackInt8(source, inputs, panel);
                     break;
                 case WeightFormat.Int4:
                     PackInt4(source, inputs, panel);
@@ -43,40 +38,81 @@ internal static unsafe class PanelPacker
         }
     }
 
-    // Symmetric, one scale an output: scale = max|w| / 127.
-    private static void PackInt8(ReadOnlySpan<float> rows, float* source, int inputs, byte* panel)
+    /// <summary>Packs [32, inputs] bf16, as they are, into a bf16 panel.</summary>
+    public static void Pack(ReadOnlySpan<ushort> rows, int inputs, byte* panel)
     {
-        for (int c = 0; c < Columns; c++)
+        fixed (ushort* source = rows)
+            Transpose((uint*)source, inputs / 2, (uint*)panel);
+    }
+
+    // In pieces, so that what is written is whole cache lines before they leave the first-level cache.
+    private static void Transpose(uint* source, int words, uint* steps)
+    {
+        for (int k = 0; k < words; k += ChunkWords)
+            WordTranspose.Run(source + k, words, Math.Min(words - k, ChunkWords), steps + k * Columns);
+    }
+
+    [SkipLocalsInit]
+    private static void PackBf16(float* source, int inputs, uint* steps)
+    {
+        uint* words = stackalloc uint[Columns * ChunkWords];
+        for (int k = 0; k < inputs; k += 2 * ChunkWords)
         {
-            float largest = MathF.Abs(TensorPrimitives.MaxMagnitude(rows.Slice(c * inputs, inputs)));
-            float inverse = largest > 0 ? 127 / largest : 0;
-            ((float*)panel)[c] = largest / 127;
-            float* row = source + c * (nint)inputs;
-            byte* quads = panel + PanelLayout.Int8HeaderBytes + 4 * c;
-            for (int k = 0; k < inputs; k += 4)
-            {
-                for (int j = 0; j < 4; j++)
-                    quads[k / 4 * PanelLayout.StepBytes + j] = (byte)((int)MathF.Round(row[k + j] * inverse) + 128);
-            }
+            int count = Math.Min(inputs - k, 2 * ChunkWords);
+            for (int c = 0; c < Columns; c++)
+                Bf16.FromSingle(new ReadOnlySpan<float>(source + c * (nint)inputs + k, count), new Span<ushort>(words + c * ChunkWords, count));
+            WordTranspose.Run(words, ChunkWords, count / 2, steps + k / 2 * Columns);
         }
     }
 
+    // Symmetric, one scale an output: scale = max|w| / 127.
+    [SkipLocalsInit]
+    private static void PackInt8(float* source, int inputs, byte* panel)
+    {
+        uint* words = stackalloc uint[Columns * ChunkWords];
+        float* inverses = stackalloc float[Columns];
+        for (int c = 0; c < Columns; c++)
+        {
+            float largest = MathF.Abs(TensorPrimitives.MaxMagnitude(new ReadOnlySpan<float>(source + c * (nint)inputs, inputs)));
+            inverses[c] = largest > 0 ? 127 / largest : 0;
+            ((float*)panel)[c] = largest / 127;
+        }
+
+        uint* steps = (uint*)(panel + PanelLayout.Int8HeaderBytes);
+        for (int k = 0; k < inputs; k += 4 * ChunkWords)
+        {
+            int count = Math.Min(inputs - k, 4 * ChunkWords);
+            for (int c = 0; c < Columns; c++)
+                QuantizeInt8(source + c * (nint)inputs + k, count, inverses[c], (byte*)(words + c * ChunkWords));
+            WordTranspose.Run(words, ChunkWords, count / 4, steps + k / 4 * Columns);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void QuantizeInt8(float* source, int count, float inverse, byte* bytes)
+    {
+        for (int i = 0; i < count; i += 16)
+        {
+            var low = Vector128.Narrow(Code(source + i, inverse), Code(source + i + 4, inverse));
+            var high = Vector128.Narrow(Code(source + i + 8, inverse), Code(source + i + 12, inverse));
+            Vector128.Narrow(low, high).Store(bytes + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<uint> Code(float* source, float inverse) =>
+        (Vector128.Load(source) * inverse + Vector128.Create(RoundPlus128)).AsUInt32();
+
+    [SkipLocalsInit]
     private static void PackInt4(float* source, int inputs, byte* panel)
     {
-        byte* codes = stackalloc byte[PanelLayout.GroupInputs];
-        for (int k = 0; k < inputs; k += PanelLayout.GroupInputs)
+        const int groupWords = PanelLayout.GroupInputs / 8;
+        uint* words = stackalloc uint[Columns * groupWords];
+        for (int k = 0; k < inputs; k += PanelLayout.GroupInputs, panel += PanelLayout.GroupBytes)
         {
-            byte* group = panel + k / PanelLayout.GroupInputs * PanelLayout.GroupBytes;
             for (int c = 0; c < Columns; c++)
-            {
-                ((ushort*)group)[c] = Int4Group.Quantize(new ReadOnlySpan<float>(source + c * (nint)inputs + k, PanelLayout.GroupInputs), codes);
-                byte* bytes = group + 64 + 4 * c;
-                for (int i = 0; i < PanelLayout.GroupInputs; i += 8)
-                {
-                    for (int j = 0; j < 4; j++)
-                        bytes[i / 8 * PanelLayout.StepBytes + j] = (byte)(codes[i + j] | codes[i + 4 + j] << 4);
-                }
-            }
+                ((ushort*)panel)[c] = Int4Group.Quantize(source + c * (nint)inputs + k, (byte*)(words + c * groupWords));
+            WordTranspose.Run(words, groupWords, groupWords, (uint*)(panel + 64));
         }
     }
 }

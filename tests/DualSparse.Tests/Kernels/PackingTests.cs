@@ -1,0 +1,120 @@
+using DualSparse.Kernels;
+using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Tests.Kernels;
+
+public class PackingTests
+{
+    private const int Columns = PanelLayout.Columns;
+
+    [Theory]
+    [InlineData(WeightFormat.F32)]
+    [InlineData(WeightFormat.Bf16)]
+    [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
+    public void EachWeightIsTheNearestThatItsFormatHolds(WeightFormat format)
+    {
+        for (int inputs = 64; inputs <= 640; inputs += 64)
+        {
+            float[] weights = PanelProblem.Normal(new Random(inputs), Columns * inputs, 0.05f);
+            using var block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, inputs));
+            var matrix = new PackedMatrix(format, Columns, inputs, block, 0);
+            matrix.PackPanel(0, weights);
+            for (int c = 0; c < Columns; c++)
+            {
+                var row = weights.AsSpan(c * inputs, inputs);
+                for (int k = 0; k < inputs; k++)
+                {
+                    double error = Math.Abs(row[k] - PanelValues.Weight(matrix, c, k));
+                    Assert.True(error <= Tolerance(format, row, k), $"{inputs}: output {c} input {k}: off by {error}");
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.F32)]
+    [InlineData(WeightFormat.Bf16)]
+    [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
+    public void Bf16SourcesPackToTheSameBytes(WeightFormat format)
+    {
+        const int inputs = 448;
+        var halves = new ushort[Columns * inputs];
+        Bf16.FromSingle(PanelProblem.Normal(new Random(4), halves.Length, 1), halves);
+        var wide = new float[halves.Length];
+        Bf16.ToSingle(halves, wide);
+        using var block = new AlignedBuffer(2 * PackedMatrix.SizeBytes(format, Columns, inputs));
+        var first = new PackedMatrix(format, Columns, inputs, block, 0);
+        var second = new PackedMatrix(format, Columns, inputs, block, first.Bytes);
+        first.PackPanel(0, wide);
+        second.PackPanelBf16(0, halves);
+        var bytes = block.AsSpan<byte>();
+        Assert.True(bytes[..(int)first.Bytes].SequenceEqual(bytes[(int)first.Bytes..]));
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.F32)]
+    [InlineData(WeightFormat.Bf16)]
+    [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
+    public void ZerosStayZeros(WeightFormat format)
+    {
+        using var block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, 64));
+        var matrix = new PackedMatrix(format, Columns, 64, block, 0);
+        matrix.PackPanel(0, new float[Columns * 64]);
+        for (int c = 0; c < Columns; c++)
+            Assert.All(Enumerable.Range(0, 64), k => Assert.Equal(0, PanelValues.Weight(matrix, c, k)));
+    }
+
+    [Fact]
+    public void Int4GroupsAreCloserThanPlainRounding()
+    {
+        const int inputs = 4096;
+        float[] weights = PanelProblem.Normal(new Random(9), Columns * inputs, 0.02f);
+        using var block = new AlignedBuffer(PackedMatrix.SizeBytes(WeightFormat.Int4, Columns, inputs));
+        var matrix = new PackedMatrix(WeightFormat.Int4, Columns, inputs, block, 0);
+        matrix.PackPanel(0, weights);
+        double ours = 0, plain = 0;
+        for (int start = 0; start < weights.Length; start += PanelLayout.GroupInputs)
+        {
+            var group = weights.AsSpan(start, PanelLayout.GroupInputs);
+            float scale = group.ToArray().Max(Math.Abs) / 7;
+            double oursGroup = 0, best = double.PositiveInfinity;
+            for (int i = 0; i < group.Length; i++)
+            {
+                oursGroup += Square(group[i] - PanelValues.Weight(matrix, start / inputs, start % inputs + i));
+                plain += Square(group[i] - scale * Math.Round(group[i] / scale));
+            }
+
+            // No group is worse than with any of the scales that the search knows, but for the rounding of single precision.
+            foreach (float target in (float[])[-8f, 7f, -7f, 8f, -7.5f, 7.5f, -8.6f, 8.6f])
+                best = Math.Min(best, Error(group, Bf16.ToSingle(Bf16.FromSingle(scale * 7 / target))));
+            Assert.True(oursGroup <= best * 1.0001, $"group at {start}: {oursGroup}, best {best}");
+            ours += oursGroup;
+        }
+
+        Assert.True(ours < 0.9 * plain, $"{ours} against {plain}");
+    }
+
+    private static double Tolerance(WeightFormat format, ReadOnlySpan<float> row, int k) => format switch
+    {
+        WeightFormat.F32 => 0,
+        WeightFormat.Bf16 => Math.Abs(row[k]) / 256,
+        // Half a step, and the rounding of the scale and the quotient.
+        WeightFormat.Int8 => row.ToArray().Max(Math.Abs) / 127 * 0.5001,
+        // The coarsest scale puts the largest weight on 7; the finest clips it by 8.6 − 7 of its steps.
+        _ => row.Slice(k / 32 * 32, 32).ToArray().Max(Math.Abs) * Math.Max(0.51 / 7, 1.61 / 8.6),
+    };
+
+    private static double Error(ReadOnlySpan<float> group, float scale)
+    {
+        double error = 0;
+        foreach (float weight in group)
+            error += Square(weight - scale * Math.Clamp(MathF.Round(weight * (1 / scale)), -8, 7));
+        return error;
+    }
+
+    private static double Square(double value) => value * value;
+}
