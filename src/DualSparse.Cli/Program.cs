@@ -1,1 +1,12 @@
-Console.WriteLine("dualsparse");
+using System.CommandLine;
+using DualSparse.Cli.Commands;
+using DualSparse.Cli.Hosting;
+
+// The composition root: a command is one file and one line here.
+var root = new RootCommand("Runs mixture-of-experts language models.")
+{
+    GenerateCommand.Create(),
+    InspectCommand.Create(),
+    VerifyCommand.Create(),
+};
+return CommandHost.Run(root, args);

@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine;
+using DualSparse.Engine.Serving;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary><c>dualsparse generate "prompt"</c>: text to standard output, a line of figures to standard error.</summary>
+internal static class GenerateCommand
+{
+    // Tokens when neither the user nor the checkpoint says how many: a paragraph or two.
+    private const int DefaultTokens = 256;
+
+    public static Command Create()
+    {
+        var command = new Command("generate", "Continues a text.");
+        var prompt = new Argument<string>("prompt") { Description = "The text to continue; - reads it from standard input." };
+        command.Arguments.Add(prompt);
+        var engine = new EngineArguments(command);
+        var sampling = new SamplingArguments(command);
+        command.SetAction(parsed => Run(
+            engine.Folder(parsed), engine.Engine(parsed), parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
+        return command;
+    }
+
+    private static int Run(string folder, EngineOptions engine, string prompt, Func<GenerationOptions, GenerationOptions> choose)
+    {
+        choose(new GenerationOptions()).Check();
+        string text = prompt == "-" ? ReadInput() : prompt;
+        using var model = Load(folder, engine);
+        var options = choose(model.Defaults);
+        options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
+
+        int[] ids = model.Tokenizer.Encode(text);
+        long wanted = Math.Max((long)ids.Length + options.MaxTokens.Value, Session.DefaultContextTokens);
+        using var session = model.NewSession((int)Math.Min(wanted, model.Config.MaxPositions));
+        session.Append(ids);
+        using var interrupt = new Interrupt();
+        var generation = session.Generate(options, interrupt.Token);
+        using (var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true })
+        {
+            foreach (var token in generation)
+                output.Write(options.LogProbs is null ? token.Text : Line(model, token));
+            if (options.LogProbs is null)
+                output.WriteLine();
+        }
+
+        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary));
+        return 0;
+    }
+
+    private static MoeModel Load(string folder, EngineOptions engine)
+    {
+        using var progress = new LoadingLine();
+        return MoeModel.Load(folder, engine, progress);
+    }
+
+    private static string ReadInput()
+    {
+        using var input = new StreamReader(Console.OpenStandardInput(), Encoding.UTF8);
+        return input.ReadToEnd();
+    }
+
+    // Tab-separated: id, log-probability, token; then id, log-probability and token of each alternative.
+    private static string Line(MoeModel model, GeneratedToken token)
+    {
+        var cells = token.Alternatives.Prepend(new TokenLogProb(token.Id, token.LogProb!.Value))
+            .Select(t => $"{t.Id}\t{t.LogProb:0.0000}\t\"{JsonEncodedText.Encode(model.Tokenizer.Decode([t.Id]))}\"");
+        return string.Join('\t', cells) + "\n";
+    }
+}

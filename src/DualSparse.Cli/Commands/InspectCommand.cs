@@ -1,0 +1,75 @@
+using System.CommandLine;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine.Loading;
+using DualSparse.Kernels;
+using DualSparse.Models.Safetensors;
+using Spectre.Console;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary><c>dualsparse inspect</c>: what a model is, or which kernels this machine runs and why not the others.</summary>
+internal static class InspectCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("inspect", "Shows a model's shape and the memory it needs, or this machine's kernels.");
+        var model = new Argument<string?>("model")
+        {
+            Description = $"The model's folder. [default: {ModelFolder.Default}]",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var kernels = new Option<bool>("--kernels") { Description = "Show which kernels this machine runs, and why not the others." };
+        command.Arguments.Add(model);
+        command.Options.Add(kernels);
+        command.SetAction(parsed =>
+        {
+            var console = Terminal.Output();
+            if (parsed.GetValue(kernels))
+                ShowKernels(console);
+            else
+                ShowModel(console, ModelFolder.Find(parsed.GetValue(model)));
+            return 0;
+        });
+        return command;
+    }
+
+    private static void ShowModel(IAnsiConsole console, string folder)
+    {
+        using var checkpoint = Checkpoint.Open(folder);
+        var config = checkpoint.Config;
+        var size = ModelSize.Of(config);
+        var shape = Terminal.Table("", "");
+        shape.ShowHeaders = false;
+        foreach (var (name, value) in ModelFacts.Of(config))
+            shape.AddRow(Markup.Escape(name), Markup.Escape(value));
+        shape.AddRow("parameters", $"{ModelSize.Show(size.Total)}, active for a token {ModelSize.Show(size.Active)}");
+        var tensors = config.Tensors.All().Select(t => checkpoint.Get(t)).ToArray();
+        shape.AddRow("tensors", $"{tensors.Length} ({string.Join(", ", tensors.Select(t => t.Type.HeaderName()).Distinct())}), {MemoryBudget.Show(tensors.Sum(t => t.ByteLength))}");
+        console.Write(shape);
+
+        var memory = Terminal.Table("weights", "memory", "kernel here");
+        foreach (var format in Enum.GetValues<WeightFormat>())
+            memory.AddRow(Figures.Name(format), MemoryBudget.Show(MemoryNeed.WeightBytes(config, format)), KernelTable.Choose(format).Name);
+        console.Write(memory);
+    }
+
+    private static void ShowKernels(IAnsiConsole console)
+    {
+        var cpu = CpuFeatures.Current;
+        console.WriteLine(cpu.Name);
+        var table = Terminal.Table("weights", "kernel", "here");
+        foreach (var format in Enum.GetValues<WeightFormat>())
+        {
+            string serves = KernelTable.Choose(format).Name;
+            foreach (var entry in KernelTable.Entries.Where(e => e.Weights == format))
+            {
+                string state = entry.Refusal(cpu) is { } reason ? $"refused: {reason}" : entry.Name == serves ? "serves" : "could serve";
+                table.AddRow(Figures.Name(format), entry.Name, Markup.Escape(state));
+            }
+        }
+
+        console.Write(table);
+        if (Environment.GetEnvironmentVariable(KernelTable.Variable) is { Length: > 0 } forced)
+            console.WriteLine($"{KernelTable.Variable}={forced} forces this choice.");
+    }
+}

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using System.Text;
+
+namespace DualSparse.Cli.Hosting;
+
+/// <summary>Runs a command: 0 if it went well, 1 with one sentence if not, 130 if the user interrupted it.</summary>
+internal static class CommandHost
+{
+    /// <summary>The environment variable that, set to 1, shows where an error came from.</summary>
+    public const string TraceVariable = "DUALSPARSE_TRACE";
+
+    private const int Failed = 1;
+
+    // What shells give a program that an interrupt ended: 128 + SIGINT.
+    private const int Interrupted = 130;
+
+    public static int Run(RootCommand root, string[] args)
+    {
+        if (!Console.IsOutputRedirected && OperatingSystem.IsWindows())
+            Console.OutputEncoding = Encoding.UTF8;
+        var parsed = root.Parse(args);
+        if (parsed.Errors is [var first, ..])
+        {
+            string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+            return Fail($"{first.Message.TrimEnd('.')}; 'dualsparse {command}--help' says what there is");
+        }
+
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (OperationCanceledException)
+        {
+            return Interrupted;
+        }
+        catch (Exception e)
+        {
+            return Fail(Environment.GetEnvironmentVariable(TraceVariable) == "1" ? e.ToString() : Sentence(e));
+        }
+    }
+
+    private static int Fail(string message)
+    {
+        Console.Out.Flush();
+        bool colour = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
+        if (colour)
+            Console.ForegroundColor = ConsoleColor.Red;
+        Console.Error.Write("dualsparse: ");
+        if (colour)
+            Console.ResetColor();
+        Console.Error.WriteLine(message);
+        return Failed;
+    }
+
+    // What the team's threads throw comes wrapped; what the framework throws adds the parameter's name and lines of detail.
+    private static string Sentence(Exception e)
+    {
+        while (e is AggregateException { InnerException: { } inner })
+            e = inner;
+        string line = e.Message.Split('\n')[0].TrimEnd('\r', '.');
+        int parameter = line.IndexOf(" (Parameter '", StringComparison.Ordinal);
+        return e is OutOfMemoryException ? "there is not enough memory" : parameter < 0 ? line : line[..parameter];
+    }
+}

@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using DualSparse.Engine;
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Serving;
+using DualSparse.Kernels;
+
+namespace DualSparse.Cli.Hosting;
+
+/// <summary>What a run was like, in one line.</summary>
+internal static class Figures
+{
+    public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run)
+    {
+        var report = model.Transformer.Report;
+        var kernels = engine.Kernels ?? KernelSet.Best();
+        using var process = Process.GetCurrentProcess();
+        return string.Join(" · ",
+            $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s",
+            $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s",
+            $"loaded in {report.Seconds:0.00} s",
+            $"peak memory {MemoryBudget.Show(process.PeakWorkingSet64)}",
+            $"kernels {kernels[report.Weights].Name} ({Name(report.Weights)} weights), {kernels[WeightFormat.F32].Name} (router)",
+            $"{report.Threads} {(report.Threads == 1 ? "thread" : "threads")}",
+            $"seed {run.Seed}");
+    }
+
+    /// <summary>A weight format as the command line spells it.</summary>
+    public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
+
+    private static string Count(int tokens) => tokens == 1 ? "1 token" : $"{tokens} tokens";
+
+    private static string Rate(double tokensPerSecond) => tokensPerSecond == 0 ? "–" : tokensPerSecond.ToString(tokensPerSecond < 10 ? "0.0" : "0");
+}

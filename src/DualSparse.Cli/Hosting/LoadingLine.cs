@@ -1,0 +1,28 @@
+using System.Diagnostics;
+using DualSparse.Engine;
+
+namespace DualSparse.Cli.Hosting;
+
+/// <summary>"loading 43 %" on a terminal, for models that take long enough to wonder.</summary>
+internal sealed class LoadingLine : IProgress<LoadProgress>, IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
+    private readonly long started = Stopwatch.GetTimestamp();
+    private int shown = -1;
+
+    public void Report(LoadProgress value)
+    {
+        int percent = (int)(100 * value.DoneBytes / Math.Max(1, value.TotalBytes));
+        if (Console.IsErrorRedirected || percent == shown || Stopwatch.GetElapsedTime(started) < Patience)
+            return;
+        shown = percent;
+        Console.Error.Write($"\rloading {percent} %");
+    }
+
+    /// <summary>Wipes the line.</summary>
+    public void Dispose()
+    {
+        if (shown >= 0)
+            Console.Error.Write("\r             \r");
+    }
+}

@@ -1,0 +1,67 @@
+using DualSparse.Engine.Serving;
+using DualSparse.Models;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Engine;
+
+/// <summary>
+/// A language model from a folder: weights, tokenizer and what the checkpoint says about generating. The front door of the library.
+/// Its sessions may be used from several threads; their passes through the model take turns.
+/// </summary>
+public sealed class MoeModel : IDisposable
+{
+    private MoeModel(Transformer transformer, Tokenizer tokenizer, int chunkTokens) =>
+        (Transformer, Tokenizer, ChunkTokens) = (transformer, tokenizer, chunkTokens);
+
+    /// <summary>The weights and the forward pass; not for concurrent use, with running sessions neither.</summary>
+    public Transformer Transformer { get; }
+
+    /// <summary>Text to ids and back.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>The model's configuration.</summary>
+    public ModelConfig Config => Transformer.Config;
+
+    /// <summary>How the checkpoint wants text to be generated.</summary>
+    public GenerationOptions Defaults => GenerationOptions.From(Config.Generation);
+
+    /// <summary>Tokens of a prompt that go through the model at once.</summary>
+    internal int ChunkTokens { get; }
+
+    /// <summary>Held during a pass and while its logits are read.</summary>
+    internal Lock Turn { get; } = new();
+
+    /// <summary>Loads a Hugging Face folder.</summary>
+    /// <param name="folder">config.json, safetensors, tokenizer.json and, if there is one, generation_config.json.</param>
+    /// <param name="options">Weights, threads, kernels.</param>
+    /// <param name="progress">Told as weights are packed.</param>
+    /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
+    public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
+    {
+        options ??= new EngineOptions();
+        // The tokenizer is read while the weights are packed: for a small model it takes the longer of the two.
+        var tokenizer = Task.Run(() => Tokenizer.Load(folder));
+        var transformer = Transformer.Load(folder, options, progress);
+        try
+        {
+            return new MoeModel(transformer, tokenizer.GetAwaiter().GetResult(), options.ChunkTokens);
+        }
+        catch
+        {
+            transformer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Starts an empty conversation.</summary>
+    /// <param name="contextTokens">Tokens that it can hold at most; null: <see cref="Session.DefaultContextTokens"/>, or fewer if the model can't take as many.</param>
+    /// <exception cref="ArgumentException">More than the model's longest context, or less than one.</exception>
+    public Session NewSession(int? contextTokens = null) => new(this, contextTokens);
+
+    /// <summary>Frees weights and threads; sessions must not be used any more.</summary>
+    public void Dispose()
+    {
+        lock (Turn)
+            Transformer.Dispose();
+    }
+}

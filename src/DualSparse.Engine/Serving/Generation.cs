@@ -1,0 +1,96 @@
+using System.Collections;
+using System.Diagnostics;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Engine.Serving;
+
+/// <summary>
+/// Tokens that a model writes, each made when it is asked for, with <c>foreach</c> or, by <see cref="AsAsync"/>, <c>await foreach</c>;
+/// once. Whoever stops asking ends the generation.
+/// </summary>
+public sealed class Generation : IEnumerable<GeneratedToken>
+{
+    private readonly MoeModel model;
+    private readonly Session session;
+    private readonly GenerationOptions options;
+    private readonly CancellationToken cancel;
+    private GenerationSummary? summary;
+    private bool taken;
+
+    internal Generation(MoeModel model, Session session, GenerationOptions options, CancellationToken cancel) =>
+        (this.model, this.session, this.options, this.cancel) = (model, session, options, cancel);
+
+    /// <summary>What it was, once the last token has been taken.</summary>
+    /// <exception cref="InvalidOperationException">It hasn't ended.</exception>
+    public GenerationSummary Summary => summary ?? throw new InvalidOperationException("the generation hasn't ended yet");
+
+    /// <summary>Generates to the end.</summary>
+    /// <returns>The whole text.</returns>
+    public string ReadToEnd() => string.Concat(this.Select(token => token.Text));
+
+    /// <summary>Starts generating.</summary>
+    /// <exception cref="InvalidOperationException">It was started before; or, from the enumerator, a logit is not a number.</exception>
+    /// <exception cref="OperationCanceledException">From the enumerator: the token given to the session was cancelled.</exception>
+    public IEnumerator<GeneratedToken> GetEnumerator()
+    {
+        if (taken)
+            throw new InvalidOperationException("a generation can be enumerated once");
+        taken = true;
+        return Run();
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>The same tokens, each made on a thread of the pool; exceptions as from <see cref="GetEnumerator"/>.</summary>
+    public async IAsyncEnumerable<GeneratedToken> AsAsync()
+    {
+        using var tokens = GetEnumerator();
+        while (await Task.Run(tokens.MoveNext, CancellationToken.None).ConfigureAwait(false))
+            yield return tokens.Current;
+    }
+
+    private IEnumerator<GeneratedToken> Run()
+    {
+        int vocabulary = model.Config.VocabSize;
+        var sampler = new Sampler(options, vocabulary);
+        var logProbs = options.LogProbs is null ? null : new LogProbs(vocabulary);
+        var stops = new StopFilter(options.StopStrings);
+        var decoder = new StreamingDecoder(model.Tokenizer, skipSpecial: true);
+        // How a token reads can depend on what stands before it; the text of the context itself isn't wanted.
+        foreach (int id in session.Ids)
+            decoder.Push(id);
+
+        int most = Math.Min(options.MaxTokens ?? int.MaxValue, session.ContextTokens - session.Ids.Length);
+        int promptTokens = 0;
+        TimeSpan promptTime = default, generationTime = default;
+        FinishReason? finish = most == 0 ? FinishReason.Length : null;
+        int count = 0;
+        while (finish is null)
+        {
+            long started = Stopwatch.GetTimestamp();
+            var (token, passed) = session.Step(sampler, logProbs, options.LogProbs ?? 0, cancel);
+            count++;
+            string text = stops.Push(decoder.Push(token.Id));
+            finish = options.EosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? FinishReason.Length : null;
+            if (finish is not null)
+                text += stops.Push(decoder.Flush());
+            if (stops.Stopped)
+                finish = FinishReason.StopString;
+            if (finish is not null)
+                text += stops.Flush();
+            var time = Stopwatch.GetElapsedTime(started);
+            if (count == 1)
+                (promptTokens, promptTime) = (passed, time);
+            else
+                generationTime += time;
+            if (finish is { } reason)
+                summary = Summarise(reason);
+            yield return token with { Text = text, Finish = finish };
+        }
+
+        summary ??= Summarise(finish.Value);
+
+        GenerationSummary Summarise(FinishReason reason) => new(
+            reason, promptTokens, count, session.Ids.Length, promptTime.TotalSeconds, generationTime.TotalSeconds, sampler.Seed);
+    }
+}

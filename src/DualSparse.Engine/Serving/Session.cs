@@ -1,0 +1,139 @@
+using System.Runtime.InteropServices;
+
+namespace DualSparse.Engine.Serving;
+
+/// <summary>
+/// One text in the making: what was put in and what the model wrote. Its keys and values stay in memory from turn to turn, so that only
+/// new tokens go through the model. The context keeps every token sampled, one that ended the text and those of a stop string too;
+/// <see cref="Truncate"/> takes tokens back. For one thread at a time.
+/// </summary>
+public sealed class Session : IDisposable
+{
+    /// <summary>Tokens that a session holds unless asked for more: enough for a conversation, and its cache fits small machines.</summary>
+    public const int DefaultContextTokens = 4096;
+
+    private readonly MoeModel model;
+    private readonly KvCache cache;
+    private readonly List<int> ids = [];
+
+    internal Session(MoeModel model, int? contextTokens)
+    {
+        int longest = model.Config.MaxPositions;
+        int wanted = contextTokens ?? Math.Min(DefaultContextTokens, longest);
+        if (wanted < 1 || wanted > longest)
+            throw new ArgumentException($"a context of {wanted} tokens was asked for, expected 1 to {longest}, the model's longest (max_position_embeddings)");
+        this.model = model;
+        ContextTokens = wanted;
+        cache = model.Transformer.NewCache(wanted);
+    }
+
+    /// <summary>Tokens that the context can hold.</summary>
+    public int ContextTokens { get; }
+
+    /// <summary>The tokens of the context, put in and generated.</summary>
+    public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(ids);
+
+    /// <summary>Of these, how many have been through the model.</summary>
+    public int CachedTokens => cache.Length;
+
+    /// <summary>Puts text behind the context; the first text gets the special tokens that the tokenizer begins with.</summary>
+    /// <exception cref="ArgumentException">It doesn't fit the context.</exception>
+    public void Append(string text) => Append(model.Tokenizer.Encode(text, addSpecial: ids.Count == 0));
+
+    /// <summary>Puts tokens behind the context.</summary>
+    /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
+    public void Append(ReadOnlySpan<int> tokens)
+    {
+        CheckFits(tokens, ids.Count);
+        ids.AddRange(tokens);
+    }
+
+    /// <summary>Puts tokens in the place of the context; of the beginning that both have in common, the work is kept.</summary>
+    /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
+    public void Replace(ReadOnlySpan<int> tokens)
+    {
+        CheckFits(tokens, 0);
+        Truncate(Ids.CommonPrefixLength(tokens));
+        ids.AddRange(tokens[ids.Count..]);
+    }
+
+    /// <summary>Takes back all but the first tokens of the context.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The context has fewer.</exception>
+    public void Truncate(int tokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(tokens);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, ids.Count);
+        CollectionsMarshal.SetCount(ids, tokens);
+        cache.Truncate(Math.Min(cache.Length, tokens));
+    }
+
+    /// <summary>Puts text behind the context and lets the model go on from there.</summary>
+    /// <param name="text">As for <see cref="Append(string)"/>.</param>
+    /// <param name="options">How; null: as the checkpoint wants it.</param>
+    /// <param name="cancel">Ends the generation between two tokens, or two chunks of the prompt; the session stays usable.</param>
+    /// <returns>The tokens, made as they are asked for.</returns>
+    /// <exception cref="ArgumentException">The text doesn't fit the context, or an option makes no sense.</exception>
+    public Generation Generate(string text, GenerationOptions? options = null, CancellationToken cancel = default)
+    {
+        (options ??= model.Defaults).Check();
+        Append(text);
+        return Generate(options, cancel);
+    }
+
+    /// <summary>Lets the model go on from the context; from the token that opens a text, if the context is empty and there is one.</summary>
+    /// <inheritdoc cref="Generate(string, GenerationOptions, CancellationToken)"/>
+    public Generation Generate(GenerationOptions? options = null, CancellationToken cancel = default)
+    {
+        (options ??= model.Defaults).Check();
+        if (ids.Count == 0)
+            Append([model.Config.Generation.BosId ?? throw new ArgumentException("the prompt is empty, and this model has no token that opens a text")]);
+        return new Generation(model, this, options, cancel);
+    }
+
+    /// <summary>Frees the cache.</summary>
+    public void Dispose() => cache.Dispose();
+
+    /// <summary>Brings the cache up to the context and chooses the next token, which joins the context.</summary>
+    /// <returns>The token, and how many went through the model for it.</returns>
+    internal (GeneratedToken Token, int Passed) Step(Sampler sampler, LogProbs? logProbs, int alternatives, CancellationToken cancel)
+    {
+        // The last token's logits are needed: if it has been through the model, it goes once more.
+        if (cache.Length == ids.Count)
+            cache.Truncate(ids.Count - 1);
+        int passed = ids.Count - cache.Length;
+        while (true)
+        {
+            cancel.ThrowIfCancellationRequested();
+            lock (model.Turn)
+            {
+                int count = Math.Min(model.ChunkTokens, ids.Count - cache.Length);
+                bool last = cache.Length + count == ids.Count;
+                var logits = model.Transformer.Forward(cache, Ids.Slice(cache.Length, count), last ? LogitRows.Last : LogitRows.None);
+                if (!last)
+                    continue;
+                int id = sampler.Next(logits, Ids);
+                (float? Own, IReadOnlyList<TokenLogProb> Best) known = logProbs is null ? (null, []) : logProbs.Of(logits, id, alternatives);
+                ids.Add(id);
+                return (new GeneratedToken(id, "", known.Own, known.Best, null), passed);
+            }
+        }
+    }
+
+    private void CheckFits(ReadOnlySpan<int> tokens, int before)
+    {
+        if (tokens.Length > ContextTokens - before)
+        {
+            string has = before == 0 ? $"the prompt has {tokens.Length} tokens" : $"{tokens.Length} more tokens make the context {before + tokens.Length} tokens long";
+            string longest = model.Config.MaxPositions == ContextTokens
+                ? "the model's longest (max_position_embeddings)"
+                : $"as the session was made for (the model could take {model.Config.MaxPositions})";
+            throw new ArgumentException($"{has}, expected at most {ContextTokens}, {longest}");
+        }
+
+        foreach (int id in tokens)
+        {
+            if ((uint)id >= (uint)model.Config.VocabSize)
+                throw new ArgumentException($"the token id {id} is outside the vocabulary of {model.Config.VocabSize}");
+        }
+    }
+}
