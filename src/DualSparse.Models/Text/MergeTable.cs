@@ -18,6 +18,13 @@ internal sealed class MergeTable
         _merged.Add(merged);
     }
 
+    /// <summary>Makes room for so many merges.</summary>
+    public void EnsureCapacity(int count)
+    {
+        _ranks.EnsureCapacity(count);
+        _merged.EnsureCapacity(count);
+    }
+
     /// <summary>How many merges were added.</summary>
     public int Count => _merged.Count;
 

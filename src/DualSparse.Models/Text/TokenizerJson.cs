@@ -12,10 +12,16 @@ internal sealed class TokenizerJson
     private readonly Dictionary<string, JsonElement> _sections = new(StringComparer.Ordinal);
     private bool _hasModel;
 
-    private TokenizerJson(string file) => _file = file;
+    private TokenizerJson(string file, int length)
+    {
+        _file = file;
+
+        // A token takes some 64 bytes of the file, merges included.
+        Vocabulary = new(length / 64);
+    }
 
     /// <summary>The model's own tokens.</summary>
-    public Vocabulary Vocabulary { get; } = new();
+    public Vocabulary Vocabulary { get; }
 
     /// <summary>The model's merges.</summary>
     public MergeTable Merges { get; } = new();
@@ -32,7 +38,7 @@ internal sealed class TokenizerJson
     /// <exception cref="ModelFormatException">The file is damaged or its model isn't a BPE that is implemented.</exception>
     public static TokenizerJson Read(ReadOnlySpan<byte> utf8, string file)
     {
-        var result = new TokenizerJson(file);
+        var result = new TokenizerJson(file, utf8.Length);
         try
         {
             result.ReadTop(utf8.StartsWith("\uFEFF"u8) ? utf8[3..] : utf8);
@@ -84,16 +90,13 @@ internal sealed class TokenizerJson
 
     private void ReadModel(ref Utf8JsonReader reader)
     {
+        Once(ref _hasModel, "model");
         Expect(ref reader, JsonTokenType.StartObject, "model", "an object");
-        if (_hasModel)
-        {
-            throw new ModelFormatException($"{_file}: model is given twice");
-        }
-
-        _hasModel = true;
-        Utf8JsonReader vocabulary = default;
-        Utf8JsonReader merges = default;
+        bool hasVocabulary = false;
+        bool hasMerges = false;
+        Utf8JsonReader early = default;
         Dictionary<string, JsonElement> rest = new(StringComparer.Ordinal);
+        JsonFields Field(string name) => new(_file, $"model.{name}", rest.GetValueOrDefault(name));
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string name = reader.GetString()!;
@@ -101,12 +104,25 @@ internal sealed class TokenizerJson
             switch (name)
             {
                 case "vocab":
-                    vocabulary = reader;
-                    reader.Skip();
+                    Once(ref hasVocabulary, "model.vocab");
+                    Expect(ref reader, JsonTokenType.StartObject, "model.vocab", "an object");
+                    ReadVocabulary(ref reader);
                     break;
                 case "merges":
-                    merges = reader;
-                    reader.Skip();
+                    Once(ref hasMerges, "model.merges");
+                    Expect(ref reader, JsonTokenType.StartArray, "model.merges", "an array");
+                    Merges.EnsureCapacity(Vocabulary.Count);
+                    if (hasVocabulary)
+                    {
+                        MergeReader.Read(ref reader, _file, Vocabulary, Merges);
+                    }
+                    else
+                    {
+                        // Merges name tokens: they wait for the vocabulary.
+                        early = reader;
+                        reader.Skip();
+                    }
+
                     break;
                 default:
                     using (var value = JsonDocument.ParseValue(ref reader))
@@ -114,21 +130,25 @@ internal sealed class TokenizerJson
                         rest[name] = value.RootElement.Clone();
                     }
 
+                    if (name == "type" && Field(name).AsText() is string type && type != "BPE")
+                    {
+                        throw Field(name).NotImplemented($"the model {type} (only BPE is)");
+                    }
+
                     break;
             }
         }
 
-        JsonFields Field(string name) => new(_file, $"model.{name}", rest.GetValueOrDefault(name));
-        string type = Field("type").IsNull ? "BPE" : Field("type").AsText();
-        if (type != "BPE")
+        if (!hasVocabulary || !hasMerges)
         {
-            throw Field("type").NotImplemented($"the model {type} (only BPE is)");
+            throw new ModelFormatException($"{_file}: model.{(hasVocabulary ? "merges" : "vocab")} is missing");
         }
 
-        Expect(ref vocabulary, JsonTokenType.StartObject, "model.vocab", "an object");
-        ReadVocabulary(ref vocabulary);
-        Expect(ref merges, JsonTokenType.StartArray, "model.merges", "an array");
-        MergeReader.Read(ref merges, _file, Vocabulary, Merges);
+        if (early.TokenType != JsonTokenType.None)
+        {
+            MergeReader.Read(ref early, _file, Vocabulary, Merges);
+        }
+
         Options = ReadOptions(Field);
     }
 
@@ -189,12 +209,21 @@ internal sealed class TokenizerJson
         }
     }
 
+    private void Once(ref bool seen, string field)
+    {
+        if (seen)
+        {
+            throw new ModelFormatException($"{_file}: {field} is given twice");
+        }
+
+        seen = true;
+    }
+
     private void Expect(ref Utf8JsonReader reader, JsonTokenType type, string field, string what)
     {
         if (reader.TokenType != type)
         {
-            string found = reader.TokenType == JsonTokenType.None ? "missing" : Name(reader.TokenType);
-            throw new ModelFormatException($"{_file}: {field} is {found}, expected {what}");
+            throw new ModelFormatException($"{_file}: {field} is {Name(reader.TokenType)}, expected {what}");
         }
     }
 

@@ -6,11 +6,20 @@ internal sealed class Vocabulary
     /// <summary>One past the highest id taken: sixteen times the largest vocabulary of today, and 32 MiB of references.</summary>
     public const int MaxIds = 1 << 22;
 
-    private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _ids;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-    private string?[] _tokens = new string?[4096];
+    private string?[] _tokens;
 
-    public Vocabulary() => _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
+    /// <summary>Makes an empty vocabulary with room for <paramref name="capacity"/> tokens.</summary>
+    public Vocabulary(int capacity)
+    {
+        _ids = new(capacity, StringComparer.Ordinal);
+        _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        _tokens = new string?[Math.Clamp(capacity, 256, MaxIds)];
+    }
+
+    /// <summary>How many tokens there are.</summary>
+    public int Count => _ids.Count;
 
     /// <summary>One past the highest id.</summary>
     public int Size { get; private set; }
