@@ -68,7 +68,18 @@ public sealed class Tokenizer
     /// <param name="utf8Json">The contents.</param>
     /// <param name="file">What messages call it.</param>
     /// <exception cref="ModelFormatException">It is damaged or has a part that isn't implemented.</exception>
-    public static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file = FileName) => new(TokenizerJson.Read(utf8Json, file));
+    public static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file = FileName)
+    {
+        try
+        {
+            return new(TokenizerJson.Read(utf8Json, file));
+        }
+        catch (InvalidOperationException e)
+        {
+            // The JSON reader's word for an escaped surrogate without its other half.
+            throw new ModelFormatException($"{file} holds a string that is not valid Unicode", e);
+        }
+    }
 
     /// <summary>Encodes a text. An unpaired surrogate counts as U+FFFD.</summary>
     /// <param name="text">The text.</param>

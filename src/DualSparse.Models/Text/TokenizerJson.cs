@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace DualSparse.Models.Text;
 
@@ -38,6 +39,11 @@ internal sealed class TokenizerJson
     /// <exception cref="ModelFormatException">The file is damaged or its model isn't a BPE that is implemented.</exception>
     public static TokenizerJson Read(ReadOnlySpan<byte> utf8, string file)
     {
+        if (!Utf8.IsValid(utf8))
+        {
+            throw new ModelFormatException($"{file} is not valid UTF-8");
+        }
+
         var result = new TokenizerJson(file, utf8.Length);
         try
         {
@@ -46,11 +52,6 @@ internal sealed class TokenizerJson
         catch (JsonException e)
         {
             throw new ModelFormatException($"{file} is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            // The reader's word for a string that isn't Unicode.
-            throw new ModelFormatException($"{file} holds a string that is not valid Unicode", e);
         }
 
         return result;

@@ -79,7 +79,7 @@ public class TokenizerFileTests
     {
         byte[] file = File.ReadAllBytes(TestPaths.Golden("tokenizer", "sentencepiece", "tokenizer.json"));
         int vocabulary = file.AsSpan().IndexOf("\"vocab\""u8);
-        Gen.Select(Gen.Int[0, vocabulary + 400], Gen.Byte, Gen.Bool).Sample(
+        Gen.Select(Gen.OneOf(Gen.Int[0, vocabulary + 400], Gen.Int[0, file.Length - 1]), Gen.Byte[1, 140], Gen.Bool).Sample(
             change =>
             {
                 (int at, byte value, bool cut) = change;

@@ -12,8 +12,8 @@ public class TokenizerModelTests
         foreach (string merges in (string[])["""["a b","ab c"]""", """[["a","b"],["ab","c"]]"""])
         {
             const string vocabulary = """{"a":0,"b":1,"c":2,"ab":3,"abc":4}""";
-            Assert.Equal([4, 3], Parse($$"""{"model":{"merges":{{merges}},"vocab":{{vocabulary}}}}""").Encode("abcab"));
-            Assert.Equal([4, 3], Parse($$"""{"model":{"vocab":{{vocabulary}},"merges":{{merges}}}}""").Encode("abcab"));
+            Assert.Equal([4, 3], Parse($$$"""{"model":{"merges":{{{merges}}},"vocab":{{{vocabulary}}}}}""").Encode("abcab"));
+            Assert.Equal([4, 3], Parse($$$"""{"model":{"vocab":{{{vocabulary}}},"merges":{{{merges}}}}}""").Encode("abcab"));
         }
     }
 
@@ -23,9 +23,9 @@ public class TokenizerModelTests
     [InlineData(true, true, "aé?b", new[] { 0, 5, 6, 9, 1 })]
     public void What_the_vocabulary_lacks_becomes_bytes_or_unknown(bool fuse, bool bytes, string text, int[] ids)
     {
-        string model = $$"""
+        string model = $$$"""
             {"model":{"vocab":{"a":0,"b":1,"<0xC3>":5,"<0xA9>":6,"<u>":9},"merges":[],"unk_token":"<u>",
-            "fuse_unk":{{(fuse ? "true" : "false")}},"byte_fallback":{{(bytes ? "true" : "false")}}}}
+            "fuse_unk":{{{(fuse ? "true" : "false")}}},"byte_fallback":{{{(bytes ? "true" : "false")}}}}}
             """;
         Assert.Equal(ids, Parse(model).Encode(text));
     }
@@ -71,7 +71,7 @@ public class TokenizerModelTests
     [InlineData("""{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1}]}""", "ab\uFFFD\uFFFD")]
     public void Decoders_join_tokens(string decoder, string expected)
     {
-        Tokenizer tokenizer = Parse($$"""{"decoder":{{decoder}},"model":{"vocab":{"▁a":0,"b":1,"<0xE4>":2,"<0xB8>":3},"merges":[]}}""");
+        Tokenizer tokenizer = Parse($$$"""{"decoder":{{{decoder}}},"model":{"vocab":{"▁a":0,"b":1,"<0xE4>":2,"<0xB8>":3},"merges":[]}}""");
         Assert.Equal(expected, tokenizer.Decode([0, 1, 2, 3]));
         Assert.Equal(expected, TokenizerGoldenTests.Stream(tokenizer, [0, 1, 2, 3]));
     }
