@@ -4,11 +4,12 @@ return args switch
 {
     ["kernels", .. var options] => KernelBenchmark.Run(options),
     ["packing"] => PackingBenchmark.Run(),
+    ["threads"] => ThreadBenchmark.Run(),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | threads");
     return 1;
 }

@@ -1,19 +1,28 @@
+using System.Diagnostics;
+
 namespace DualSparse.Kernels.Threading;
 
 /// <summary>
 /// Threads that share the items of one loop at a time. The caller works too; a loop is over when its items are done, not when every
 /// thread has woken, so a thread that the system keeps waiting costs its share of the work and no more.
 /// </summary>
+/// <remarks>
+/// A thread that waits spins for a moment, since the next loop of a forward pass is mostly microseconds away, and then sleeps: an idle
+/// team costs nothing, and a core that another process wants isn't held. Calls from several threads take turns.
+/// </remarks>
 public sealed class ThreadTeam : IDisposable
 {
-    // About 20 µs: longer than the gap between two loops of one forward pass, far shorter than a scheduler's slice.
-    private const int Spins = 400;
-    private readonly Thread[] helpers;
-    private readonly SemaphoreSlim wake = new(0);
-    private readonly ManualResetEventSlim finished = new(false, 200);
+    // Longer than the gap between two loops of one forward pass, far shorter than a scheduler's slice.
+    private static readonly long SpinTicks = Stopwatch.Frequency * 50 / 1_000_000;
+
+    [ThreadStatic]
+    private static ThreadTeam? runsLoopOf;
+
+    private readonly Helper[] helpers;
+    private readonly Sleeper caller = new();
     private readonly Lock oneLoop = new();
-    private volatile Loop? current;
-    private volatile bool closing;
+    private readonly LoopState state = new();
+    private bool disposed;
 
     /// <summary>Starts <paramref name="threads"/> − 1 helpers; the caller of <see cref="For"/> is the remaining thread.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Fewer than one thread.</exception>
@@ -21,13 +30,16 @@ public sealed class ThreadTeam : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         Size = threads;
-        helpers = new Thread[threads - 1];
+        helpers = new Helper[threads - 1];
         for (int i = 0; i < helpers.Length; i++)
         {
             int worker = i + 1;
-            helpers[i] = new Thread(() => Help(worker)) { IsBackground = true, Name = $"dualsparse-{worker}" };
-            helpers[i].Start();
+            var thread = new Thread(() => Help(worker)) { IsBackground = true, Name = $"dualsparse-{worker}" };
+            helpers[i] = new Helper(thread, new Sleeper());
         }
+
+        foreach (var helper in helpers)
+            helper.Thread.Start();
     }
 
     /// <summary>The threads that this process may really use: its affinity mask and its cgroup's quota are respected.</summary>
@@ -40,99 +52,99 @@ public sealed class ThreadTeam : IDisposable
     /// Calls <paramref name="body"/>(item, worker) for each item in 0…<paramref name="items"/>−1, each once, in any order, on any
     /// thread; worker is 0…<see cref="Size"/>−1 and names per-thread scratch. Returns when all are done; their writes are visible.
     /// </summary>
-    /// <exception cref="AggregateException">A body threw: the remaining items are skipped.</exception>
+    /// <exception cref="AggregateException">A body threw: the items that had not begun are skipped.</exception>
+    /// <exception cref="InvalidOperationException">Called by a body of the same team.</exception>
+    /// <exception cref="ObjectDisposedException">The team has been disposed.</exception>
     public void For(int items, Action<int, int> body)
     {
-        if (items <= 0)
-            return;
-        if (items == 1 || helpers.Length == 0)
-        {
-            for (int i = 0; i < items; i++)
-                body(i, 0);
-            return;
-        }
-
+        RefuseOwnBody();
         lock (oneLoop)
         {
-            ObjectDisposedException.ThrowIf(closing, this);
-            var loop = new Loop(items, body, finished);
-            finished.Reset();
-            current = loop;
-            wake.Release(Math.Min(helpers.Length, items - 1));
-            loop.Work(0);
-            finished.Wait();
-            current = null;
-            if (loop.Failure is { } failure)
+            ObjectDisposedException.ThrowIf(disposed, this);
+            if (items <= 0)
+                return;
+            state.Start(items, body);
+            for (int i = 0; i < Math.Min(helpers.Length, items - 1); i++)
+                helpers[i].Sleeper.Wake();
+            var outer = runsLoopOf;
+            runsLoopOf = this;
+            Work(worker: 0);
+            runsLoopOf = outer;
+            if (!SpinUntilDone())
+                caller.SleepUntil(static state => state.Done, state);
+            if (state.Finish() is { } failure)
                 throw new AggregateException(failure);
         }
     }
 
     /// <summary>Stops the helpers and waits for them.</summary>
+    /// <exception cref="InvalidOperationException">Called by a body of the same team.</exception>
     public void Dispose()
     {
+        RefuseOwnBody();
         lock (oneLoop)
         {
-            if (closing)
+            if (disposed)
                 return;
-            closing = true;
+            disposed = true;
+            state.Close();
+            foreach (var helper in helpers)
+                helper.Sleeper.Wake();
+            foreach (var helper in helpers)
+                helper.Thread.Join();
+            foreach (var helper in helpers)
+                helper.Sleeper.Dispose();
+            caller.Dispose();
+        }
+    }
+
+    private void RefuseOwnBody()
+    {
+        if (runsLoopOf == this)
+            throw new InvalidOperationException("a loop's body can't use the team that runs it");
+    }
+
+    private bool SpinUntilDone()
+    {
+        if (state.Done)
+            return true;
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetTimestamp() - start < SpinTicks;)
+        {
+            Thread.SpinWait(1);
+            if (state.Done)
+                return true;
         }
 
-        wake.Release(Math.Max(1, helpers.Length));
-        foreach (var helper in helpers)
-            helper.Join();
-        wake.Dispose();
-        finished.Dispose();
+        return false;
     }
 
     private void Help(int worker)
     {
-        while (true)
+        runsLoopOf = this;
+        var sleeper = helpers[worker - 1].Sleeper;
+        for (int seen = 0; ;)
         {
-            var spinner = 0;
-            while (!wake.Wait(0))
+            long start = Stopwatch.GetTimestamp();
+            while (state.Generation == seen)
             {
-                if (++spinner < Spins)
-                {
-                    Thread.SpinWait(10);
-                    continue;
-                }
-
-                wake.Wait();
-                break;
+                if (Stopwatch.GetTimestamp() - start < SpinTicks)
+                    Thread.SpinWait(1);
+                else
+                    sleeper.SleepUntil(static wait => wait.State.Generation != wait.Seen, (State: state, Seen: seen));
             }
 
-            if (closing)
+            seen = state.Generation;
+            if (state.Closed)
                 return;
-            current?.Work(worker);
+            Work(worker);
         }
     }
 
-    private sealed class Loop(int items, Action<int, int> body, ManualResetEventSlim finished)
+    private void Work(int worker)
     {
-        private int next;
-        private int done;
-
-        public Exception? Failure { get; private set; }
-
-        public void Work(int worker)
-        {
-            int mine = 0;
-            for (int item; (item = Interlocked.Increment(ref next) - 1) < items; mine++)
-            {
-                if (Failure is not null)
-                    continue;
-                try
-                {
-                    body(item, worker);
-                }
-                catch (Exception e)
-                {
-                    Failure = e;
-                }
-            }
-
-            if (mine > 0 && Interlocked.Add(ref done, mine) == items)
-                finished.Set();
-        }
+        if (state.Run(worker))
+            caller.Wake();
     }
+
+    private readonly record struct Helper(Thread Thread, Sleeper Sleeper);
 }
