@@ -33,6 +33,9 @@ public unsafe struct PanelArgs
 
     /// <summary>Inputs to sum over, a multiple of 64; may be fewer than the panel holds: then its prefix is used.</summary>
     public nint Inputs;
+
+    /// <summary>The panel that this thread multiplies next, or null: its first bytes may be fetched ahead, while this one ends.</summary>
+    public byte* Next;
 }
 
 /// <summary>

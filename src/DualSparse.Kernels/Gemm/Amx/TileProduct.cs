@@ -17,7 +17,8 @@ namespace DualSparse.Kernels.Gemm.Amx;
 /// pass through the cache as well, 40 of 48 KiB. Twice that would wipe itself out.</para>
 /// <para>Up to 32 rows pass once, nothing is used again, and all inputs are one block.</para>
 /// <para>Prefetch. The next block of weights comes from far away and must not wait until its turn: its lines are asked for evenly in
-/// all steps of the present one, so many a step that all have been when the last block of rows is through.</para>
+/// all steps of the present one, so many a step that all have been when the last block of rows is through. After the last block comes
+/// the first of <see cref="PanelArgs.Next"/>; without one, lines at hand are asked for once more, never what lies beyond the panel.</para>
 /// <para>Fewer than 16 rows make smaller tiles. A remainder of more rows takes whole tiles and computes rows that nobody reads.
 /// The order of additions is the same in every case.</para>
 /// </remarks>
@@ -28,6 +29,11 @@ internal static class TileProduct
 
     private const int BlockRowCount = RowTiles * TileConfiguration.Rows;
     private const int LineBytes = 64;
+
+    // On the stack from the first to the last step.
+    private const int PrefetchWords = 2;
+    private static AssemblerMemoryOperand AfterPanel => __qword_ptr[rsp];
+    private static AssemblerMemoryOperand PanelEnd => __qword_ptr[rsp + sizeof(ulong)];
 
     // Lines to ask for in each step, by the least number of row blocks that then get through a block of weights.
     private static readonly (int Lines, int RowBlocks)[] PrefetchPlans = [(4, 8), (8, 4), (16, 2), (32, 1)];
@@ -52,16 +58,16 @@ internal static class TileProduct
             c.ja(plans[i]);
         }
 
-        c.mov(BlockSteps, StepsLeft);
         for (int i = plans.Length - 1; i >= 0; i--)
         {
             c.Mark(ref plans[i]);
-            InputBlocks(c, PrefetchPlans[i].Lines, product);
+            Inputs(c, PrefetchPlans[i].Lines, severalBlocks: PrefetchPlans[i].RowBlocks > 1, product);
             if (i > 0)
                 c.jmp(done);
         }
 
         c.Mark(ref done);
+        c.add(rsp, PrefetchWords * sizeof(ulong));
         c.tilerelease();
     }
 
@@ -89,49 +95,70 @@ internal static class TileProduct
         c.mov(BlockRows, Field(nameof(PanelArgs.Rows)));
         c.mov(StepsLeft, Field(nameof(PanelArgs.Inputs)));
         c.shr(StepsLeft, (byte)int.Log2(inputsPerStep));
-        c.mov(r13d, StepsPerBlock);
+
+        // Two words for the prefetch: the panel's end and, below, where it goes on from there.
+        c.mov(rax, StepsLeft);
+        c.shl(rax, (byte)int.Log2(StepBytes));
+        c.add(rax, BlockPanel);
+        c.push(rax);
+        c.mov(rax, Field(nameof(PanelArgs.Next)));
+        c.cmp(rax, 0);
+        c.cmove(rax, BlockPanel);
+        c.push(rax);
     }
 
-    private static void InputBlocks(FunctionAssembler c, int prefetchLines, Product product)
+    // All blocks of inputs, or a single one, for all rows.
+    private static void Inputs(FunctionAssembler c, int prefetchLines, bool severalBlocks, Product product)
     {
-        var nextInputs = c.CreateLabel();
-        var nextRows = c.CreateLabel();
-        var oneTile = c.CreateLabel();
-        var rowsDone = c.CreateLabel();
-
-        c.Mark(ref nextInputs);
+        var next = c.CreateLabel();
+        c.mov(BlockSteps, severalBlocks ? StepsPerBlock : int.MaxValue);
+        c.Mark(ref next);
         c.cmp(BlockSteps, StepsLeft);
         c.cmova(BlockSteps, StepsLeft);
-        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
-        c.mov(Rows, BlockRows);
-        c.mov(Result, Field(nameof(PanelArgs.Result)));
         c.lea(Ahead, __[BlockPanel + StepsPerBlock * StepBytes]);
-
-        c.Mark(ref nextRows);
-        c.cmp(RowsLeft, TileConfiguration.Rows);
-        c.jbe(oneTile);
-        Block(c, RowTiles, prefetchLines, product);
-        c.mov(rax, RowBytes);
-        c.shl(rax, (byte)int.Log2(BlockRowCount));
-        c.add(Rows, rax);
-        c.add(Result, BlockRowCount * PanelLayout.StepBytes);
-        c.sub(RowsLeft, BlockRowCount);
-        c.ja(nextRows);
-        c.jmp(rowsDone);
-        c.Mark(ref oneTile);
-        Block(c, 1, prefetchLines, product);
-
-        c.Mark(ref rowsDone);
+        c.cmp(Ahead, PanelEnd);
+        c.cmova(Ahead, PanelEnd);
+        AllRows(c, prefetchLines, severalBlocks, product);
+        if (!severalBlocks)
+            return;
         c.mov(rax, BlockSteps);
         c.shl(rax, (byte)int.Log2(TileConfiguration.RowBytes));
         c.add(BlockRows, rax);
         c.mov(BlockPanel, Panel);
         c.sub(StepsLeft, BlockSteps);
-        c.jnz(nextInputs);
+        c.jnz(next);
+    }
+
+    private static void AllRows(FunctionAssembler c, int prefetchLines, bool severalBlocks, Product product)
+    {
+        var next = c.CreateLabel();
+        var oneTile = c.CreateLabel();
+        var done = c.CreateLabel();
+        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
+        c.mov(Rows, BlockRows);
+        c.mov(Result, Field(nameof(PanelArgs.Result)));
+        c.Mark(ref next);
+        c.cmp(RowsLeft, TileConfiguration.Rows);
+        c.jbe(oneTile);
+        Block(c, RowTiles, prefetchLines, severalBlocks, product);
+        if (severalBlocks)
+        {
+            c.mov(rax, RowBytes);
+            c.shl(rax, (byte)int.Log2(BlockRowCount));
+            c.add(Rows, rax);
+            c.add(Result, BlockRowCount * PanelLayout.StepBytes);
+            c.sub(RowsLeft, BlockRowCount);
+            c.ja(next);
+        }
+
+        c.jmp(done);
+        c.Mark(ref oneTile);
+        Block(c, 1, prefetchLines, severalBlocks, product);
+        c.Mark(ref done);
     }
 
     // One block of rows over one block of inputs. Panel ends behind the block's weights.
-    private static void Block(FunctionAssembler c, int rowTiles, int prefetchLines, Product product)
+    private static void Block(FunctionAssembler c, int rowTiles, int prefetchLines, bool severalBlocks, Product product)
     {
         var step = c.CreateLabel();
         c.mov(Panel, BlockPanel);
@@ -143,13 +170,11 @@ internal static class TileProduct
             c.add(LowerRows, Rows);
         }
 
-        LoadSums(c, rowTiles);
+        StartSums(c, rowTiles, severalBlocks);
         c.mov(Counter, BlockSteps);
         c.Mark(ref step);
+        Prefetch(c, prefetchLines);
         Step(c, rowTiles, product);
-        for (int line = 0; line < prefetchLines; line++)
-            c.prefetcht1(__byte_ptr[Ahead + line * LineBytes]);
-        c.add(Ahead, prefetchLines * LineBytes);
         c.add(Panel, StepBytes);
         c.add(UpperRows, TileConfiguration.RowBytes);
         if (rowTiles > 1)
@@ -159,18 +184,34 @@ internal static class TileProduct
         ForEachSum(rowTiles, (row, column) => c.tilestored(ResultAt(row, column), Sum(row, column)));
     }
 
+    // Any number of lines divides a step's, so the end is met exactly.
+    private static void Prefetch(FunctionAssembler c, int lines)
+    {
+        c.cmp(Ahead, PanelEnd);
+        c.cmove(Ahead, AfterPanel);
+        for (int line = 0; line < lines; line++)
+            c.prefetcht1(__byte_ptr[Ahead + line * LineBytes]);
+        c.add(Ahead, lines * LineBytes);
+    }
+
     // Zero in the first block of inputs, else what the block before has left in the result.
-    private static void LoadSums(FunctionAssembler c, int rowTiles)
+    private static void StartSums(FunctionAssembler c, int rowTiles, bool severalBlocks)
     {
         var later = c.CreateLabel();
-        var loaded = c.CreateLabel();
-        c.cmp(BlockRows, Field(nameof(PanelArgs.Rows)));
-        c.jne(later);
+        var started = c.CreateLabel();
+        if (severalBlocks)
+        {
+            c.cmp(BlockRows, Field(nameof(PanelArgs.Rows)));
+            c.jne(later);
+        }
+
         ForEachSum(rowTiles, (row, column) => c.tilezero(Sum(row, column)));
-        c.jmp(loaded);
+        if (!severalBlocks)
+            return;
+        c.jmp(started);
         c.Mark(ref later);
         ForEachSum(rowTiles, (row, column) => c.tileloadd(Sum(row, column), ResultAt(row, column)));
-        c.Mark(ref loaded);
+        c.Mark(ref started);
     }
 
     private static void Step(FunctionAssembler c, int rowTiles, Product product)

@@ -58,9 +58,12 @@ internal static class DotInt4
         c.mov(Panel, Field(nameof(PanelArgs.Panel)));
         c.mov(Counter, Field(nameof(PanelArgs.Inputs)));
         c.shr(Counter, (byte)int.Log2(PanelLayout.GroupInputs));
+        PanelPrefetch.Begin(c, PanelLayout.GroupBytes);
         c.Mark(ref group);
+        PanelPrefetch.Round(c, PanelLayout.GroupBytes);
+        for (int line = 0; line < PanelLayout.GroupBytes; line += VectorBytes)
+            PanelPrefetch.Line(c, line);
         StartSums(c, rows, sumCursors);
-        Prefetch(c);
         for (int step = 0; step < StepsPerGroup; step++)
             Step(c, rows, step);
         AddToTotals(c, rows);
@@ -69,6 +72,7 @@ internal static class DotInt4
         c.add(Panel, PanelLayout.GroupBytes);
         c.dec(Counter);
         c.jnz(group);
+        PanelPrefetch.End(c);
         Finish(c, rows);
     }
 
@@ -80,12 +84,6 @@ internal static class DotInt4
             c.vpbroadcastd(Sum(row, 0), Scratch);
             c.vmovdqa32(Sum(row, 1), Sum(row, 0));
         }
-    }
-
-    private static void Prefetch(FunctionAssembler c)
-    {
-        for (int line = 0; line < PanelLayout.GroupBytes; line += VectorBytes)
-            c.prefetcht0(__byte_ptr[Panel + line + DotSteps.PrefetchBytes]);
     }
 
     // Low nibbles are a step's first four inputs, high nibbles its last four.
@@ -131,6 +129,7 @@ internal static class DotInt4
 
     private static void Finish(FunctionAssembler c, int rows)
     {
+        RowBlocks.PointScales(c);
         for (int row = 0; row < rows; row++)
         {
             for (int half = 0; half < Halves; half++)

@@ -44,9 +44,10 @@ internal static class DotInt8
     // (float)Σ · the column's scale · the row's scale, in this order.
     private static void Finish(FunctionAssembler c, int rows)
     {
-        c.mov(Counter, FunctionAssembler.Field(nameof(PanelArgs.Panel)));
+        c.mov(Panel, FunctionAssembler.Field(nameof(PanelArgs.Panel)));
         for (int half = 0; half < Halves; half++)
-            c.vmovups(DotSteps.Weights(half), __zmmword_ptr[Counter + half * VectorBytes]);
+            c.vmovups(DotSteps.Weights(half), __zmmword_ptr[Panel + half * VectorBytes]);
+        RowBlocks.PointScales(c);
         for (int row = 0; row < rows; row++)
         {
             for (int half = 0; half < Halves; half++)

@@ -19,11 +19,12 @@ internal static class DotRegisters
     // rdi holds the PanelArgs. These last over blocks of rows …
     public static readonly AssemblerRegister64 RowBytes = rcx, RowsLeft = rdx, Rows = rbx, Result = rbp;
 
-    // … these too, in the integer kernels: scale and sums of the block's first row, bytes between two rows' sums …
-    public static readonly AssemblerRegister64 RowScales = r13, Sums = r14, SumBytes = r15;
+    // … these too, in the integer kernels: sums of the block's first row, bytes between two rows' sums …
+    public static readonly AssemblerRegister64 Sums = r14, SumBytes = r15;
 
-    // … and these live within a block.
-    public static readonly AssemblerRegister64 Panel = rsi, Counter = rax;
+    // … and these live within a block: weights, distance to the line to prefetch, rounds left with the loop, and outside it the scales.
+    public static readonly AssemblerRegister64 Panel = rsi, Ahead = r13, Counter = rax, RowScales = rax;
+    public static readonly AssemblerRegister64 WideScratch = r12;
     public static readonly AssemblerRegister32 Scratch = r12d;
 
     // Each points into a row and serves the two behind it as well, through RowBytes as an index.

@@ -23,9 +23,7 @@ internal static class DotSteps
 
     // Steps between two tests of the loop counter; a multiple of 64 inputs is 16 steps of int8, 32 of bf16.
     private const int Unroll = 4;
-
-    /// <summary>How far ahead of its use a line is asked for: what a core must keep in flight at 100 ns and 20 GB/s, twice.</summary>
-    public const int PrefetchBytes = 4096;
+    private const int RoundBytes = Unroll * PanelLayout.StepBytes;
 
     private const int FirstWeights = 28;
     private const int RowVector = 30;
@@ -50,13 +48,16 @@ internal static class DotSteps
         PointRows(c, rows);
         c.mov(Counter, Field(nameof(PanelArgs.Inputs)));
         c.shr(Counter, (byte)int.Log2(inputsPerStep * Unroll));
+        PanelPrefetch.Begin(c, RoundBytes);
         c.Mark(ref loop);
+        PanelPrefetch.Round(c, RoundBytes);
         for (int step = 0; step < Unroll; step++)
             Step(c, rows, step, product);
         AdvanceRows(c, rows, Unroll * sizeof(int));
-        c.add(Panel, Unroll * PanelLayout.StepBytes);
+        c.add(Panel, RoundBytes);
         c.dec(Counter);
         c.jnz(loop);
+        PanelPrefetch.End(c);
     }
 
     /// <summary>Stores the accumulators as the result of the block.</summary>
@@ -69,7 +70,7 @@ internal static class DotSteps
         {
             int offset = step * PanelLayout.StepBytes + half * VectorBytes;
             c.vmovdqu32(Weights(half), __zmmword_ptr[Panel + offset]);
-            c.prefetcht0(__byte_ptr[Panel + offset + PrefetchBytes]);
+            PanelPrefetch.Line(c, offset);
         }
 
         var rowVector = Zmm(RowVector);

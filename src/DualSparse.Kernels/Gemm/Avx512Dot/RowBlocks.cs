@@ -14,7 +14,7 @@ internal static class RowBlocks
     /// </summary>
     /// <param name="c">Where to.</param>
     /// <param name="largest">Rows that the accumulators of one block hold.</param>
-    /// <param name="integers">Whether rows have scales and sums.</param>
+    /// <param name="integers">Whether rows have sums.</param>
     /// <param name="block">Emits the product of so many rows.</param>
     public static void Emit(FunctionAssembler c, int largest, bool integers, Action<FunctionAssembler, int> block)
     {
@@ -52,6 +52,15 @@ internal static class RowBlocks
         c.Mark(ref done);
     }
 
+    /// <summary>Points <see cref="RowScales"/> at the scale of the block's first row.</summary>
+    public static void PointScales(FunctionAssembler c)
+    {
+        c.mov(RowScales, FunctionAssembler.Field(nameof(PanelArgs.RowCount)));
+        c.sub(RowScales, RowsLeft);
+        c.shl(RowScales, 2);
+        c.add(RowScales, FunctionAssembler.Field(nameof(PanelArgs.RowScales)));
+    }
+
     private static void Load(FunctionAssembler c, bool integers)
     {
         c.mov(Rows, FunctionAssembler.Field(nameof(PanelArgs.Rows)));
@@ -60,7 +69,6 @@ internal static class RowBlocks
         c.mov(Result, FunctionAssembler.Field(nameof(PanelArgs.Result)));
         if (!integers)
             return;
-        c.mov(RowScales, FunctionAssembler.Field(nameof(PanelArgs.RowScales)));
         c.mov(Sums, FunctionAssembler.Field(nameof(PanelArgs.RowSums)));
         c.mov(SumBytes, FunctionAssembler.Field(nameof(PanelArgs.RowSumStride)));
         c.shl(SumBytes, 2);
@@ -74,7 +82,6 @@ internal static class RowBlocks
         c.add(Result, rows * PanelLayout.Columns * sizeof(float));
         if (integers)
         {
-            c.add(RowScales, rows * sizeof(float));
             c.imul(rax, SumBytes, rows);
             c.add(Sums, rax);
         }

@@ -26,25 +26,41 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
     }
 
     /// <summary>Every emitted kernel by name and weights, as it is called under the rules of <paramref name="abi"/>.</summary>
-    public static EmulatedKernel Create(string name, WeightFormat weights, CallAbi abi) => (name, weights) switch
+    public static EmulatedKernel Create(string name, WeightFormat weights, CallAbi abi, ulong next = 0) => (name, weights) switch
     {
         (AmxKernels.Name, WeightFormat.Bf16) =>
-            new(name, weights, ActivationFormat.Bf16, AmxKernels.Bf16Function, AmxKernels.Bf16Refusal, abi),
+            new(name, weights, ActivationFormat.Bf16, AmxKernels.Bf16Function, AmxKernels.Bf16Refusal, abi) { Next = next },
         (AmxKernels.Name, WeightFormat.Int8) =>
-            new(name, weights, ActivationFormat.Int8, AmxKernels.Int8Function, AmxKernels.Int8Refusal, abi),
+            new(name, weights, ActivationFormat.Int8, AmxKernels.Int8Function, AmxKernels.Int8Refusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Bf16) =>
-            new(name, weights, ActivationFormat.Bf16, DotBf16.Function, Avx512DotKernels.Bf16Refusal, abi),
+            new(name, weights, ActivationFormat.Bf16, DotBf16.Function, Avx512DotKernels.Bf16Refusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Int8) =>
-            new(name, weights, ActivationFormat.Int8, DotInt8.Function, Avx512DotKernels.VnniRefusal, abi),
+            new(name, weights, ActivationFormat.Int8, DotInt8.Function, Avx512DotKernels.VnniRefusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Int4) =>
-            new(name, weights, ActivationFormat.Int8, DotInt4.Function, Avx512DotKernels.VnniRefusal, abi),
+            new(name, weights, ActivationFormat.Int8, DotInt4.Function, Avx512DotKernels.VnniRefusal, abi) { Next = next },
         _ => throw new ArgumentException($"no emitted kernel {name} for {weights}"),
     };
 
+    /// <summary>Bytes of the next panel that may be asked for while this one ends: what an AMX kernel does in its last block.</summary>
+    public const int MostBytesAhead = 32 * 1024;
+
+    /// <summary>Address of the panel that is said to come next; nothing needs to lie there.</summary>
+    public ulong Next { get; init; }
+
+    /// <summary>Addresses of the next panel that the last product asked for.</summary>
+    public IReadOnlySet<ulong> Prefetched { get; private set; } = new HashSet<ulong>();
+
+    /// <summary>Instructions that no product has reached yet.</summary>
+    public IEnumerable<string> Unreached() => interpreter.Unreached();
+
     public override void Multiply(in PanelArgs args)
     {
-        fixed (PanelArgs* pointer = &args)
-            interpreter.Call(abi, pointer, Promised(pointer));
+        var copy = args;
+        copy.Next = (byte*)Next;
+        var memory = Promised(&copy);
+        memory.Prefetchable = (Next, Next == 0 ? 0 : Next + MostBytesAhead);
+        Prefetched = memory.Prefetched;
+        interpreter.Call(abi, &copy, memory);
     }
 
     private GuardedMemory Promised(PanelArgs* args)

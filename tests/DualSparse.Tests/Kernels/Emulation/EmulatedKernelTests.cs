@@ -39,12 +39,12 @@ public class EmulatedKernelTests
     public void ManyRowsAndInputsAreCutIntoBlocks(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
-        const int inputs = 1088, most = 243;
+        const int inputs = 1088, most = 256;
         using var problem = PanelProblem.Random(weights, most, inputs, 9);
         float[] all = problem.Multiply(kernel, 0, most, inputs);
         problem.AssertProduct(kernel, all, most, inputs);
         AssertAgrees(weights, problem, all, most, inputs);
-        foreach (int rows in (int[])[1, 31, 33, 49, 65, 97, 120, 131])
+        foreach (int rows in (int[])[1, 31, 33, 49, 97, 128, 243])
             Assert.Equal(all[..(rows * PanelProblem.Columns)], problem.Multiply(kernel, 0, rows, inputs));
     }
 
@@ -88,6 +88,34 @@ public class EmulatedKernelTests
     [MemberData(nameof(Emitted))]
     public void TheSelfCheckPasses(string name, WeightFormat weights) =>
         Assert.Null(SelfCheck.Compare(EmulatedKernel.Create(name, weights, CallAbi.Windows), Scalar(weights)));
+
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void EveryInstructionIsReached(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.Windows);
+        using var problem = PanelProblem.Random(weights, 256, 576, 13);
+        foreach (int rows in (int[])[.. Enumerable.Range(1, 25), 48, 64, 100, 128, 230, 256])
+            problem.Multiply(kernel, 0, rows, 576);
+        Assert.Empty(kernel.Unreached());
+    }
+
+    // Without a next panel the guarded memory sees to it that nothing beyond the panel's prefix is asked for.
+    [Theory]
+    [MemberData(nameof(Emitted))]
+    public void TheNextPanelIsFetchedWhileThisOneEnds(string name, WeightFormat weights)
+    {
+        const ulong next = 0x7000_0000_0000;
+        const int certainBytes = 4032;
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV, next);
+        using var problem = PanelProblem.Random(weights, 64, 1088, 17);
+        foreach (int rows in (int[])[1, 17, 40, 64])
+        {
+            problem.Multiply(kernel, 0, rows, 1024);
+            for (ulong line = next; line < next + certainBytes; line += 64)
+                Assert.Contains(line, kernel.Prefetched);
+        }
+    }
 
     // Integer sums are exact, and floating-point steps prescribed: bit for bit.
     private static void AssertAgrees(WeightFormat weights, PanelProblem problem, float[] found, int rows, int inputs)

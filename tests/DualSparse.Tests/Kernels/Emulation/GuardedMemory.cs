@@ -12,6 +12,21 @@ internal sealed unsafe class GuardedMemory
     public void Allow(string name, void* start, nint bytes, bool writable = false) =>
         blocks.Add((ulong)start, new Block(name, (ulong)start, (ulong)start + (ulong)bytes, writable));
 
+    /// <summary>Bytes that may be prefetched though not read, and their lines that were.</summary>
+    public (ulong Start, ulong End) Prefetchable { get; set; }
+
+    /// <summary>Addresses within <see cref="Prefetchable"/> that were asked for.</summary>
+    public HashSet<ulong> Prefetched { get; } = [];
+
+    /// <summary>A prefetch never faults, but it costs bandwidth: it must not ask for what nobody will read.</summary>
+    public void Prefetch(ulong address, in Instruction instruction)
+    {
+        if (address >= Prefetchable.Start && address < Prefetchable.End)
+            Prefetched.Add(address);
+        else
+            Access(address, 1, write: false, instruction);
+    }
+
     /// <summary>The bytes to read at an address.</summary>
     public ReadOnlySpan<byte> Read(ulong address, int bytes, in Instruction instruction) => Access(address, bytes, write: false, in instruction);
 

@@ -43,7 +43,8 @@ internal sealed class MachineState(GuardedMemory memory)
     /// <summary>A whole 512-bit register, or the one around an xmm or ymm register.</summary>
     public Span<byte> Vector(Register register)
     {
-        Assert.True(register.IsVectorRegister(), $"{register} is no vector register");
+        if (!register.IsVectorRegister())
+            Assert.Fail($"{register} is no vector register");
         return vectors.AsSpan(register.GetNumber() * VectorBytes, VectorBytes);
     }
 
@@ -72,7 +73,8 @@ internal sealed class MachineState(GuardedMemory memory)
 
     private static int Wide(Register register)
     {
-        Assert.True(register.IsGPR64(), $"{register} is not modelled");
+        if (!register.IsGPR64())
+            Assert.Fail($"{register} is not modelled");
         return register.GetNumber();
     }
 }

@@ -52,6 +52,7 @@ internal static class ScalarInstructions
                 m.Next = Pop(m, i);
                 return true;
             case Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1:
+                m.Memory.Prefetch(m.Address(i), i);
                 return true;
         }
 
@@ -64,7 +65,8 @@ internal static class ScalarInstructions
 
         if (i.ConditionCode == ConditionCode.None)
             return false;
-        Assert.True(i.Mnemonic is Mnemonic.Cmova or Mnemonic.Cmovb, $"{i} is not modelled");
+        if (i.Mnemonic is not (Mnemonic.Cmova or Mnemonic.Cmovb or Mnemonic.Cmovbe or Mnemonic.Cmove))
+            Assert.Fail($"{i} is not modelled");
         if (Holds(m, i))
             m[i.Op0Register] = Read(m, i, 1);
         return true;
@@ -101,7 +103,8 @@ internal static class ScalarInstructions
                 return m[i.GetOpRegister(operand)];
             case OpKind.Memory:
                 int bytes = i.MemorySize.GetSize();
-                Assert.True(bytes is 4 or 8, $"{i} is not modelled");
+                if (bytes is not (4 or 8))
+                    Assert.Fail($"{i} is not modelled");
                 var source = m.Memory.Read(m.Address(i), bytes, i);
                 return bytes == 4 ? BitConverter.ToUInt32(source) : BitConverter.ToUInt64(source);
             default:

@@ -65,7 +65,8 @@ internal static class TileInstructions
     private static void Multiply(TileState tiles, in Instruction i, RowProduct product)
     {
         int sums = Number(i.Op0Register), left = Number(i.Op1Register), right = Number(i.Op2Register);
-        Assert.True(sums != left && sums != right && left != right, $"{i}: tiles must differ");
+        if (sums == left || sums == right || left == right)
+            Assert.Fail($"{i}: tiles must differ");
         var (rows, columnBytes) = tiles.Shape(sums);
         var (leftRows, leftBytes) = tiles.Shape(left);
         var (depth, rightBytes) = tiles.Shape(right);

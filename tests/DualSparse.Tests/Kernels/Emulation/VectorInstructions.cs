@@ -73,7 +73,8 @@ internal static class VectorInstructions
     {
         var source = i.Op1Kind == OpKind.Register ? i.Op1Register : i.Op0Register;
         int bytes = source.GetSize();
-        Assert.True(bytes is 16 or Bytes, $"{i} is not modelled");
+        if (bytes is not (16 or Bytes))
+            Assert.Fail($"{i} is not modelled");
         if (i.Op0Kind == OpKind.Memory)
         {
             m.Vector(source)[..bytes].CopyTo(m.Memory.Write(m.Address(i), bytes, i));
@@ -118,7 +119,8 @@ internal static class VectorInstructions
 
     private static Span<byte> Target(MachineState m, in Instruction i)
     {
-        Assert.True(i.Op0Register.IsZMM(), $"{i} is not modelled");
+        if (!i.Op0Register.IsZMM())
+            Assert.Fail($"{i} is not modelled");
         return m.Vector(i.Op0Register);
     }
 

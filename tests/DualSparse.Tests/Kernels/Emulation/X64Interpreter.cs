@@ -37,6 +37,19 @@ internal sealed unsafe class X64Interpreter
         this.features = [.. Baseline, .. features];
     }
 
+    /// <summary>Instructions up to the return that no call has reached yet.</summary>
+    public IEnumerable<string> Unreached()
+    {
+        var decoder = Decoder.Create(64, code);
+        for (var i = decoder.Decode(); ; decoder.Decode(out i))
+        {
+            if (decoded[i.IP].Length == 0)
+                yield return $"{i.IP:x}: {i}";
+            if (i.Mnemonic == Mnemonic.Ret)
+                yield break;
+        }
+    }
+
     /// <summary>Calls the function with one pointer; <paramref name="memory"/> is what the pointer leads to.</summary>
     public void Call(CallAbi abi, void* argument, GuardedMemory memory)
     {
@@ -57,7 +70,8 @@ internal sealed unsafe class X64Interpreter
             Assert.Equal(before, Saved(m, abi));
             Assert.False(m.Tiles.Configured, "tiles are left configured");
             for (var r = Register.ZMM0; r <= Register.ZMM15; r++)
-                Assert.True(m.Vector(r)[16..].IndexOfAnyExcept((byte)0) < 0, $"{r} is left with an upper half: the caller's SSE code would be slow");
+                if (m.Vector(r)[16..].IndexOfAnyExcept((byte)0) >= 0)
+                    Assert.Fail($"{r} is left with an upper half: the caller's SSE code would be slow");
         }
     }
 
@@ -75,7 +89,8 @@ internal sealed unsafe class X64Interpreter
 
     private ref Instruction At(ulong address, ulong start)
     {
-        Assert.True(address - start < (ulong)code.Length, $"control leaves the code for {address:x}");
+        if (address - start >= (ulong)code.Length)
+            Assert.Fail($"control leaves the code for {address:x}");
         ref var i = ref decoded[address - start];
         if (i.Length == 0)
         {
@@ -91,7 +106,8 @@ internal sealed unsafe class X64Interpreter
     {
         Assert.False(i.IsInvalid, $"no instruction at {i.IP:x}");
         foreach (var feature in i.CpuidFeatures)
-            Assert.True(features.Contains(feature), $"{i} needs {feature}, which the kernel's entry doesn't ask for");
+            if (!features.Contains(feature))
+                Assert.Fail($"{i} needs {feature}, which the kernel's entry doesn't ask for");
         Assert.False(
             i.HasOpMask || i.ZeroingMasking || i.SuppressAllExceptions || i.RoundingControl != RoundingControl.None || i.HasLockPrefix
             || i.HasRepPrefix || i.SegmentPrefix != Register.None, $"{i}: masks, roundings and prefixes are not modelled");
