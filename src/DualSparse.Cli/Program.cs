@@ -8,5 +8,6 @@ var root = new RootCommand("Runs mixture-of-experts language models.")
     GenerateCommand.Create(),
     InspectCommand.Create(),
     VerifyCommand.Create(),
+    BenchCommand.Create(),
 };
 return CommandHost.Run(root, args);

@@ -1,0 +1,45 @@
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>The least that a layer's experts cost on some rows: what must be read and what must be computed.</summary>
+/// <param name="Bytes">Of the weights of those (half) experts that have a row; padding isn't counted.</param>
+/// <param name="Operations">Two for each multiply-add: 2·3·D·F for a pair, half of it for a major-only one.</param>
+public readonly record struct Floor(double Bytes, double Operations)
+{
+    /// <summary>Counts them for a batch.</summary>
+    public static Floor Of(WeightFormat format, LayerShape shape, ExpertBatch batch)
+    {
+        var neurons = new NeuronLayout(shape.Neurons);
+        double bytes = 0, operations = 0;
+        foreach (var rows in batch.Experts)
+        {
+            bytes += MatrixBytes(format, shape.Hidden, rows.Full > 0 ? shape.Neurons : neurons.Major);
+            operations += 6.0 * shape.Hidden * ((double)rows.Full * shape.Neurons + (double)(rows.Count - rows.Full) * neurons.Major);
+        }
+
+        return new(bytes, operations);
+    }
+
+    /// <summary>Adds the shared experts, which every token takes.</summary>
+    public Floor WithShared(WeightFormat format, LayerShape shape, int tokens) => new(
+        Bytes + MatrixBytes(format, shape.Hidden, shape.SharedNeurons), Operations + 6.0 * shape.Hidden * shape.SharedNeurons * tokens);
+
+    /// <summary>max(bytes / bandwidth, operations / rate), in seconds.</summary>
+    public double Seconds(double bytesPerSecond, double operationsPerSecond) => Math.Max(Bytes / bytesPerSecond, Operations / operationsPerSecond);
+
+    // Gate, up and down of so many neurons, with the scales that the format needs.
+    private static double MatrixBytes(WeightFormat format, int hidden, int neurons)
+    {
+        double weights = 3.0 * hidden * neurons;
+        return format switch
+        {
+            WeightFormat.F32 => 4 * weights,
+            WeightFormat.Bf16 => 2 * weights,
+            WeightFormat.Int8 => weights + (neurons == 0 ? 0 : 4.0 * (2 * neurons + hidden)),
+            _ => weights / 2 + weights / PanelLayout.GroupInputs * 2,
+        };
+    }
+}

@@ -1,0 +1,199 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Packing;
+using DualSparse.Kernels.Probe;
+using DualSparse.Kernels.Threading;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>What one size of batch took.</summary>
+/// <param name="Tokens">Tokens.</param>
+/// <param name="DropRate">Share of the routed experts' work left out.</param>
+/// <param name="Milliseconds">Median over the rounds, one layer.</param>
+/// <param name="Gflops">Operations done a second, in 10⁹.</param>
+/// <param name="GigabytesPerSecond">Weights read a second, in 10⁹ bytes.</param>
+/// <param name="FloorMilliseconds">max(bytes / bandwidth, operations / rate), mean over the layers.</param>
+/// <param name="TimesFloor">The time over the floor.</param>
+public sealed record LayerResult(
+    int Tokens, double DropRate, double Milliseconds, double Gflops, double GigabytesPerSecond, double FloorMilliseconds, double TimesFloor);
+
+/// <summary>One shape's results and the ceilings of the same run.</summary>
+/// <param name="Results">For each number of tokens and each drop rate.</param>
+/// <param name="ReadGigabytesPerSecond">The best round of reading a gigabyte.</param>
+/// <param name="RateGflops">The best round of the strongest instruction.</param>
+/// <param name="Kernel">The kernel that multiplied.</param>
+public sealed record LayerReport(IReadOnlyList<LayerResult> Results, double ReadGigabytesPerSecond, double RateGflops, string Kernel);
+
+/// <summary>
+/// Times the experts of a mixture-of-experts layer: row lists, gather, both products, weighted sum (routing itself is made before). At
+/// least a gigabyte of distinct weights is worked through in turn, and ceilings are probed between the rounds by the same threads.
+/// </summary>
+public static unsafe class LayerBenchmark
+{
+    private const long WorkingSet = 1L << 30;
+    private const float Delta = 0.01f;
+
+    /// <summary>Runs all sizes and rates.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="weights">How weights are kept.</param>
+    /// <param name="tokens">Sizes of batch.</param>
+    /// <param name="drops">Drop rates; dense and dropped runs take turns.</param>
+    /// <param name="threads">Threads.</param>
+    /// <param name="rounds">Rounds, of which medians are taken.</param>
+    /// <param name="progress">Told before each size.</param>
+    public static LayerReport Run(
+        LayerShape shape, WeightFormat weights, IReadOnlyList<int> tokens, IReadOnlyList<double> drops, int threads, int rounds, Action<string>? progress = null)
+    {
+        using var team = new ThreadTeam(threads);
+        using var work = new Workspace(team, KernelSet.Best());
+        progress?.Invoke("making weights");
+        long layerBytes = (long)Floor.Of(weights, shape, Everything(shape)).Bytes;
+        int layers = (int)Math.Max(1, (WorkingSet + layerBytes - 1) / layerBytes);
+        using var owned = new Owner();
+        var routed = Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, shape.Experts, shape.Hidden, shape.Neurons, l))).ToArray();
+        var shared = shape.SharedNeurons == 0 ? null
+            : Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l))).ToArray();
+        var memory = owned.Add(new AlignedBuffer((nuint)WorkingSet));
+        // Every page must be there before it is read for its speed.
+        NativeMemory.Fill(memory.Pointer, memory.Bytes, 1);
+
+        double bandwidth = 0, rate = 0;
+        List<(int Tokens, double Drop, double Seconds, Floor Floor)> timed = [];
+        foreach (int count in tokens)
+        {
+            progress?.Invoke($"{count} tokens");
+            // At one token a round is many tokens, each with experts of its own.
+            int steps = Math.Max(layers, count == 1 ? 8 * layers : layers);
+            var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();
+            var batches = drops.Select(d => Batches(plans, shape.Experts, d)).ToArray();
+            var samples = drops.Select(_ => new List<double>()).ToArray();
+            float[] input = new float[count * shape.Hidden], output = new float[count * shape.Hidden];
+            var random = new Random(7);
+            foreach (ref float x in input.AsSpan())
+                x = random.NextSingle() * 2 - 1;
+            fixed (float* x = input, y = output)
+            {
+                for (int round = -1; round < rounds; round++)
+                {
+                    bandwidth = Math.Max(bandwidth, MachineProbe.ReadBytesPerSecond(team, memory));
+                    rate = Math.Max(rate, MachineProbe.OperationsPerSecond(team, weights));
+                    for (int d = 0; d < drops.Count; d++)
+                    {
+                        long start = Stopwatch.GetTimestamp();
+                        for (int step = 0; step < steps; step++)
+                        {
+                            GroupedGemm.Forward(work, routed[step % layers], batches[d][step], x, count, y);
+                            if (shared is not null)
+                                GroupedGemm.Forward(work, shared[step % layers], EveryToken(count), x, count, y);
+                        }
+
+                        if (round >= 0)
+                            samples[d].Add(Stopwatch.GetElapsedTime(start).TotalSeconds / steps);
+                    }
+                }
+            }
+
+            for (int d = 0; d < drops.Count; d++)
+            {
+                var floors = batches[d].Select(b => Floor.Of(weights, shape, b).WithShared(weights, shape, shared is null ? 0 : count)).ToArray();
+                timed.Add((count, Rate(plans, batches[d], shape), Statistics.Median(samples[d]), new Floor(floors.Average(f => f.Bytes), floors.Average(f => f.Operations))));
+            }
+        }
+
+        var results = timed.Select(t =>
+        {
+            double floor = t.Floor.Seconds(bandwidth, rate);
+            return new LayerResult(
+                t.Tokens, t.Drop, t.Seconds * 1e3, t.Floor.Operations / t.Seconds / 1e9, t.Floor.Bytes / t.Seconds / 1e9, floor * 1e3, t.Seconds / floor);
+        });
+        return new LayerReport([.. results], bandwidth / 1e9, rate / 1e9, work.Kernels[weights].Name);
+    }
+
+    /// <summary>The threshold on ŝ at which T ± δ leaves out the given share of a set of plans' work.</summary>
+    internal static DropThresholds Thresholds(IReadOnlyList<RoutingPlan> plans, double rate)
+    {
+        if (rate <= 0)
+            return DropThresholds.None;
+        float low = 0, high = 1;
+        for (int i = 0; i < 40; i++)
+        {
+            float middle = (low + high) / 2;
+            double dropped = 0, pairs = 0;
+            foreach (var plan in plans)
+            {
+                Apply(plan, Around(middle));
+                foreach (var computation in plan.Computations)
+                    dropped += computation switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };
+                pairs += plan.Computations.Length;
+            }
+
+            if (dropped / pairs < rate)
+                low = middle;
+            else
+                high = middle;
+        }
+
+        return Around(high);
+    }
+
+    private static DropThresholds Around(float threshold) => new(threshold - Delta, threshold + Delta);
+
+    private static ExpertBatch[] Batches(RoutingPlan[] plans, int experts, double drop)
+    {
+        var thresholds = Thresholds(plans, drop);
+        return [.. plans.Select(plan =>
+        {
+            Apply(plan, thresholds);
+            var batch = new ExpertBatch();
+            RowLists.Build(plan, experts, batch);
+            return batch;
+        })];
+    }
+
+    private static void Apply(RoutingPlan plan, DropThresholds thresholds)
+    {
+        for (int i = 0; i < plan.Scores.Length; i++)
+            plan.Computations[i] = DropPolicy.Decide(plan.Scores[i], i % plan.TopK == 0, thresholds, guard: true);
+    }
+
+    // Of the neurons of all routed pairs, those left out.
+    private static double Rate(RoutingPlan[] plans, ExpertBatch[] batches, LayerShape shape)
+    {
+        double pairs = plans.Sum(p => (double)p.Experts.Length) * shape.Neurons;
+        int major = new NeuronLayout(shape.Neurons).Major;
+        return 1 - batches.Sum(b => b.Experts.Sum(r => (double)r.Full * shape.Neurons + (double)(r.Count - r.Full) * major)) / pairs;
+    }
+
+    private static ExpertBatch EveryToken(int tokens)
+    {
+        var batch = new ExpertBatch();
+        batch.Experts.Add(new ExpertRows(0, 0, tokens, tokens));
+        batch.Tokens.AddRange(Enumerable.Range(0, tokens));
+        batch.Weights.AddRange(Enumerable.Repeat(1f, tokens));
+        return batch;
+    }
+
+    private static ExpertBatch Everything(LayerShape shape)
+    {
+        var batch = new ExpertBatch();
+        batch.Experts.AddRange(Enumerable.Range(0, shape.Experts).Select(e => new ExpertRows(e, e, 1, 1)));
+        return batch;
+    }
+
+    private sealed class Owner : IDisposable
+    {
+        private readonly List<IDisposable> things = [];
+
+        public T Add<T>(T thing) where T : IDisposable
+        {
+            things.Add(thing);
+            return thing;
+        }
+
+        public void Dispose() => things.ForEach(t => t.Dispose());
+    }
+}

@@ -1,0 +1,40 @@
+using System.Runtime.InteropServices;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>Experts with random weights, written straight into their packed form: what they compute is finite and otherwise of no interest.</summary>
+internal static unsafe class RandomExperts
+{
+    // One packed panel's worth of random values is made and repeated with a shift: the arithmetic can't tell, and a gigabyte is ready in a second.
+    private const int Period = 1 << 16;
+
+    public static PackedExperts Make(WeightFormat format, int count, int hidden, int neurons, int seed)
+    {
+        var experts = new PackedExperts(format, count, hidden, neurons);
+        var random = new Random(seed);
+        float scale = 1 / MathF.Sqrt(hidden);
+        var values = new float[Period];
+        foreach (ref float value in values.AsSpan())
+            value = MathF.CopySign((random.NextSingle() + 0.1f) * scale, random.NextSingle() - 0.5f);
+        for (int e = 0; e < count; e++)
+        {
+            Fill(experts.GateUp(e), values);
+            Fill(experts.Down(e), values);
+        }
+
+        return experts;
+    }
+
+    // Packs the first panel; the others are copies of it, each distinct memory.
+    private static void Fill(PackedMatrix matrix, float[] values)
+    {
+        var rows = new float[PanelLayout.Columns * matrix.Inputs];
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] = values[(i * 31 + i / Period) % Period];
+        matrix.PackPanel(0, rows);
+        for (int panel = 1; panel < matrix.PanelCount; panel++)
+            NativeMemory.Copy(matrix.Panel(0), matrix.Panel(panel), (nuint)matrix.PanelBytes);
+    }
+}

@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.Text.Json;
+using DualSparse.Benchmarking;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Threading;
+using Spectre.Console;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor.</summary>
+internal static class BenchCommand
+{
+    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    public static Command Create()
+    {
+        var command = new Command("bench", "Times a model: prompts and generation, medians of rounds.") { Layer() };
+        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
+        var generate = new Option<int>("--generate") { Description = "Tokens to generate.", HelpName = "n", DefaultValueFactory = _ => 64 };
+        var (rounds, json) = (Rounds(), AsJson());
+        command.Arguments.Add(folder);
+        var engine = new EngineArguments(command, withModel: false);
+        foreach (Option option in new Option[] { prompts, generate, rounds, json })
+            command.Options.Add(option);
+        command.SetAction(parsed =>
+        {
+            using var model = Transformer.Load(ModelFolder.Find(parsed.GetValue(folder)), engine.Engine(parsed));
+            var results = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
+            if (parsed.GetValue(json))
+            {
+                Console.WriteLine(JsonSerializer.Serialize(results, Json));
+                return 0;
+            }
+
+            Console.WriteLine($"{CpuFeatures.Current.Name}, {model.Report.Threads} threads, kernel {model.Report.Kernel}, weights {Figures.Name(model.Report.Weights)}");
+            var table = Terminal.Table("test", "tokens", "tokens/s");
+            foreach (var result in results)
+                table.AddRow(result.Test, $"{result.Tokens}", $"{result.TokensPerSecond:0.0}");
+            Terminal.Output().Write(table);
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Layer()
+    {
+        var command = new Command("layer", "Times the experts of one layer (row lists made, routing excluded) beside max(bytes / bandwidth, operations / rate) of the same run.");
+        var shape = new Option<string>("--shape") { Description = $"One of {string.Join(", ", LayerShape.All.Select(s => s.Name))}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
+        var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
+        var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
+        var (rounds, json) = (Rounds(), AsJson());
+        var engine = new EngineArguments(command, withModel: false);
+        foreach (Option option in new Option[] { shape, tokens, drops, rounds, json })
+            command.Options.Add(option);
+        command.SetAction(parsed =>
+        {
+            var options = engine.Engine(parsed);
+            int threads = options.Threads ?? ThreadTeam.Available;
+            var report = LayerBenchmark.Run(
+                LayerShape.Named(parsed.GetValue(shape)!), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
+                threads, Positive(parsed.GetValue(rounds)), step => Console.Error.WriteLine(step));
+            if (parsed.GetValue(json))
+                Console.WriteLine(JsonSerializer.Serialize(report.Results, Json));
+            else
+                Write(report, $"{CpuFeatures.Current.Name}, {threads} threads, kernel {report.Kernel}, weights {Figures.Name(options.Weights)}, .NET {Environment.Version}");
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Write(LayerReport report, string heading)
+    {
+        Console.WriteLine(heading);
+        Console.WriteLine($"ceilings of this run: read {report.ReadGigabytesPerSecond:0.0} GB/s, arithmetic {report.RateGflops:0} GFLOP/s");
+        double dense = 0, denseFloor = 0;
+        var table = Terminal.Table("tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "time(r)/time(0)", "floor(r)/floor(0)");
+        foreach (var result in report.Results)
+        {
+            if (result.DropRate < 1e-9)
+                (dense, denseFloor) = (result.Milliseconds, result.FloorMilliseconds);
+            table.AddRow(
+                $"{result.Tokens}", $"{result.DropRate:0.0%}", $"{result.Milliseconds:0.00}", $"{result.Gflops:0}", $"{result.GigabytesPerSecond:0.0}",
+                $"{result.FloorMilliseconds:0.00}", $"{result.TimesFloor:0.00}",
+                dense > 0 ? $"{result.Milliseconds / dense:0.000}" : "", dense > 0 ? $"{result.FloorMilliseconds / denseFloor:0.000}" : "");
+        }
+
+        Terminal.Output().Write(table);
+    }
+
+    private static Option<int> Rounds() => new("--rounds") { Description = "Rounds, of which medians are taken.", HelpName = "n", DefaultValueFactory = _ => 5 };
+
+    private static Option<bool> AsJson() => new("--json") { Description = "Write JSON." };
+
+    private static int Positive(int rounds) => rounds > 0 ? rounds : throw new ArgumentException($"--rounds is {rounds}, expected at least 1");
+
+    private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, out int value) && value > 0
+        ? value
+        : throw new ArgumentException($"'{n}' in a list of tokens, expected a positive whole number"))];
+
+    private static double[] Shares(string list) => [.. list.Split(',').Select(n => double.TryParse(n, out double value) && value is >= 0 and < 1
+        ? value
+        : throw new ArgumentException($"'{n}' in --drop, expected a number from 0 to below 1"))];
+}
