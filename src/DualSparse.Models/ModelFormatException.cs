@@ -1,6 +1,28 @@
+using System.Text;
+
 namespace DualSparse.Models;
 
 /// <summary>A file of a model is damaged or holds something that isn't implemented; the message names file and field.</summary>
-/// <param name="message">One sentence: file, field, what was found, what was expected.</param>
+/// <param name="message">One sentence: file, field, what was found, what was expected. Line breaks in it become spaces, and it is cut where it is too long to read.</param>
 /// <param name="inner">The cause, where there is one.</param>
-public sealed class ModelFormatException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class ModelFormatException(string message, Exception? inner = null) : Exception(OneLine(message), inner)
+{
+    private const int MaxLength = 600;
+
+    // Names and values out of a damaged file may hold anything: control characters, or a megabyte.
+    private static string OneLine(string message)
+    {
+        var line = new StringBuilder(Math.Min(message.Length, MaxLength + 1));
+        foreach (char c in message)
+        {
+            bool blank = char.IsControl(c) || c is ' ' or '\u2028' or '\u2029';
+            if (blank && line is [.., ' '])
+                continue;
+            line.Append(blank ? ' ' : c);
+            if (line.Length == MaxLength)
+                return line.Append('…').ToString();
+        }
+
+        return line.ToString();
+    }
+}

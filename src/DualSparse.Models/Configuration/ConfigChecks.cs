@@ -12,6 +12,9 @@ internal static class ConfigChecks
     /// <summary>Most experts a layer.</summary>
     public const int MaxExperts = 1 << 16;
 
+    /// <summary>Widest head: hundreds of times any model's.</summary>
+    public const int MaxHeadSize = 1 << 16;
+
     // 2^44 parameters: sixteen times the largest models that exist.
     private const double MaxParameters = 1L << 44;
 
@@ -20,6 +23,7 @@ internal static class ConfigChecks
     {
         var attention = model.Attention;
         Require(attention.Heads % attention.KeyValueHeads == 0, $"{attention.Heads} attention heads can't share {attention.KeyValueHeads} key-value heads evenly");
+        Require(Math.Max(attention.HeadSize, attention.ValueSize) <= MaxHeadSize, $"a head of {Math.Max(attention.HeadSize, attention.ValueSize)} elements is too wide, expected at most {MaxHeadSize}");
         Require((long)attention.Heads * Math.Max(attention.HeadSize, attention.ValueSize) <= MaxWidth, $"{attention.Heads} heads of {attention.HeadSize} elements are too wide, expected at most {MaxWidth} together");
         if (model.Moe is { } moe)
         {

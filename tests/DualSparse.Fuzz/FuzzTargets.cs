@@ -1,0 +1,132 @@
+using System.Buffers.Binary;
+using System.Text;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+using DualSparse.Models.Text;
+using DualSparse.Tests;
+
+namespace DualSparse.Fuzz;
+
+/// <summary>A reader of files, and files that it reads well.</summary>
+/// <param name="Name">What the command line calls it.</param>
+/// <param name="Seeds">Sound inputs, to be damaged.</param>
+/// <param name="Read">Reads an input; may throw only <see cref="ModelFormatException"/>.</param>
+internal sealed record FuzzTarget(string Name, byte[][] Seeds, Action<byte[]> Read);
+
+/// <summary>All readers of files that come from outside. A new reader is one more line in <see cref="All"/>.</summary>
+internal static class FuzzTargets
+{
+    private static readonly string[] Families = ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+    private static readonly string[] Tokenizers = ["gpt2", "qwen", "o200k", "deepseek", "sentencepiece"];
+    private static readonly byte[] SoundConfig = Golden("olmoe", "config.json");
+    private static readonly string ScratchFile = Path.Combine(Path.GetTempPath(), $"fuzz-{Environment.ProcessId}.safetensors");
+
+    public static readonly FuzzTarget[] All =
+    [
+        new("header", [.. Families.Select(Header), Encoding.UTF8.GetBytes(SmallHeader)], ReadHeader),
+        new("file", [SmallFile(new TensorDeclaration("a", TensorType.BF16, 3, 5), new TensorDeclaration("b", TensorType.I64, 4)), SmallFile()], ReadFile),
+        new("index", [Golden("mixtral", "model.safetensors.index.json"), Golden("qwen3_moe", "model.safetensors.index.json")], input => ShardIndex.Parse(input, "index")),
+        new("config", [.. Families.Select(family => Golden(family, "config.json")), .. ScaledConfigs()], ReadConfig),
+        new("generation", [.. Families.Select(family => Golden(family, "generation_config.json")), Encoding.UTF8.GetBytes(RichGeneration)], ReadGeneration),
+        new("tokenizer", [.. Tokenizers.Select(kind => Golden("tokenizer", kind, "tokenizer.json"))], ReadTokenizer),
+    ];
+
+    private const string SmallHeader = """
+        {"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"b":{"dtype":"F4","shape":[4,2],"data_offsets":[12,16]},"c":{"dtype":"U8","shape":[0,9],"data_offsets":[16,16]},"d":{"dtype":"BOOL","shape":[],"data_offsets":[16,17]}}
+        """;
+
+    private const string RichGeneration = """
+        {"bos_token_id":1,"eos_token_id":[2,3,4],"do_sample":true,"temperature":0.7,"top_k":20,"top_p":0.8,"min_p":0.05,"repetition_penalty":1.05,"max_new_tokens":512,"stop_strings":["\n\n","###"],"num_beams":1,"typical_p":1.0}
+        """;
+
+    private static byte[] Golden(params string[] parts) => File.ReadAllBytes(TestPaths.Golden(parts));
+
+    private static byte[] Header(string family)
+    {
+        byte[] file = File.ReadAllBytes(Directory.EnumerateFiles(TestPaths.Golden(family), "model*.safetensors").Order(StringComparer.Ordinal).First());
+        return file[8..(8 + (int)BinaryPrimitives.ReadInt64LittleEndian(file))];
+    }
+
+    private static byte[] SmallFile(params TensorDeclaration[] tensors)
+    {
+        using (var writer = new SafetensorsWriter(ScratchFile, tensors))
+        {
+            foreach (var tensor in tensors)
+                writer.AppendBytes(tensor.Name, new byte[tensor.ByteLength]);
+            writer.Commit();
+        }
+
+        byte[] bytes = File.ReadAllBytes(ScratchFile);
+        File.Delete(ScratchFile);
+        return bytes;
+    }
+
+    private static IEnumerable<byte[]> ScaledConfigs()
+    {
+        string config = Encoding.UTF8.GetString(SoundConfig);
+        foreach (string rope in new[]
+        {
+            """{"rope_type":"linear","factor":4.0,"rope_theta":10000.0}""",
+            """{"rope_type":"yarn","factor":8.0,"rope_theta":1e6,"beta_fast":32,"beta_slow":1,"truncate":false,"original_max_position_embeddings":64}""",
+            """{"rope_type":"llama3","factor":8.0,"rope_theta":5e5,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}""",
+        })
+        {
+            int start = config.IndexOf("\"rope_parameters\": {", StringComparison.Ordinal) + 19, end = config.IndexOf('}', start) + 1;
+            yield return Encoding.UTF8.GetBytes(config[..start] + rope + config[end..]);
+        }
+    }
+
+    private static void ReadHeader(byte[] input)
+    {
+        // The data's length is the one that suits the sound seed best: damage elsewhere than in the sizes then gets further.
+        long data = 17;
+        foreach (byte[] seed in All[0].Seeds)
+        {
+            if (seed.AsSpan().CommonPrefixLength(input) > 200)
+                data = SafetensorsHeader.Parse(seed, LengthOf(seed), "seed").Tensors.Values.Max(tensor => tensor.End);
+        }
+
+        SafetensorsHeader.Parse(input, data, "file");
+    }
+
+    private static long LengthOf(byte[] header)
+    {
+        // The largest second data offset, read the plain way.
+        long length = 0;
+        foreach (string part in Encoding.UTF8.GetString(header).Split("\"data_offsets\":[")[1..])
+            length = Math.Max(length, long.Parse(part[(part.IndexOf(',') + 1)..part.IndexOf(']')]));
+        return length;
+    }
+
+    private static void ReadFile(byte[] input)
+    {
+        File.WriteAllBytes(ScratchFile, input);
+        try
+        {
+            using var file = SafetensorsFile.Open(ScratchFile);
+            foreach (var tensor in file.Tensors.Values)
+            {
+                if (tensor.Type.IsWeight())
+                    tensor.ReadFloats();
+                _ = tensor.Bytes;
+                tensor.Release();
+            }
+        }
+        finally
+        {
+            File.Delete(ScratchFile);
+        }
+    }
+
+    private static void ReadConfig(byte[] input)
+    {
+        var model = ModelConfig.Parse(input, "config.json", null, "generation_config.json");
+        model.Rope.InverseFrequencies();
+        foreach (var tensor in model.Tensors.All().Take(2000))
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(tensor.Shape.Min());
+    }
+
+    private static void ReadTokenizer(byte[] input) => Tokenizer.Parse(input).Encode("A word, 12 more; ünïcode 漢字 🙂\n");
+
+    private static void ReadGeneration(byte[] input) => ModelConfig.Parse(SoundConfig, "config.json", input, "generation_config.json");
+}
