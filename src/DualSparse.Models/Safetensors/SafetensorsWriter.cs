@@ -53,11 +53,13 @@ public sealed class SafetensorsWriter : IDisposable
         SkipEmpty();
     }
 
-    /// <summary>Appends elements to a tensor, rounded to its type (F32, BF16 or F16; to nearest, ties to even).</summary>
+    /// <summary>Appends elements to a tensor (none are a no-op), rounded to its type (F32, BF16 or F16; to nearest, ties to even).</summary>
     /// <exception cref="InvalidOperationException">Another tensor's turn it is, or the tensor's type is another, or there would be too many elements.</exception>
     /// <exception cref="IOException">Writing failed, say because the disk is full; the temporary file is gone.</exception>
     public void Append(string name, ReadOnlySpan<float> values)
     {
+        if (values.IsEmpty)
+            return;
         var type = Turn(name).Type;
         if (type == TensorType.F32)
         {
@@ -81,11 +83,13 @@ public sealed class SafetensorsWriter : IDisposable
         }
     }
 
-    /// <summary>Appends a tensor's bytes as they are.</summary>
+    /// <summary>Appends a tensor's bytes as they are (none are a no-op).</summary>
     /// <exception cref="InvalidOperationException">Another tensor's turn it is, or there would be too many bytes.</exception>
     /// <exception cref="IOException">Writing failed, say because the disk is full; the temporary file is gone.</exception>
     public void AppendBytes(string name, ReadOnlySpan<byte> bytes)
     {
+        if (bytes.IsEmpty)
+            return;
         var tensor = Turn(name);
         if (bytes.Length > tensor.ByteLength - written)
             throw new InvalidOperationException($"tensor '{name}' has {tensor.ByteLength} bytes, and {written + bytes.Length} were appended");
