@@ -19,7 +19,7 @@ internal static class ConfigChecks
     private const double MaxParameters = 1L << 44;
 
     /// <exception cref="ModelFormatException">They don't agree, or the whole is too large.</exception>
-    public static void Check(ModelConfig model, JsonFields fields)
+    public static void Check(ModelConfig model, ConfigFields fields)
     {
         var attention = model.Attention;
         Require(attention.Heads % attention.KeyValueHeads == 0, $"{attention.Heads} attention heads can't share {attention.KeyValueHeads} key-value heads evenly");

@@ -7,13 +7,13 @@ namespace DualSparse.Models;
 /// The fields of one JSON object, read once each by name, type and range. Fields that nobody asked for are an error
 /// (<see cref="RejectUnknown"/>): a setting that isn't understood must not be passed over.
 /// </summary>
-internal sealed class JsonFields
+internal sealed class ConfigFields
 {
     private readonly string place;
     private readonly Dictionary<string, JsonElement> fields = new(StringComparer.Ordinal);
     private readonly HashSet<string> seen = new(StringComparer.Ordinal);
 
-    private JsonFields(string place, JsonElement element)
+    private ConfigFields(string place, JsonElement element)
     {
         this.place = place;
         if (element.ValueKind != JsonValueKind.Object)
@@ -27,14 +27,14 @@ internal sealed class JsonFields
 
     /// <summary>Parses a file's bytes; <paramref name="file"/> is what messages call it.</summary>
     /// <exception cref="ModelFormatException">They are not UTF-8 or not one JSON object, or it names a field twice.</exception>
-    public static JsonFields Parse(byte[] json, string file)
+    public static ConfigFields Parse(byte[] json, string file)
     {
         if (!Utf8.IsValid(json))
             throw new ModelFormatException($"{file}: it is not valid UTF-8");
         try
         {
             using var document = JsonDocument.Parse(json);
-            return new JsonFields(file, document.RootElement.Clone());
+            return new ConfigFields(file, document.RootElement.Clone());
         }
         catch (JsonException e)
         {
@@ -123,13 +123,13 @@ internal sealed class JsonFields
     }
 
     /// <summary>An object's fields, or null where it is null or absent.</summary>
-    public JsonFields? Object(string name)
+    public ConfigFields? Object(string name)
     {
         if (!Find(name, out var value))
             return null;
         try
         {
-            return new JsonFields($"{place}: '{name}'", value);
+            return new ConfigFields($"{place}: '{name}'", value);
         }
         catch (InvalidOperationException e)
         {

@@ -41,7 +41,7 @@ public sealed record GenerationDefaults
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>Reads both files; <paramref name="generation"/> is null where there is no generation_config.json.</summary>
-    internal static GenerationDefaults Read(JsonFields config, JsonFields? generation, int vocabSize)
+    internal static GenerationDefaults Read(ConfigFields config, ConfigFields? generation, int vocabSize)
     {
         var source = generation ?? config;
         var defaults = new GenerationDefaults

@@ -49,7 +49,7 @@ internal static class KnownFields
     ];
 
     /// <summary>Reads over what is harmless in config.json, after a family has read its own fields, and refuses the rest.</summary>
-    public static void Finish(JsonFields fields)
+    public static void Finish(ConfigFields fields)
     {
         if (fields.Has("quantization_config"))
             throw fields.Error("'quantization_config' is there, but quantised checkpoints are not supported: expected weights in F32, BF16 or F16");
@@ -57,9 +57,9 @@ internal static class KnownFields
     }
 
     /// <summary>Reads over what is harmless in generation_config.json and refuses the rest.</summary>
-    public static void FinishGeneration(JsonFields fields) => Finish(fields, GenerationHarmless, GenerationSwitches);
+    public static void FinishGeneration(ConfigFields fields) => Finish(fields, GenerationHarmless, GenerationSwitches);
 
-    private static void Finish(JsonFields fields, IEnumerable<string> harmless, IEnumerable<(string Name, object[] Neutral)> switches)
+    private static void Finish(ConfigFields fields, IEnumerable<string> harmless, IEnumerable<(string Name, object[] Neutral)> switches)
     {
         foreach (string name in harmless)
             fields.Ignore(name);

@@ -67,9 +67,9 @@ public sealed record ModelConfig
     /// <exception cref="ModelFormatException">As for <see cref="Load"/>.</exception>
     internal static ModelConfig Parse(byte[] config, string configName, byte[]? generation, string generationName)
     {
-        var fields = JsonFields.Parse(config, configName);
+        var fields = ConfigFields.Parse(config, configName);
         var model = FamilyTable.Read(fields);
-        var generationFields = generation is null ? null : JsonFields.Parse(generation, generationName);
+        var generationFields = generation is null ? null : ConfigFields.Parse(generation, generationName);
         var defaults = GenerationDefaults.Read(fields, generationFields, model.VocabSize);
         KnownFields.Finish(fields);
         ConfigChecks.Check(model, fields);

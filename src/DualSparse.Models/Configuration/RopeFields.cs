@@ -14,7 +14,7 @@ internal static class RopeFields
     /// <param name="maxPositions">The context, which stands in for a trained one that isn't given.</param>
     /// <param name="defaultTheta">The family's base where none is given.</param>
     /// <param name="interleaved">Whether pairs are neighbours.</param>
-    public static RopeConfig Read(JsonFields fields, int size, int maxPositions, double defaultTheta, bool interleaved = false)
+    public static RopeConfig Read(ConfigFields fields, int size, int maxPositions, double defaultTheta, bool interleaved = false)
     {
         if (size % 2 != 0)
             throw fields.Error($"RoPE would turn {size} elements of a head, expected an even number");
@@ -47,9 +47,9 @@ internal static class RopeFields
         return new RopeConfig { Theta = theta, Size = size, Interleaved = interleaved, Scaling = scaling };
     }
 
-    private static double Factor(JsonFields fields, double? otherwise = null) => fields.Number("factor", 0, 1e6, otherwise);
+    private static double Factor(ConfigFields fields, double? otherwise = null) => fields.Number("factor", 0, 1e6, otherwise);
 
-    private static RopeScaling.Yarn ReadYarn(JsonFields fields, int trained, int maxPositions)
+    private static RopeScaling.Yarn ReadYarn(ConfigFields fields, int trained, int maxPositions)
     {
         trained = fields.Int("original_max_position_embeddings", 1, int.MaxValue, trained);
         return new RopeScaling.Yarn
@@ -65,7 +65,7 @@ internal static class RopeFields
         };
     }
 
-    private static RopeScaling.Llama3 ReadLlama3(JsonFields fields, int trained)
+    private static RopeScaling.Llama3 ReadLlama3(ConfigFields fields, int trained)
     {
         var scaling = new RopeScaling.Llama3
         {

@@ -4,24 +4,24 @@ namespace DualSparse.Models.Families;
 internal static class CommonFields
 {
     /// <summary>A required width or count.</summary>
-    public static int Width(this JsonFields fields, string name, int? otherwise = null) => fields.Int(name, 1, ConfigChecks.MaxWidth, otherwise);
+    public static int Width(this ConfigFields fields, string name, int? otherwise = null) => fields.Int(name, 1, ConfigChecks.MaxWidth, otherwise);
 
     /// <summary>The number of layers.</summary>
-    public static int Layers(this JsonFields fields) => fields.Int("num_hidden_layers", 1, ConfigChecks.MaxLayers);
+    public static int Layers(this ConfigFields fields) => fields.Int("num_hidden_layers", 1, ConfigChecks.MaxLayers);
 
     /// <summary>The longest context.</summary>
-    public static int MaxPositions(this JsonFields fields) => fields.Int("max_position_embeddings", 1, int.MaxValue);
+    public static int MaxPositions(this ConfigFields fields) => fields.Int("max_position_embeddings", 1, int.MaxValue);
 
     /// <summary>RMS norm's epsilon.</summary>
-    public static float NormEpsilon(this JsonFields fields, double otherwise) => (float)fields.Number("rms_norm_eps", 0, 1, otherwise);
+    public static float NormEpsilon(this ConfigFields fields, double otherwise) => (float)fields.Number("rms_norm_eps", 0, 1, otherwise);
 
     /// <summary>Whether embedding and head share their weights; the families here don't unless they say so.</summary>
-    public static bool Tied(this JsonFields fields) => fields.Flag("tie_word_embeddings", false);
+    public static bool Tied(this ConfigFields fields) => fields.Flag("tie_word_embeddings", false);
 
     /// <summary>
     /// The number of experts under whichever of the names is there: libraries have renamed it, and write one or the other.
     /// </summary>
-    public static int Experts(this JsonFields fields, int atLeast, params ReadOnlySpan<string> names)
+    public static int Experts(this ConfigFields fields, int atLeast, params ReadOnlySpan<string> names)
     {
         int? found = null;
         foreach (string name in names)
@@ -42,7 +42,7 @@ internal static class CommonFields
     }
 
     /// <summary>Grouped-query attention: heads, key-value heads, and a head size that is hidden size / heads unless given.</summary>
-    public static AttentionConfig GroupedQuery(this JsonFields fields, int? defaultKeyValueHeads)
+    public static AttentionConfig GroupedQuery(this ConfigFields fields, int? defaultKeyValueHeads)
     {
         int hidden = fields.Width("hidden_size"), heads = fields.Width("num_attention_heads");
         int size = fields.Has("head_dim") ? fields.Width("head_dim") : hidden / heads;
@@ -61,7 +61,7 @@ internal static class CommonFields
     /// <summary>
     /// Which layers have experts by Qwen's rule: every <c>decoder_sparse_step</c>-th, unless it stands in <c>mlp_only_layers</c>.
     /// </summary>
-    public static Func<int, bool> QwenSparseLayers(this JsonFields fields, int experts)
+    public static Func<int, bool> QwenSparseLayers(this ConfigFields fields, int experts)
     {
         int step = fields.Int("decoder_sparse_step", 1, int.MaxValue, 1);
         var dense = new HashSet<int>(fields.IntList("mlp_only_layers", 0, int.MaxValue) ?? []);
@@ -71,7 +71,7 @@ internal static class CommonFields
     /// <summary>
     /// The layers of a family whose window, if any, is every layer's: <c>layer_types</c>, where it is there, must say the same.
     /// </summary>
-    public static LayerConfig[] UniformLayers(this JsonFields fields, int layers, int? window, Func<int, int> denseIntermediate)
+    public static LayerConfig[] UniformLayers(this ConfigFields fields, int layers, int? window, Func<int, int> denseIntermediate)
     {
         string expected = window is null ? "full_attention" : "sliding_attention";
         if (fields.LayerTypes(layers) is { } types && types.FirstOrDefault(type => type != expected) is { } other)
@@ -80,7 +80,7 @@ internal static class CommonFields
     }
 
     /// <summary><c>layer_types</c>, one for each layer, or null where it isn't given.</summary>
-    public static string[]? LayerTypes(this JsonFields fields, int layers)
+    public static string[]? LayerTypes(this ConfigFields fields, int layers)
     {
         var types = fields.TextList("layer_types");
         if (types is not null && types.Length != layers)

@@ -6,7 +6,7 @@ namespace DualSparse.Models.Families;
 /// </summary>
 internal static class DeepSeekV2
 {
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         int layers = fields.Layers(), positions = fields.MaxPositions();
         int heads = fields.Width("num_attention_heads");
@@ -63,7 +63,7 @@ internal static class DeepSeekV2
     }
 
     // Fields that repeat what the others say must agree with them.
-    private static void CheckHeads(JsonFields fields, int heads, MlaConfig mla)
+    private static void CheckHeads(ConfigFields fields, int heads, MlaConfig mla)
     {
         Expect("num_key_value_heads", heads);
         Expect("head_dim", mla.RopeSize, mla.NopeSize + mla.RopeSize);
@@ -77,7 +77,7 @@ internal static class DeepSeekV2
         }
     }
 
-    private static MoeConfig? Moe(JsonFields fields, int experts)
+    private static MoeConfig? Moe(ConfigFields fields, int experts)
     {
         fields.RequireNeutral("scoring_func", "softmax");
         string method = fields.Text("topk_method") ?? "greedy";

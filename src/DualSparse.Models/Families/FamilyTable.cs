@@ -3,7 +3,7 @@ namespace DualSparse.Models.Families;
 /// <summary>Which file reads which <c>model_type</c>. A family is one function from config.json's fields to a <see cref="ModelConfig"/>.</summary>
 internal static class FamilyTable
 {
-    private static readonly SortedDictionary<string, Func<JsonFields, ModelConfig>> Families = new(StringComparer.Ordinal)
+    private static readonly SortedDictionary<string, Func<ConfigFields, ModelConfig>> Families = new(StringComparer.Ordinal)
     {
         ["deepseek_v2"] = DeepSeekV2.Read,
         ["mixtral"] = Mixtral.Read,
@@ -13,7 +13,7 @@ internal static class FamilyTable
     };
 
     /// <exception cref="ModelFormatException">The family is unknown, or a field is not as it should be.</exception>
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         string type = fields.Text("model_type") ?? throw fields.Error("'model_type' is missing");
         if (!Families.TryGetValue(type, out var read))

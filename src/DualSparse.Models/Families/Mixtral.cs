@@ -3,7 +3,7 @@ namespace DualSparse.Models.Families;
 /// <summary>Mixtral (arXiv 2401.04088): grouped-query attention, experts in every layer, chosen scores always renormalised.</summary>
 internal static class Mixtral
 {
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         var attention = fields.GroupedQuery(defaultKeyValueHeads: 8);
         int layers = fields.Layers(), positions = fields.MaxPositions();

@@ -3,7 +3,7 @@ namespace DualSparse.Models.Families;
 /// <summary>OLMoE (arXiv 2409.02060): queries and keys normalised over their full width, experts in every layer.</summary>
 internal static class Olmoe
 {
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         var attention = fields.GroupedQuery(defaultKeyValueHeads: null);
         int layers = fields.Layers(), positions = fields.MaxPositions(), hidden = fields.Width("hidden_size");

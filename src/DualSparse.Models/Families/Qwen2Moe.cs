@@ -3,7 +3,7 @@ namespace DualSparse.Models.Families;
 /// <summary>Qwen1.5-MoE and Qwen2-MoE: biases on query, key and value, a shared expert behind a sigmoid gate, dense layers where the configuration says so.</summary>
 internal static class Qwen2Moe
 {
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         var attention = fields.GroupedQuery(defaultKeyValueHeads: 16);
         int layers = fields.Layers(), positions = fields.MaxPositions();
@@ -26,7 +26,7 @@ internal static class Qwen2Moe
         };
     }
 
-    private static MoeConfig? Moe(JsonFields fields, int experts, bool used)
+    private static MoeConfig? Moe(ConfigFields fields, int experts, bool used)
     {
         var moe = new MoeConfig
         {
@@ -41,7 +41,7 @@ internal static class Qwen2Moe
     }
 
     // Where layer_types isn't given, every other layer below max_window_layers has the window, from layer 0 on, as in transformers 5.
-    private static int?[] Windows(JsonFields fields, int layers)
+    private static int?[] Windows(ConfigFields fields, int layers)
     {
         bool slides = fields.Flag("use_sliding_window", false);
         int window = fields.Int("sliding_window", 0, int.MaxValue, 4096);

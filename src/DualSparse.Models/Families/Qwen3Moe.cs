@@ -3,7 +3,7 @@ namespace DualSparse.Models.Families;
 /// <summary>Qwen3-MoE (arXiv 2505.09388): queries and keys normalised head by head, a head size of its own, dense layers where the configuration says so.</summary>
 internal static class Qwen3Moe
 {
-    public static ModelConfig Read(JsonFields fields)
+    public static ModelConfig Read(ConfigFields fields)
     {
         var attention = fields.GroupedQuery(defaultKeyValueHeads: 4);
         int layers = fields.Layers(), positions = fields.MaxPositions();

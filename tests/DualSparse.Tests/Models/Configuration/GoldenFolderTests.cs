@@ -1,7 +1,7 @@
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
-namespace DualSparse.Tests.Models;
+namespace DualSparse.Tests.Models.Configuration;
 
 public class GoldenFolderTests
 {
