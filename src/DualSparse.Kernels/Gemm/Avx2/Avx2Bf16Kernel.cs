@@ -91,6 +91,7 @@ internal sealed unsafe class Avx2Bf16Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<float> s10 = default, s11 = default, s12 = default, s13 = default;
         for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Even(weights);
             var w1 = Even(weights + 8);
             var w2 = Even(weights + 16);
@@ -137,6 +138,7 @@ internal sealed unsafe class Avx2Bf16Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<float> s00 = default, s01 = default, s02 = default, s03 = default;
         for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Even(weights);
             var w1 = Even(weights + 8);
             var w2 = Even(weights + 16);

@@ -82,6 +82,7 @@ internal sealed unsafe class Avx2F32Kernel() : PanelKernel("avx2", WeightFormat.
         Vector256<float> s10 = default, s11 = default, s12 = default, s13 = default;
         for (nint k = 0; k < inputs; k++, row++, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Vector256.Load(weights);
             var w1 = Vector256.Load(weights + 8);
             var w2 = Vector256.Load(weights + 16);
@@ -114,6 +115,7 @@ internal sealed unsafe class Avx2F32Kernel() : PanelKernel("avx2", WeightFormat.
         Vector256<float> s00 = default, s01 = default, s02 = default, s03 = default;
         for (nint k = 0; k < inputs; k++, row++, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Vector256.Load(weights);
             var w1 = Vector256.Load(weights + 8);
             var w2 = Vector256.Load(weights + 16);

@@ -128,10 +128,12 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<float> t00 = default, t01 = default, t02 = default, t03 = default;
         for (nint k = 0; k < args.Inputs; k += PanelLayout.GroupInputs, group += PanelLayout.GroupBytes, sums++)
         {
+            Prefetch.Line(group);
             byte* weights = group + 64;
             Vector256<short> s00 = default, s01 = default, s02 = default, s03 = default;
             for (byte* end = row + PanelLayout.GroupInputs; row < end; row += 8, weights += PanelLayout.StepBytes)
             {
+                Prefetch.Step(weights);
                 var b0 = Vector256.Load(weights);
                 var b1 = Vector256.Load(weights + 32);
                 var b2 = Vector256.Load(weights + 64);

@@ -105,6 +105,7 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<int> s10 = default, s11 = default, s12 = default, s13 = default;
         for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
         {
+            Prefetch.Step(weights);
             var w0 = Widen(weights);
             var w1 = Widen(weights + 16);
             var w2 = Widen(weights + 32);
@@ -135,6 +136,7 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<int> s00 = default, s01 = default, s02 = default, s03 = default, s04 = default, s05 = default, s06 = default, s07 = default;
         for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
         {
+            Prefetch.Step(weights);
             var w0 = Widen(weights);
             var w1 = Widen(weights + 16);
             var w2 = Widen(weights + 32);

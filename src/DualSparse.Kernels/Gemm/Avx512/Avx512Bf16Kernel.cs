@@ -122,6 +122,7 @@ internal sealed unsafe class Avx512Bf16Kernel() : PanelKernel("avx512", WeightFo
         Vector512<float> s10 = default, s11 = default;
         for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Even(weights);
             var w1 = Even(weights + 16);
             var x = Vector512.Create(row[0]);
@@ -152,6 +153,7 @@ internal sealed unsafe class Avx512Bf16Kernel() : PanelKernel("avx512", WeightFo
         Vector512<float> s00 = default, s01 = default;
         for (nint k = 0; k < inputs; k += 2, row += 2, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Even(weights);
             var w1 = Even(weights + 16);
             var x = Vector512.Create(row[0]);

@@ -89,6 +89,7 @@ internal sealed unsafe class Avx512F32Kernel() : PanelKernel("avx512", WeightFor
         Vector512<float> s10 = default, s11 = default;
         for (nint k = 0; k < inputs; k++, row++, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Vector512.Load(weights);
             var w1 = Vector512.Load(weights + 16);
             var x = Vector512.Create(row[0]);
@@ -111,6 +112,7 @@ internal sealed unsafe class Avx512F32Kernel() : PanelKernel("avx512", WeightFor
         Vector512<float> s00 = default, s01 = default;
         for (nint k = 0; k < inputs; k++, row++, weights += PanelLayout.Columns)
         {
+            Prefetch.Step(weights);
             var w0 = Vector512.Load(weights);
             var w1 = Vector512.Load(weights + 16);
             var x = Vector512.Create(row[0]);

@@ -136,10 +136,12 @@ internal sealed unsafe class Avx512Int4Kernel() : PanelKernel("avx512", WeightFo
         Vector512<float> t00 = default, t01 = default;
         for (nint k = 0; k < args.Inputs; k += PanelLayout.GroupInputs, group += PanelLayout.GroupBytes, sums++)
         {
+            Prefetch.Line(group);
             byte* weights = group + 64;
             Vector512<short> s00 = default, s01 = default;
             for (byte* end = row + PanelLayout.GroupInputs; row < end; row += 8, weights += PanelLayout.StepBytes)
             {
+                Prefetch.Step(weights);
                 var b0 = Vector512.Load(weights);
                 var b1 = Vector512.Load(weights + 64);
                 var w0 = Low(b0);

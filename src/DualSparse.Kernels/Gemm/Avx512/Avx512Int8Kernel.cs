@@ -114,6 +114,7 @@ internal sealed unsafe class Avx512Int8Kernel() : PanelKernel("avx512", WeightFo
         Vector512<int> s10 = default, s11 = default, s12 = default, s13 = default;
         for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
         {
+            Prefetch.Step(weights);
             var w0 = Widen(weights);
             var w1 = Widen(weights + 32);
             var w2 = Widen(weights + 64);
@@ -144,6 +145,7 @@ internal sealed unsafe class Avx512Int8Kernel() : PanelKernel("avx512", WeightFo
         Vector512<int> s00 = default, s01 = default, s02 = default, s03 = default;
         for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
         {
+            Prefetch.Step(weights);
             var w0 = Widen(weights);
             var w1 = Widen(weights + 32);
             var w2 = Widen(weights + 64);
