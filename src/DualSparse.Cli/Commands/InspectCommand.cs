@@ -55,17 +55,17 @@ internal static class InspectCommand
 
     private static void ShowKernels(IAnsiConsole console)
     {
-        var cpu = CpuFeatures.Current;
-        console.WriteLine(cpu.Name);
+        console.WriteLine(CpuFeatures.Current.Name);
         var table = Terminal.Table("weights", "kernel", "here");
-        foreach (var format in Enum.GetValues<WeightFormat>())
+        foreach (var line in KernelReport.Current())
         {
-            string serves = KernelTable.Choose(format).Name;
-            foreach (var entry in KernelTable.Entries.Where(e => e.Weights == format))
+            string state = line.State switch
             {
-                string state = entry.Refusal(cpu) is { } reason ? $"refused: {reason}" : entry.Name == serves ? "serves" : "could serve";
-                table.AddRow(Figures.Name(format), entry.Name, Markup.Escape(state));
-            }
+                KernelState.Serves => "serves",
+                KernelState.Available => "could serve",
+                _ => $"refused: {line.Reason}",
+            };
+            table.AddRow(Figures.Name(line.Weights), line.Name, Markup.Escape(state));
         }
 
         console.Write(table);
