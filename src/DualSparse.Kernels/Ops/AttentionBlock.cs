@@ -7,8 +7,8 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : struct
 {
-    /// <summary>Keys scored at a time: their values (32 KiB for 128 of them) and the scores stay in the caches near the core.</summary>
-    public const int Keys = 64;
+    /// <summary>Keys scored at a time: a page's, which for heads of 128 are 64 KiB, as are their values; both stay in the second-level cache.</summary>
+    public const int Keys = KvLayout.PageKeys;
 
     private readonly AttentionShape shape;
     private readonly AttentionSegment segment;
@@ -55,9 +55,9 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
             float* page = segment.Pages[start / KvLayout.PageKeys];
             int slot = start % KvLayout.PageKeys;
             int count = Math.Min(Keys, to - start);
-            Score(shape.Cache.Keys(page, head) + slot * (nint)shape.Cache.KeySize, start, count);
+            Score(page, slot, start, count);
             Weigh(start, count, state);
-            Collect(shape.Cache.Values(page, head) + slot * (nint)shape.Cache.ValueStride, start, count, state.Values);
+            Collect(page, slot, start, count, state.Values);
         }
     }
 
@@ -67,26 +67,23 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     private readonly int End(int row, int start, int count) => Math.Min(count, Position(row) + 1 - start);
 
     // scores = queries · keysᵀ; what no row of a tile sees is left out.
-    private readonly void Score(float* keys, int start, int count)
+    private readonly void Score(float* page, int slot, int start, int count)
     {
         int size = shape.Cache.KeySize;
         for (int column = 0; column < count; column += 2 * TSimd.Width)
         {
-            float* b0 = Column(keys, column, size), b1 = Column(keys, column + TSimd.Width, size);
-            for (int r = 0; r < rows; r += AttentionTile.Rows)
+            float* b0 = shape.Cache.Keys(page, head, slot + column), b1 = shape.Cache.Keys(page, head, slot + column + TSimd.Width);
+            for (int r = 0, tile; r < rows; r += tile)
             {
-                int tile = Math.Min(AttentionTile.Rows, rows - r);
+                tile = AttentionTile.Take(rows - r);
                 if (End(r + tile - 1, start, count) > column)
                 {
                     AttentionTile.Multiply<TSimd, TVector>(
-                        tile, queries + r * (nint)size, size, b0, b1, KvLayout.PanelKeys, size, scores + r * Keys + column, Keys, add: false);
+                        tile, queries + r * (nint)size, size, b0, b1, KvLayout.Panel, size, scores + r * Keys + column, Keys, add: false);
                 }
             }
         }
     }
-
-    private static float* Column(float* keys, int column, int size) =>
-        keys + column / KvLayout.PanelKeys * KvLayout.PanelKeys * (nint)size + column % KvLayout.PanelKeys;
 
     // Scores become weights e^(s−m); the state is brought to the new m.
     private readonly void Weigh(int start, int count, AttentionState state)
@@ -102,8 +99,10 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
                 continue;
             }
 
-            new Span<float>(row, begin).Fill(float.NegativeInfinity);
-            new Span<float>(row + end, Keys - end).Fill(float.NegativeInfinity);
+            if (begin > 0)
+                new Span<float>(row, begin).Fill(float.NegativeInfinity);
+            if (end < Keys)
+                new Span<float>(row + end, Keys - end).Fill(float.NegativeInfinity);
             float largest = Largest(row, end);
             float before = state.Largest[r];
             if (largest > before)
@@ -124,9 +123,9 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     private readonly void Rescale(int row, float scale, AttentionState state)
     {
         state.Sum[row] *= scale;
-        float* values = state.Values + row * (nint)shape.Cache.ValueStride;
+        float* values = state.Values + row * (nint)shape.Cache.PaddedValueSize;
         var scales = TSimd.Create(scale);
-        for (int i = 0; i < shape.Cache.ValueStride; i += TSimd.Width)
+        for (int i = 0; i < shape.Cache.PaddedValueSize; i += TSimd.Width)
             TSimd.Store(TSimd.Multiply(TSimd.Load(values + i), scales), values + i);
     }
 
@@ -135,12 +134,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         var lanes = TSimd.Load(row);
         for (int i = TSimd.Width; i < end; i += TSimd.Width)
             lanes = TSimd.Max(lanes, TSimd.Load(row + i));
-        float* lane = stackalloc float[TSimd.Width];
-        TSimd.Store(lanes, lane);
-        float largest = lane[0];
-        for (int i = 1; i < TSimd.Width; i++)
-            largest = lane[i] > largest ? lane[i] : largest;
-        return largest;
+        return TSimd.Largest(lanes);
     }
 
     private static float Exponentiate(float* row, float largest)
@@ -154,29 +148,25 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
             sums = TSimd.Add(sums, weights);
         }
 
-        float* lane = stackalloc float[TSimd.Width];
-        TSimd.Store(sums, lane);
-        float sum = 0;
-        for (int i = 0; i < TSimd.Width; i++)
-            sum += lane[i];
-        return sum;
+        return TSimd.Sum(sums);
     }
 
     // state += weights · values; keys after the last that a tile sees have weight 0 and are left out.
-    private readonly void Collect(float* values, int start, int count, float* sums)
+    private readonly void Collect(float* page, int slot, int start, int count, float* sums)
     {
-        int stride = shape.Cache.ValueStride;
-        for (int column = 0; column < stride; column += 2 * TSimd.Width)
+        int size = shape.Cache.PaddedValueSize;
+        for (int column = 0; column < size; column += 2 * TSimd.Width)
         {
-            float* b = values + column;
-            for (int r = 0; r < rows; r += AttentionTile.Rows)
+            float* b0 = shape.Cache.Values(page, head, column) + slot * KvLayout.Panel;
+            float* b1 = shape.Cache.Values(page, head, column + TSimd.Width) + slot * KvLayout.Panel;
+            for (int r = 0, tile; r < rows; r += tile)
             {
-                int tile = Math.Min(AttentionTile.Rows, rows - r);
+                tile = AttentionTile.Take(rows - r);
                 int depth = End(r + tile - 1, start, count);
                 if (depth > 0)
                 {
                     AttentionTile.Multiply<TSimd, TVector>(
-                        tile, scores + r * Keys, Keys, b, b + TSimd.Width, stride, depth, sums + r * (nint)stride + column, stride, add: true);
+                        tile, scores + r * Keys, Keys, b0, b1, KvLayout.Panel, depth, sums + r * (nint)size + column, size, add: true);
                 }
             }
         }

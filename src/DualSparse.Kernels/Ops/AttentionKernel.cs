@@ -8,7 +8,7 @@ namespace DualSparse.Kernels.Ops;
 /// Causal attention with a blocked softmax, in f32: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees.
 /// </summary>
 /// <remarks>
-/// A query's keys are taken in spans of 256 from position 0, each span in blocks of 64, and the spans' sums are merged in order. So the
+/// A query's keys are taken in spans of 256 from position 0, each span in blocks of 128, and the spans' sums are merged in order. So the
 /// result is the same to the last bit however a prompt is cut into calls, whatever stands beside it, and on any number of threads;
 /// it may differ between machines with vectors of other widths. A NaN in a query, or in a key or value that it sees, gives NaN.
 /// </remarks>
@@ -40,7 +40,7 @@ public static unsafe class AttentionKernel
         where TVector : struct
     {
         var plan = AttentionPlan.Make(shape, segments, RowBlock, SpanKeys, ItemsPerThread * team.Size);
-        int stride = shape.Cache.ValueStride;
+        int stride = shape.Cache.PaddedValueSize;
         nint stateFloats = AttentionState.Floats(plan.RowBlock, stride);
         nint workerFloats = AttentionBlock<TSimd, TVector>.Scratch(shape, plan.RowBlock) + 2 * stateFloats;
         float* memory = scratch(team.Size * workerFloats + plan.PartialCount * stateFloats);

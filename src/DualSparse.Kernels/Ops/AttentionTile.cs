@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace DualSparse.Kernels.Ops;
 
@@ -8,8 +9,14 @@ namespace DualSparse.Kernels.Ops;
 /// </summary>
 internal static unsafe class AttentionTile
 {
-    /// <summary>Rows that one pass holds in registers: 12 sums, two vectors of b and one of a are 15 of AVX2's 16.</summary>
-    public const int Rows = 6;
+    // Rows that one pass holds in registers: 12 sums, two vectors of b and one of a are 15 of AVX2's 16.
+    private const int Rows = 6;
+
+    // With few rows memory is the limit, and a processor's own prefetching ends with each 4 KiB: those lines are asked for that far ahead.
+    private const int AheadRows = 64;
+
+    /// <summary>How many rows to multiply next where so many are left: 8 are better done as 4 and 4 than as 6, 1 and 1.</summary>
+    public static int Take(int left) => left is 8 ? 4 : Math.Min(left, Rows);
 
     /// <summary>Multiplies 1…6 rows.</summary>
     /// <param name="rows">Rows.</param>
@@ -132,6 +139,7 @@ internal static unsafe class AttentionTile
             row = TSimd.Create(a3[k]);
             c30 = TSimd.MultiplyAdd(row, left, c30);
             c31 = TSimd.MultiplyAdd(row, right, c31);
+            Prefetch(b0 + AheadRows * bStride);
             b0 += bStride;
             b1 += bStride;
         }
@@ -159,11 +167,19 @@ internal static unsafe class AttentionTile
             var row = TSimd.Create(a[k]);
             c0 = TSimd.MultiplyAdd(row, TSimd.Load(b0), c0);
             c1 = TSimd.MultiplyAdd(row, TSimd.Load(b1), c1);
+            Prefetch(b0 + AheadRows * bStride);
             b0 += bStride;
             b1 += bStride;
         }
 
         TSimd.Store(c0, c);
         TSimd.Store(c1, c + TSimd.Width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(float* address)
+    {
+        if (Sse.IsSupported)
+            Sse.Prefetch0(address);
     }
 }

@@ -36,6 +36,12 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The smaller; b where either is NaN, or NaN.</summary>
     static abstract TVector Min(TVector a, TVector b);
 
+    /// <summary>The largest lane; any number where one is NaN.</summary>
+    static abstract float Largest(TVector a);
+
+    /// <summary>The sum of the lanes.</summary>
+    static abstract float Sum(TVector a);
+
     /// <summary>The float whose exponent field is the low nine bits of (bits of a) + <paramref name="bias"/>, the top one as its sign.</summary>
     static abstract TVector ExponentFromLowBits(TVector a, int bias);
 }
@@ -76,6 +82,20 @@ internal readonly unsafe struct PortableSimd : ISimd<Vector<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Min(Vector<float> a, Vector<float> b) => Vector.MinNative(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector<float> a)
+    {
+        if (Vector<float>.Count == 8)
+            return WideSimd.Largest(a.AsVector256());
+        float largest = a[0];
+        for (int i = 1; i < Vector<float>.Count; i++)
+            largest = a[i] > largest ? a[i] : largest;
+        return largest;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector<float> a) => Vector.Sum(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> ExponentFromLowBits(Vector<float> a, int bias) =>
@@ -119,6 +139,21 @@ internal readonly unsafe struct WideSimd : ISimd<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Min(Vector512<float> a, Vector512<float> b) => Vector512.MinNative(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> a) => Largest(Vector256.MaxNative(a.GetLower(), a.GetUpper()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector512<float> a) => Vector512.Sum(a);
+
+    /// <summary>The largest of eight lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static float Largest(Vector256<float> a)
+    {
+        var four = Vector128.MaxNative(a.GetLower(), a.GetUpper());
+        var two = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.MaxNative(two, Vector128.Shuffle(two, Vector128.Create(1, 0, 3, 2))).ToScalar();
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExponentFromLowBits(Vector512<float> a, int bias) =>
