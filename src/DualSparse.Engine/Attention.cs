@@ -12,10 +12,32 @@ namespace DualSparse.Engine;
 /// <param name="Count">Tokens.</param>
 internal readonly record struct Segment(KvCache Cache, int First, int Count);
 
+/// <summary>Where the tokens' projections lie: the first token's, and how many floats further the next one's.</summary>
+internal unsafe struct Projections
+{
+    /// <summary>[tokens, heads · head size].</summary>
+    public float* Queries;
+
+    /// <summary>[tokens, key-value heads · head size].</summary>
+    public float* Keys;
+
+    /// <summary>[tokens, key-value heads · value size].</summary>
+    public float* Values;
+
+    /// <summary>Floats from one token's queries to the next's.</summary>
+    public nint QueryStride;
+
+    /// <summary>Floats from one token's keys to the next's.</summary>
+    public nint KeyStride;
+
+    /// <summary>Floats from one token's values to the next's.</summary>
+    public nint ValueStride;
+}
+
 /// <summary>The attention block of one layer; families differ in how they project (<see cref="Project"/>), in nothing else.</summary>
 internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int ropeStart, int? window, int layer, Linear output) : IDisposable
 {
-    // Tokens whose keys are turned and stored by one thread at a time: some microseconds.
+    // Tokens that one thread normalises, turns, stores or adds at a time: some microseconds.
     private const int TokensPerItem = 4;
 
     /// <summary>How a model's keys and values lie in its cache.</summary>
@@ -34,23 +56,19 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     /// <param name="y">[tokens, hidden] f32, added to.</param>
     public void Forward(Workspace work, Segment[] segments, float* x, int tokens, float* y)
     {
-        int queryWidth = config.Heads * config.HeadSize, outputWidth = config.Heads * config.ValueSize;
-        float* queries = work.Floats("queries", (nint)tokens * queryWidth);
-        float* keys = work.Floats("keys", (nint)tokens * config.KeyValueHeads * config.HeadSize);
-        float* values = work.Floats("values", (nint)tokens * config.KeyValueHeads * config.ValueSize);
-        Project(work, x, tokens, queries, keys, values);
-
+        int outputWidth = config.Heads * config.ValueSize;
+        var projected = Project(work, x, tokens);
         float* attended = work.Floats("attended", (nint)tokens * outputWidth);
         var spans = new AttentionSegment[segments.Length];
         for (int i = 0; i < segments.Length; i++)
         {
             var segment = segments[i];
             float** pages = segment.Cache.Pages(layer, segment.Count);
-            Store(work, segment, pages, queries, keys, values);
+            Store(work, segment, pages, projected);
             spans[i] = new AttentionSegment
             {
-                Queries = queries + (nint)segment.First * queryWidth,
-                QueryStride = queryWidth,
+                Queries = projected.Queries + segment.First * projected.QueryStride,
+                QueryStride = projected.QueryStride,
                 Output = attended + (nint)segment.First * outputWidth,
                 OutputStride = outputWidth,
                 Pages = pages,
@@ -61,50 +79,55 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
 
         var shape = new AttentionShape(config.Heads, Layout(config), config.SoftmaxScale, window);
         AttentionKernel.Forward(work.Team, shape, spans, count => work.Floats("attention", count));
-        float* added = work.Floats("attention output", (nint)tokens * output.Outputs);
+        int width = output.Outputs;
+        float* added = work.Floats("attention output", (nint)tokens * width);
         output.Forward(work, attended, tokens, added);
-        var sum = new Span<float>(y, checked(tokens * output.Outputs));
-        TensorPrimitives.Add(sum, new ReadOnlySpan<float>(added, sum.Length), sum);
+        ForTokens(work, tokens, t =>
+        {
+            var sum = new Span<float>(y + (nint)t * width, width);
+            TensorPrimitives.Add(sum, new ReadOnlySpan<float>(added + (nint)t * width, width), sum);
+        });
     }
 
     /// <summary>Frees the weights.</summary>
     public virtual void Dispose() => output.Dispose();
 
+    /// <summary>Calls a body for each token, on all threads.</summary>
+    protected static void ForTokens(Workspace work, int tokens, Action<int> body) =>
+        work.Team.For((tokens + TokensPerItem - 1) / TokensPerItem, (item, _) =>
+        {
+            for (int t = item * TokensPerItem; t < Math.Min(tokens, (item + 1) * TokensPerItem); t++)
+                body(t);
+        });
+
     /// <summary>Projects, normalises and clips; turning is the caller's.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
     /// <param name="x">[tokens, hidden].</param>
     /// <param name="tokens">Tokens.</param>
-    /// <param name="queries">[tokens, heads · head size], written.</param>
-    /// <param name="keys">[tokens, key-value heads · head size], written.</param>
-    /// <param name="values">[tokens, key-value heads · value size], written.</param>
-    protected abstract void Project(Workspace work, float* x, int tokens, float* queries, float* keys, float* values);
+    protected abstract Projections Project(Workspace work, float* x, int tokens);
 
     // RoPE on queries and keys, keys and values into the cache.
-    private void Store(Workspace work, Segment segment, float** pages, float* queries, float* keys, float* values)
+    private void Store(Workspace work, Segment segment, float** pages, Projections projected)
     {
         var layout = Layout(config);
         int start = segment.Cache.Length;
         rope.Prepare(start + segment.Count);
-        work.Team.For((segment.Count + TokensPerItem - 1) / TokensPerItem, (item, _) =>
+        ForTokens(work, segment.Count, t =>
         {
-            for (int i = item * TokensPerItem; i < Math.Min(segment.Count, (item + 1) * TokensPerItem); i++)
+            nint row = segment.First + t;
+            int position = start + t;
+            for (int h = 0; h < config.Heads; h++)
+                Turn(projected.Queries + row * projected.QueryStride + h * config.HeadSize, position);
+            for (int h = 0; h < config.KeyValueHeads; h++)
             {
-                nint row = segment.First + i;
-                int position = start + i;
-                for (int h = 0; h < config.Heads; h++)
-                    Turn(queries + (row * config.Heads + h) * config.HeadSize, position);
-                float* page = pages[position / KvLayout.PageKeys];
-                for (int h = 0; h < config.KeyValueHeads; h++)
-                {
-                    float* key = keys + (row * config.KeyValueHeads + h) * config.HeadSize;
-                    Turn(key, position);
-                    layout.Write(
-                        page,
-                        position % KvLayout.PageKeys,
-                        h,
-                        new ReadOnlySpan<float>(key, config.HeadSize),
-                        new ReadOnlySpan<float>(values + (row * config.KeyValueHeads + h) * config.ValueSize, config.ValueSize));
-                }
+                float* key = projected.Keys + row * projected.KeyStride + h * config.HeadSize;
+                Turn(key, position);
+                layout.Write(
+                    pages[position / KvLayout.PageKeys],
+                    position % KvLayout.PageKeys,
+                    h,
+                    new ReadOnlySpan<float>(key, config.HeadSize),
+                    new ReadOnlySpan<float>(projected.Values + row * projected.ValueStride + h * config.ValueSize, config.ValueSize));
             }
         });
     }

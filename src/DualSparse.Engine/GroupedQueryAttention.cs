@@ -40,26 +40,32 @@ internal sealed unsafe class GroupedQueryAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override void Project(Workspace work, float* x, int tokens, float* queries, float* keys, float* values)
+    protected override Projections Project(Workspace work, float* x, int tokens)
     {
-        int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize;
-        float* all = work.Floats("qkv", (nint)tokens * qkv.Outputs);
+        int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize, width = qkv.Outputs;
+        float* all = work.Floats("qkv", (nint)tokens * width);
         qkv.Forward(work, x, tokens, all);
-        const int chunk = 4;
-        work.Team.For((tokens + chunk - 1) / chunk, (item, _) =>
+        if (queryNorm is not null || keyNorm is not null || config.ClipQkv is not null)
         {
-            for (int t = item * chunk; t < Math.Min(tokens, (item + 1) * chunk); t++)
+            ForTokens(work, tokens, t =>
             {
-                var row = new Span<float>(all + (nint)t * qkv.Outputs, qkv.Outputs);
+                var row = new Span<float>(all + (nint)t * width, width);
                 Normalise(row[..queryWidth], queryNorm);
                 Normalise(row.Slice(queryWidth, keyWidth), keyNorm);
                 if (config.ClipQkv is { } limit)
                     TensorPrimitives.Clamp(row, -limit, limit, row);
-                row[..queryWidth].CopyTo(new Span<float>(queries + (nint)t * queryWidth, queryWidth));
-                row.Slice(queryWidth, keyWidth).CopyTo(new Span<float>(keys + (nint)t * keyWidth, keyWidth));
-                row[(queryWidth + keyWidth)..].CopyTo(new Span<float>(values + (nint)t * keyWidth, keyWidth));
-            }
-        });
+            });
+        }
+
+        return new Projections
+        {
+            Queries = all,
+            Keys = all + queryWidth,
+            Values = all + queryWidth + keyWidth,
+            QueryStride = width,
+            KeyStride = width,
+            ValueStride = width,
+        };
     }
 
     // A weight as wide as the row is one norm over all heads; a narrower one is each head's own.

@@ -62,8 +62,6 @@ public sealed unsafe class KvCache : IDisposable
         while (own.Count * KvLayout.PageKeys < Length + tokens)
         {
             var page = new AlignedBuffer(layout.PageBytes);
-            // Attention reads whole panels: positions not yet written must hold numbers.
-            System.Runtime.InteropServices.NativeMemory.Clear(page.Pointer, page.Bytes);
             table[own.Count] = (float*)page.Pointer;
             own.Add(page);
         }

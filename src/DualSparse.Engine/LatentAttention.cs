@@ -50,8 +50,12 @@ internal sealed unsafe class LatentAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override void Project(Workspace work, float* x, int tokens, float* queries, float* keys, float* values)
+    protected override Projections Project(Workspace work, float* x, int tokens)
     {
+        int keyWidth = config.Heads * config.HeadSize, valueWidth = config.Heads * mla.ValueSize;
+        float* queries = work.Floats("queries", (nint)tokens * keyWidth);
+        float* keys = work.Floats("keys", (nint)tokens * keyWidth);
+        float* values = work.Floats("values", (nint)tokens * valueWidth);
         if (queryDown is null)
         {
             query.Forward(work, x, tokens, queries);
@@ -69,23 +73,28 @@ internal sealed unsafe class LatentAttention : Attention
         Normalise(work, latent, tokens, latentDown.Outputs, latentNorm);
         float* wide = work.Floats("keys and values", (nint)tokens * latentUp.Outputs);
         latentUp.Forward(work, latent, tokens, latentDown.Outputs, wide, latentUp.Outputs);
-        const int chunk = 4;
-        work.Team.For((tokens + chunk - 1) / chunk, (item, _) =>
+        ForTokens(work, tokens, t =>
         {
-            for (int t = item * chunk; t < Math.Min(tokens, (item + 1) * chunk); t++)
+            var shared = new ReadOnlySpan<float>(latent + (nint)t * latentDown.Outputs + mla.KvRank, mla.RopeSize);
+            for (int h = 0; h < config.Heads; h++)
             {
-                var shared = new ReadOnlySpan<float>(latent + (nint)t * latentDown.Outputs + mla.KvRank, mla.RopeSize);
-                for (int h = 0; h < config.Heads; h++)
-                {
-                    nint head = (nint)t * config.Heads + h;
-                    float* source = wide + head * (mla.NopeSize + mla.ValueSize);
-                    var key = new Span<float>(keys + head * config.HeadSize, config.HeadSize);
-                    new ReadOnlySpan<float>(source, mla.NopeSize).CopyTo(key);
-                    shared.CopyTo(key[mla.NopeSize..]);
-                    new ReadOnlySpan<float>(source + mla.NopeSize, mla.ValueSize).CopyTo(new Span<float>(values + head * mla.ValueSize, mla.ValueSize));
-                }
+                nint head = (nint)t * config.Heads + h;
+                float* source = wide + head * (mla.NopeSize + mla.ValueSize);
+                var key = new Span<float>(keys + head * config.HeadSize, config.HeadSize);
+                new ReadOnlySpan<float>(source, mla.NopeSize).CopyTo(key);
+                shared.CopyTo(key[mla.NopeSize..]);
+                new ReadOnlySpan<float>(source + mla.NopeSize, mla.ValueSize).CopyTo(new Span<float>(values + head * mla.ValueSize, mla.ValueSize));
             }
         });
+        return new Projections
+        {
+            Queries = queries,
+            Keys = keys,
+            Values = values,
+            QueryStride = keyWidth,
+            KeyStride = keyWidth,
+            ValueStride = valueWidth,
+        };
     }
 
     private void Normalise(Workspace work, float* x, int rows, int stride, float[] weight) =>
