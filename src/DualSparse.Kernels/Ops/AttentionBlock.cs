@@ -101,8 +101,11 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
 
             if (begin > 0)
                 new Span<float>(row, begin).Fill(float.NegativeInfinity);
-            if (end < Keys)
-                new Span<float>(row + end, Keys - end).Fill(float.NegativeInfinity);
+            // Rows of one tile are collected as far as its last one sees.
+            int reach = End(Math.Min(r + AttentionTile.Rows, rows) - 1, start, count);
+            reach = (reach + TSimd.Width - 1) / TSimd.Width * TSimd.Width;
+            if (end < reach)
+                new Span<float>(row + end, reach - end).Fill(float.NegativeInfinity);
             float largest = Largest(row, end);
             float before = state.Largest[r];
             if (largest > before)
@@ -116,7 +119,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
                 largest = before;
             }
 
-            state.Sum[r] += Exponentiate(row, largest);
+            state.Sum[r] += Exponentiate(row, reach, largest);
         }
     }
 
@@ -137,11 +140,11 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         return TSimd.Largest(lanes);
     }
 
-    private static float Exponentiate(float* row, float largest)
+    private static float Exponentiate(float* row, int end, float largest)
     {
         var shift = TSimd.Create(largest);
         var sums = TSimd.Zero;
-        for (int i = 0; i < Keys; i += TSimd.Width)
+        for (int i = 0; i < end; i += TSimd.Width)
         {
             var weights = Exp.Of<TSimd, TVector>(TSimd.Subtract(TSimd.Load(row + i), shift));
             TSimd.Store(weights, row + i);

@@ -13,7 +13,7 @@ internal readonly record struct AttentionItem(int Segment, int Head, int FirstRo
 /// <summary>The work of one attention call, cut into items for threads.</summary>
 internal sealed class AttentionPlan
 {
-    /// <summary>Independent items, the longest first.</summary>
+    /// <summary>Independent items, in the order in which threads are to take them.</summary>
     public required AttentionItem[] Items { get; init; }
 
     /// <summary>What is to be merged afterwards: partial sums from <see cref="AttentionItem.Partial"/> on, one for each span.</summary>
@@ -29,21 +29,20 @@ internal sealed class AttentionPlan
     public static AttentionPlan Make(in AttentionShape shape, AttentionSegment[] segments, int rowBlock, int spanKeys, int enough)
     {
         var whole = new List<AttentionItem>();
-        for (int s = 0; s < segments.Length; s++)
+        // Long sequences first, and of each head the long rows first: the last items, which some threads wait for, are short ones.
+        // A head's items follow one another, so that its keys and values stay in the shared cache.
+        foreach (int s in Enumerable.Range(0, segments.Length).OrderByDescending(s => segments[s].First + segments[s].Count))
         {
-            int rows = segments[s].Count * shape.Group;
-            for (int first = 0; first < rows; first += rowBlock)
+            int rows = segments[s].Count * shape.Group, blocks = (rows + rowBlock - 1) / rowBlock;
+            for (int i = 0; i < blocks * shape.Cache.Heads; i++)
             {
-                int count = Math.Min(rowBlock, rows - first);
+                int first = (blocks - 1 - i % blocks) * rowBlock, count = Math.Min(rowBlock, rows - first);
                 int lowest = segments[s].First + first / shape.Group, highest = segments[s].First + (first + count - 1) / shape.Group;
                 int from = shape.Window is int window ? Math.Max(0, lowest - window + 1) / spanKeys * spanKeys : 0;
-                for (int head = 0; head < shape.Cache.Heads; head++)
-                    whole.Add(new(s, head, first, count, from, highest + 1, -1));
+                whole.Add(new(s, i / blocks, first, count, from, highest + 1, -1));
             }
         }
 
-        // Long items last would leave the other threads waiting for them.
-        whole.Sort((a, b) => (b.To - b.From).CompareTo(a.To - a.From));
         int largest = whole.Count == 0 ? 1 : whole.Max(i => i.Rows);
         if (whole.Count >= enough)
             return new() { Items = [.. whole], Merges = [], PartialCount = 0, RowBlock = largest };

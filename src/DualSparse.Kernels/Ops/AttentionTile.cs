@@ -9,8 +9,8 @@ namespace DualSparse.Kernels.Ops;
 /// </summary>
 internal static unsafe class AttentionTile
 {
-    // Rows that one pass holds in registers: 12 sums, two vectors of b and one of a are 15 of AVX2's 16.
-    private const int Rows = 6;
+    /// <summary>Rows that one pass holds in registers: 12 sums, two vectors of b and one of a are 15 of AVX2's 16.</summary>
+    public const int Rows = 6;
 
     // With few rows memory is the limit, and a processor's own prefetching ends with each 4 KiB: those lines are asked for that far ahead.
     private const int AheadRows = 64;
