@@ -37,7 +37,7 @@ public class WriterTests
                 view.Expect(declared[i].Shape);
                 Assert.Equal(values[i].Select(value => Rounded(value, declared[i].Type)), view.ReadFloats());
             }
-        }, iter: 300, threads: 1);
+        }, iter: 100, threads: 1);
     }
 
     [Fact]
