@@ -11,8 +11,8 @@ namespace DualSparse.Models.Text;
 /// </summary>
 internal sealed class CodePointRegex
 {
-    // A tokenizer's own patterns take microseconds a match; this ends a pattern that was made to explode.
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
+    // A megabyte matched at once takes some 5 ms; this ends a pattern that was made to explode.
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
 
     private readonly string _source;
     private readonly Regex _regex;
