@@ -54,7 +54,7 @@ public sealed class MoeModel : IDisposable
     }
 
     /// <summary>Starts an empty conversation.</summary>
-    /// <param name="contextTokens">Tokens that it can hold at most; null: <see cref="Session.DefaultContextTokens"/>, or fewer if the model can't take as many.</param>
+    /// <param name="contextTokens">Tokens that it can hold at most; null: the model's longest context. Memory is taken as they come.</param>
     /// <exception cref="ArgumentException">More than the model's longest context, or less than one.</exception>
     public Session NewSession(int? contextTokens = null) => new(this, contextTokens);
 

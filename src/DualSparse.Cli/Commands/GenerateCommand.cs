@@ -33,12 +33,9 @@ internal static class GenerateCommand
         var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 
-        int[] ids = model.Tokenizer.Encode(text);
-        long wanted = Math.Max((long)ids.Length + options.MaxTokens.Value, Session.DefaultContextTokens);
-        using var session = model.NewSession((int)Math.Min(wanted, model.Config.MaxPositions));
-        session.Append(ids);
+        using var session = model.NewSession();
         using var interrupt = new Interrupt();
-        var generation = session.Generate(options, interrupt.Token);
+        var generation = session.Generate(text, options, interrupt.Token);
         using (var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true })
         {
             foreach (var token in generation)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using DualSparse.Cli.Hosting;
 using DualSparse.Engine.Serving;
 
 namespace DualSparse.Cli.Commands;
@@ -6,19 +7,16 @@ namespace DualSparse.Cli.Commands;
 /// <summary>The options that say how text is generated; what isn't given stays as the checkpoint wants it.</summary>
 internal sealed class SamplingArguments
 {
-    private readonly Option<int?> maxTokens = new("--max-tokens", "-n") { Description = "Tokens to generate at most.", HelpName = "n" };
-    private readonly Option<float?> temperature = new("--temperature") { Description = "0 takes the best token always.", HelpName = "x" };
-    private readonly Option<int?> topK = new("--top-k") { Description = "Draw from so many best tokens; 0: all.", HelpName = "n" };
-    private readonly Option<float?> topP = new("--top-p") { Description = "Draw from the best tokens that reach this probability.", HelpName = "x" };
-    private readonly Option<float?> minP = new("--min-p") { Description = "Draw from tokens with this share of the best one's probability.", HelpName = "x" };
-    private readonly Option<float?> penalty = new("--repetition-penalty") { Description = "Divide the logits of tokens already there; 1: don't.", HelpName = "x" };
-    private readonly Option<ulong?> seed = new("--seed") { Description = "The same seed and kernels give the same text.", HelpName = "n" };
+    private readonly Option<int?> maxTokens = NumberOption.Create<int>("--max-tokens", "Tokens to generate at most.", "-n");
+    private readonly Option<float?> temperature = NumberOption.Create<float>("--temperature", "0 takes the best token always.");
+    private readonly Option<int?> topK = NumberOption.Create<int>("--top-k", "Draw from so many best tokens; 0: all.");
+    private readonly Option<float?> topP = NumberOption.Create<float>("--top-p", "Draw from the best tokens that reach this probability.");
+    private readonly Option<float?> minP = NumberOption.Create<float>("--min-p", "Draw from tokens with this share of the best one's probability.");
+    private readonly Option<float?> penalty = NumberOption.Create<float>("--repetition-penalty", "Divide the logits of tokens already there; 1: don't.");
+    private readonly Option<ulong?> seed = NumberOption.Create<ulong>("--seed", "The same seed and kernels give the same text.");
     private readonly Option<string[]> stop = new("--stop") { Description = "End before this text; may be given several times.", HelpName = "text" };
-    private readonly Option<int?> logProbs = new("--logprobs")
-    {
-        Description = "Instead of text, a line a token: id, log-probability, token; then those of the n most probable.",
-        HelpName = "n",
-    };
+    private readonly Option<int?> logProbs = NumberOption.Create<int>(
+        "--logprobs", "Instead of text, a line a token: id, log-probability, token; then those of the n most probable.");
 
     /// <summary>Adds the options to a command.</summary>
     public SamplingArguments(Command command)

@@ -18,7 +18,8 @@ internal static class CommandHost
     {
         if (!Console.IsOutputRedirected && OperatingSystem.IsWindows())
             Console.OutputEncoding = Encoding.UTF8;
-        var parsed = root.Parse(args);
+        // A prompt may begin with @, which would else name a file of arguments.
+        var parsed = root.Parse(args is [] ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors is [var first, ..])
         {
             string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";

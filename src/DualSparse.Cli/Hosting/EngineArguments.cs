@@ -23,11 +23,7 @@ internal sealed class EngineArguments
         DefaultValueFactory = _ => "bf16",
     };
 
-    private readonly Option<int?> threads = new("--threads", "-t")
-    {
-        Description = "Threads. [default: as many as this process may use]",
-        HelpName = "n",
-    };
+    private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads. [default: as many as this process may use]", "-t");
 
     /// <summary>Adds the options to a command.</summary>
     /// <param name="command">The command.</param>

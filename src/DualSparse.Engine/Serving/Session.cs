@@ -9,9 +9,6 @@ namespace DualSparse.Engine.Serving;
 /// </summary>
 public sealed class Session : IDisposable
 {
-    /// <summary>Tokens that a session holds unless asked for more: enough for a conversation, and its cache fits small machines.</summary>
-    public const int DefaultContextTokens = 4096;
-
     private readonly MoeModel model;
     private readonly KvCache cache;
     private readonly List<int> ids = [];
@@ -19,7 +16,7 @@ public sealed class Session : IDisposable
     internal Session(MoeModel model, int? contextTokens)
     {
         int longest = model.Config.MaxPositions;
-        int wanted = contextTokens ?? Math.Min(DefaultContextTokens, longest);
+        int wanted = contextTokens ?? longest;
         if (wanted < 1 || wanted > longest)
             throw new ArgumentException($"a context of {wanted} tokens was asked for, expected 1 to {longest}, the model's longest (max_position_embeddings)");
         this.model = model;

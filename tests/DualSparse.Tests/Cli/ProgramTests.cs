@@ -22,6 +22,10 @@ public class ProgramTests
     [InlineData("expected bf16, f32, int8 or int4", "generate", "x", "--weights", "fp8")]
     [InlineData("expected 1 to", "generate", "x", "--threads", "0")]
     [InlineData("--help", "conjure")]
+    [InlineData("--top-k is 'many', expected a whole number", "generate", "x", "--top-k", "many")]
+    [InlineData("--temperature is 'hot', expected a number", "generate", "x", "--temperature", "hot")]
+    [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
+    [InlineData("'prompt'", "generate")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {
         var run = Run(arguments);
@@ -47,6 +51,65 @@ public class ProgramTests
         Assert.Equal(0, Run(["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl")]).Code);
     }
 
+    [Fact]
+    public void A_prompt_comes_from_standard_input_and_may_begin_with_an_at_sign()
+    {
+        string[] options = ["--max-tokens", "8", "--temperature", "0"];
+        var given = Run(["generate", "@The city of", .. options]);
+        Assert.Equal(0, given.Code);
+        Assert.Equal(given.Output, Run(["generate", "-", .. options], input: "@The city of").Output);
+    }
+
+    [Fact]
+    public void A_stop_string_ends_the_text()
+    {
+        string[] arguments = ["generate", "The city of", "--max-tokens", "12", "--temperature", "0"];
+        string whole = Run(arguments).Output.TrimEnd('\n');
+        Assert.Equal(whole[..5], Run([.. arguments, "--stop", whole[5..9]]).Output.TrimEnd('\n'));
+    }
+
+    [Fact]
+    public void Log_probabilities_come_as_a_line_a_token()
+    {
+        var run = Run(["generate", "The city of", "--max-tokens", "3", "--temperature", "0", "--logprobs", "2"]);
+        string[] lines = run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(3, lines.Length);
+        // Id, log-probability and token: its own, then those of the two best, of which greedy takes the first.
+        Assert.All(lines, line => Assert.Equal(9, line.Split('\t').Length));
+        Assert.All(lines, line => Assert.Equal(line.Split('\t')[..3], line.Split('\t')[3..6]));
+    }
+
+    [Fact]
+    public void A_damaged_model_is_one_sentence()
+    {
+        using var folder = TemporaryFolder.CopyOf("olmoe");
+        File.WriteAllBytes(folder.File("model.safetensors"), File.ReadAllBytes(folder.File("model.safetensors"))[..1000]);
+        var run = Run(["generate", "x", "--model", folder.Path]);
+        Assert.Equal(1, run.Code);
+        Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains("model.safetensors", run.Errors);
+    }
+
+    [Fact]
+    public void An_interrupt_ends_it_with_130()
+    {
+        // A process that is started in the background of a script inherits that interrupts are ignored: env takes that back.
+        if (!OperatingSystem.IsLinux() || Exit("env", "--default-signal=INT", "true") != 0)
+            Assert.Skip("needs an env that knows --default-signal");
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", Program, "generate", "x", "--max-tokens", "500", "--temperature", "0"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        Assert.NotEqual(-1, process.StandardOutput.Read());
+        Assert.Equal(0, Exit("kill", "-INT", $"{process.Id}"));
+        process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(130, process.ExitCode);
+        Assert.DoesNotContain("   at ", process.StandardError.ReadToEnd());
+    }
+
     [Theory]
     [InlineData("inspect")]
     [InlineData("inspect", "--kernels")]
@@ -59,11 +122,26 @@ public class ProgramTests
         Assert.NotEmpty(run.Output);
     }
 
-    private static (int Code, string Output, string Errors) Run(string[] arguments)
+    private static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
+
+    private static int Exit(string program, params string[] arguments)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    private static (int Code, string Output, string Errors) Run(string[] arguments, string? input = null)
+    {
+        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         using var process = Process.Start(start)!;
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
         var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

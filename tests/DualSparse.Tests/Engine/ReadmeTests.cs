@@ -4,7 +4,7 @@ using DualSparse.Engine;
 namespace DualSparse.Tests.Engine;
 
 /// <summary>The README's lines of C#, as they stand there; <see cref="ArchitectureTests"/> compares the two texts.</summary>
-[Collection("console")]
+[Collection("alone")]
 public class ReadmeTests
 {
     [Fact]

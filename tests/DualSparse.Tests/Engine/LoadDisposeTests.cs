@@ -1,0 +1,46 @@
+using System.Diagnostics;
+using DualSparse.Engine;
+using DualSparse.Kernels;
+
+namespace DualSparse.Tests.Engine;
+
+[Collection("alone")]
+public class LoadDisposeTests
+{
+    [Fact]
+    public void AHundredLoadsGiveTheirMemoryBack()
+    {
+        // The allocator, the JIT compiler and the garbage collector take their share in the first rounds.
+        for (int i = 0; i < 40; i++)
+            LoadAndWrite(i);
+        long before = Resident();
+        for (int i = 0; i < 100; i++)
+            LoadAndWrite(i);
+        long grown = Resident() - before;
+
+        // What 250 KB kept of each would come to; a model takes 8 to 56 MB.
+        Assert.True(grown < 24 << 20, $"{grown >> 20} MiB more after a hundred models than before");
+    }
+
+    private static void LoadAndWrite(int round)
+    {
+        var format = Enum.GetValues<WeightFormat>()[round % 4];
+        using var model = MoeModel.Load(TestPaths.Model, new EngineOptions { Weights = format, Threads = 2 });
+        using var session = model.NewSession();
+        session.Append([1, 2, 3]);
+        Assert.Equal(2, session.Generate(new() { MaxTokens = 2 }, TestContext.Current.CancellationToken).Count());
+    }
+
+    private static long Resident()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        using var process = Process.GetCurrentProcess();
+        return process.WorkingSet64;
+    }
+}
+
+/// <summary>Tests that look at, or change, what the whole process has.</summary>
+[CollectionDefinition("alone", DisableParallelization = true)]
+public class Alone;

@@ -1,0 +1,225 @@
+using DualSparse.Engine;
+using DualSparse.Engine.Serving;
+
+namespace DualSparse.Tests.Engine.Serving;
+
+/// <summary>One loaded model for all tests of sessions.</summary>
+public sealed class LoadedModel : IDisposable
+{
+    public MoeModel Model { get; } = MoeModel.Load(TestPaths.Model);
+
+    public void Dispose() => Model.Dispose();
+}
+
+public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
+{
+    private static readonly GenerationOptions Greedy = new() { MaxTokens = 12 };
+    private readonly MoeModel model = loaded.Model;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void TheTextsOfTokensAreTheTextOfTheirIds()
+    {
+        using var session = model.NewSession();
+        var generation = session.Generate("The city of", Greedy, Cancel);
+        Assert.Throws<InvalidOperationException>(() => generation.Summary);
+        var tokens = generation.ToArray();
+        Assert.Equal(12, tokens.Length);
+        Assert.Equal(model.Tokenizer.Decode([.. tokens.Select(t => t.Id)]), string.Concat(tokens.Select(t => t.Text)));
+        Assert.Equal(FinishReason.Length, tokens[^1].Finish);
+        Assert.All(tokens[..^1], t => Assert.Null(t.Finish));
+        int prompt = model.Tokenizer.Encode("The city of").Length;
+        Assert.Equal((prompt, 12, prompt + 12), (generation.Summary.PromptTokens, generation.Summary.GeneratedTokens, generation.Summary.ContextTokens));
+        Assert.Throws<InvalidOperationException>(() => generation.GetEnumerator());
+    }
+
+    [Fact]
+    public void TurnsAreTheSameAsOneTextAtOnce()
+    {
+        int[] first = model.Tokenizer.Encode("Once upon a time"), second = model.Tokenizer.Encode(" there was");
+        using var turns = model.NewSession();
+        turns.Append(first);
+        int[] written = Ids(turns.Generate(Greedy, Cancel));
+        turns.Append(second);
+        var again = turns.Generate(Greedy, Cancel);
+        int[] then = Ids(again);
+        // Only what hadn't been through the model went through it: the last token written, and the second text.
+        Assert.Equal(1 + second.Length, again.Summary.PromptTokens);
+
+        using var once = model.NewSession();
+        once.Append([.. first, .. written, .. second]);
+        Assert.Equal(then, Ids(once.Generate(Greedy, Cancel)));
+        Assert.Equal(once.Ids.ToArray(), turns.Ids.ToArray());
+    }
+
+    [Fact]
+    public void ReplacingKeepsTheWorkOfACommonBeginning()
+    {
+        using var session = model.NewSession();
+        session.Append([5, 6, 7, 8, 9, 10]);
+        Ids(session.Generate(Greedy, Cancel));
+        session.Replace([5, 6, 7, 8, 11]);
+        Assert.Equal(4, session.CachedTokens);
+        int[] replaced = Ids(session.Generate(Greedy, Cancel));
+
+        using var fresh = model.NewSession();
+        fresh.Append([5, 6, 7, 8, 11]);
+        Assert.Equal(Ids(fresh.Generate(Greedy, Cancel)), replaced);
+    }
+
+    [Fact]
+    public void ATruncatedSessionWritesTheSameAgain()
+    {
+        using var session = model.NewSession();
+        session.Append([5, 6, 7]);
+        int[] first = Ids(session.Generate(Greedy, Cancel));
+        session.Truncate(3);
+        Assert.Equal(first, Ids(session.Generate(Greedy, Cancel)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => session.Truncate(1000));
+    }
+
+    [Fact]
+    public void ChunksAndThreadsChangeNothing()
+    {
+        int[] prompt = [.. Enumerable.Range(1, 70)];
+        var options = new GenerationOptions { MaxTokens = 20, Temperature = 1, Seed = 11, LogProbs = 3 };
+        var expected = Tokens(model);
+        foreach (var engine in new[] { new EngineOptions { ChunkTokens = 7, Threads = 1 }, new EngineOptions { ChunkTokens = 64, Threads = 3 } })
+        {
+            using var other = MoeModel.Load(TestPaths.Model, engine);
+            var tokens = Tokens(other);
+            Assert.Equal(expected.Select(t => (t.Id, t.LogProb)), tokens.Select(t => (t.Id, t.LogProb)));
+        }
+
+        GeneratedToken[] Tokens(MoeModel of)
+        {
+            using var session = of.NewSession();
+            session.Append(prompt);
+            return [.. session.Generate(options, Cancel)];
+        }
+    }
+
+    [Fact]
+    public void AStopStringIsNotShownNorWhatFollows()
+    {
+        string whole = Text(Greedy);
+        // From the middle of one token to the middle of another.
+        string stop = whole[5..14];
+        using var session = model.NewSession();
+        var generation = session.Generate("The city of", Greedy with { StopStrings = ["never written", stop] }, Cancel);
+        Assert.Equal(whole[..whole.IndexOf(stop, StringComparison.Ordinal)], generation.ReadToEnd());
+        Assert.Equal(FinishReason.StopString, generation.Summary.Finish);
+    }
+
+    [Fact]
+    public void AnEndOfTextIdEndsAndSaysNothing()
+    {
+        using var session = model.NewSession();
+        int[] ids = Ids(session.Generate("The city of", Greedy, Cancel));
+        int at = Array.IndexOf(ids, ids[4]);
+        using var ending = model.NewSession();
+        var generation = ending.Generate("The city of", Greedy with { EosIds = [ids[4], 4095] }, Cancel);
+        Assert.Equal(ids[..(at + 1)], Ids(generation));
+        Assert.Equal(FinishReason.EndOfText, generation.Summary.Finish);
+    }
+
+    [Fact]
+    public void LogProbabilitiesAreOfTheModelsOwnDistribution()
+    {
+        using var session = model.NewSession();
+        session.Append([5, 6, 7]);
+        var tokens = session.Generate(Greedy with { LogProbs = model.Config.VocabSize }, Cancel).ToArray();
+        Assert.All(tokens, t =>
+        {
+            Assert.Equal(t.Alternatives[0], new TokenLogProb(t.Id, t.LogProb!.Value));
+            Assert.Equal(1, t.Alternatives.Sum(a => Math.Exp(a.LogProb)), 1e-4);
+        });
+    }
+
+    [Fact]
+    public void CancellingLeavesTheSessionUsable()
+    {
+        using var source = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        using var session = model.NewSession();
+        session.Append([5, 6, 7]);
+        List<int> written = [];
+        Assert.Throws<OperationCanceledException>(() =>
+        {
+            foreach (var token in session.Generate(Greedy, source.Token))
+            {
+                written.Add(token.Id);
+                if (written.Count == 4)
+                    source.Cancel();
+            }
+        });
+        Assert.Equal([5, 6, 7, .. written], session.Ids.ToArray());
+        int[] rest = Ids(session.Generate(Greedy with { MaxTokens = 8 }, Cancel));
+
+        using var fresh = model.NewSession();
+        fresh.Append([5, 6, 7]);
+        Assert.Equal(Ids(fresh.Generate(Greedy, Cancel)), written.Concat(rest));
+    }
+
+    [Fact]
+    public void APromptPastTheContextNamesBothNumbers()
+    {
+        using var session = model.NewSession();
+        var error = Assert.Throws<ArgumentException>(() => session.Append(new int[600]));
+        Assert.Equal("the prompt has 600 tokens, expected at most 512, the model's longest (max_position_embeddings)", error.Message);
+        session.Append(new int[500]);
+        error = Assert.Throws<ArgumentException>(() => session.Append(new int[13]));
+        Assert.StartsWith("13 more tokens make the context 513 tokens long, expected at most 512", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("a context of 513 tokens", Assert.Throws<ArgumentException>(() => model.NewSession(513)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => session.Append([4096]));
+    }
+
+    [Fact]
+    public void AFullContextEndsTheGeneration()
+    {
+        using var session = model.NewSession(contextTokens: 10);
+        session.Append([5, 6, 7, 8, 9, 10]);
+        var generation = session.Generate(Greedy with { MaxTokens = null }, Cancel);
+        Assert.Equal(4, Ids(generation).Length);
+        Assert.Equal(FinishReason.Length, generation.Summary.Finish);
+        Assert.Empty(session.Generate(Greedy, Cancel));
+    }
+
+    [Fact]
+    public void AnEmptyContextBeginsWithTheTokenThatOpensAText()
+    {
+        using var session = model.NewSession();
+        Assert.Equal(12, Ids(session.Generate("", Greedy, Cancel)).Length);
+        Assert.Equal(0, session.Ids[0]);
+    }
+
+    [Fact]
+    public void SessionsTakeTurnsAndStreamAsynchronously()
+    {
+        string expected = Text(Greedy);
+        var texts = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            using var session = model.NewSession();
+            string text = "";
+            await foreach (var token in session.Generate("The city of", Greedy, Cancel).AsAsync())
+                text += token.Text;
+            return text;
+        })).ToArray();
+        Assert.All(texts, t => Assert.Equal(expected, t.GetAwaiter().GetResult()));
+    }
+
+    [Fact]
+    public void TheCheckpointsDefaultsAreTaken()
+    {
+        Assert.Equal((0.8f, 0.95f), (model.Defaults.Temperature, model.Defaults.TopP));
+        Assert.Equal([0], model.Defaults.EosIds);
+    }
+
+    private string Text(GenerationOptions options)
+    {
+        using var session = model.NewSession();
+        return session.Generate("The city of", options, Cancel).ReadToEnd();
+    }
+
+    private static int[] Ids(Generation generation) => [.. generation.Select(t => t.Id)];
+}
