@@ -125,7 +125,7 @@ public static unsafe class LayerBenchmark
             double dropped = 0, pairs = 0;
             foreach (var plan in plans)
             {
-                Apply(plan, Around(middle));
+                DropPolicy.Apply(plan, Around(middle), guard: true);
                 foreach (var computation in plan.Computations)
                     dropped += computation switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };
                 pairs += plan.Computations.Length;
@@ -147,17 +147,11 @@ public static unsafe class LayerBenchmark
         var thresholds = Thresholds(plans, drop);
         return [.. plans.Select(plan =>
         {
-            Apply(plan, thresholds);
+            DropPolicy.Apply(plan, thresholds, guard: true);
             var batch = new ExpertBatch();
             RowLists.Build(plan, experts, batch);
             return batch;
         })];
-    }
-
-    private static void Apply(RoutingPlan plan, DropThresholds thresholds)
-    {
-        for (int i = 0; i < plan.Scores.Length; i++)
-            plan.Computations[i] = DropPolicy.Decide(plan.Scores[i], i % plan.TopK == 0, thresholds, guard: true);
     }
 
     // Of the neurons of all routed pairs, those left out.

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 
 namespace DualSparse.Engine;
@@ -13,6 +14,9 @@ public sealed record EngineOptions
 
     /// <summary>The kernels, or null for the best that this machine runs.</summary>
     public KernelSet? Kernels { get; init; }
+
+    /// <summary>What the routed experts leave out; <see cref="Transformer.Drop"/> changes it later.</summary>
+    public DropRule Drop { get; init; } = DropRule.None;
 
     /// <summary>Tokens of a prompt that go through the model at once: more than this only costs memory.</summary>
     public int ChunkTokens { get; init; } = 512;

@@ -39,6 +39,30 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>The mixture-of-experts layers' and dense MLPs, in the order of layers.</summary>
     public IReadOnlyList<MoeLayer> MoeLayers => [.. layers.Select(l => l.Mlp)];
 
+    /// <summary>What the routed experts leave out, from the next pass on.</summary>
+    /// <exception cref="ArgumentException">The rule makes no sense for this model.</exception>
+    public DropRule Drop
+    {
+        get;
+        set
+        {
+            value.Check(layers.Length);
+            field = value;
+            for (int l = 0; l < layers.Length; l++)
+                (layers[l].Mlp.Thresholds, layers[l].Mlp.Guard) = (value.Of(l), value.Guard);
+        }
+    } = DropRule.None;
+
+    /// <summary>The routed experts' work since loading or <see cref="ResetCounts"/>; <see cref="MoeLayer.Counts"/> has each layer's.</summary>
+    public DropCounts Counts => layers.Aggregate(default(DropCounts), (sum, layer) => sum + layer.Mlp.Counts);
+
+    /// <summary>Starts counting afresh.</summary>
+    public void ResetCounts()
+    {
+        foreach (var layer in layers)
+            layer.Mlp.Counts = default;
+    }
+
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors.</param>
     /// <param name="options">Weights, threads, kernels.</param>

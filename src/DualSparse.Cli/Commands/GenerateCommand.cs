@@ -19,9 +19,10 @@ internal static class GenerateCommand
         var prompt = new Argument<string>("prompt") { Description = "The text to continue; - reads it from standard input." };
         command.Arguments.Add(prompt);
         var engine = new EngineArguments(command);
+        var drop = new DropArguments(command);
         var sampling = new SamplingArguments(command);
         command.SetAction(parsed => Run(
-            engine.Folder(parsed), engine.Engine(parsed), parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
+            engine.Folder(parsed), engine.Engine(parsed) with { Drop = drop.Rule(parsed) }, parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
         return command;
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
 
@@ -14,7 +15,9 @@ internal static class Figures
         var report = model.Transformer.Report;
         var kernels = engine.Kernels ?? KernelSet.Best();
         using var process = Process.GetCurrentProcess();
-        return string.Join(" · ",
+        var counts = model.Transformer.Counts;
+        string dropped = engine.Drop == DropRule.None ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work · ");
+        return dropped + string.Join(" · ",
             $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s",
             $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s",
             $"loaded in {report.Seconds:0.00} s",

@@ -39,6 +39,7 @@ internal sealed class ModelLoader
         try
         {
             var checkpoint = Own(Checkpoint.Open(folder));
+            options.Drop.Check(checkpoint.Config.Layers);
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
@@ -78,7 +79,7 @@ internal sealed class ModelLoader
         var report = new LoadReport(
             Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
         var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
-        return new Transformer(checkpoint, team, work, embedding, layers, finalNorm, head, report);
+        return new Transformer(checkpoint, team, work, embedding, layers, finalNorm, head, report) { Drop = options.Drop };
     }
 
     private TransformerLayer Layer(int index, LayerTensors tensors, Rope rope) => new(

@@ -20,4 +20,19 @@ public static class DropPolicy
         score >= thresholds.Minor ? Computation.Full
         : score >= thresholds.Major || (best && guard) ? Computation.Major
         : Computation.Drop;
+
+    /// <summary>Decides every pair of a plan by its score and its place among its token's experts.</summary>
+    public static void Apply(RoutingPlan plan, DropThresholds thresholds, bool guard)
+    {
+        if (thresholds == DropThresholds.None)
+        {
+            plan.Computations.Clear();
+            return;
+        }
+
+        var scores = plan.Scores;
+        var computations = plan.Computations;
+        for (int i = 0; i < scores.Length; i++)
+            computations[i] = Decide(scores[i], i % plan.TopK == 0, thresholds, guard);
+    }
 }

@@ -15,6 +15,15 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <summary>The last batch's routing; empty for a dense MLP.</summary>
     public RoutingPlan Plan { get; } = new();
 
+    /// <summary>What is left out of the routed experts.</summary>
+    public DropThresholds Thresholds { get; set; }
+
+    /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
+    public bool Guard { get; set; } = true;
+
+    /// <summary>The routed experts' work since the layer was made or this was last set.</summary>
+    public DropCounts Counts { get; set; }
+
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
 
@@ -32,7 +41,9 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         else
         {
             router.Route(work, x, tokens, Plan);
+            DropPolicy.Apply(Plan, Thresholds, Guard);
             RowLists.Build(Plan, experts.Count, batch);
+            Counts += Count(Plan.Experts.Length);
         }
 
         GroupedGemm.Forward(work, experts, batch, x, tokens, y);
@@ -58,6 +69,17 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         experts.Dispose();
         shared?.Dispose();
         sharedGate?.Dispose();
+    }
+
+    // What the lists hold is what will be multiplied.
+    private DropCounts Count(long pairs)
+    {
+        long full = 0;
+        foreach (var expert in batch.Experts)
+            full += expert.Full;
+        long rows = batch.Tokens.Count, major = rows - full;
+        return new DropCounts(
+            pairs, pairs - rows, major, pairs * experts.Neurons.Neurons, full * experts.Neurons.Neurons + major * experts.Neurons.Major);
     }
 
     private void EveryToken(int tokens, ReadOnlySpan<float> weights)

@@ -25,6 +25,7 @@ public class ProgramTests
     [InlineData("--top-k is 'many', expected a whole number", "generate", "x", "--top-k", "many")]
     [InlineData("--temperature is 'hot', expected a number", "generate", "x", "--temperature", "hot")]
     [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
+    [InlineData("expected 0 ≤ major ≤ minor ≤ 1", "generate", "x", "--t-major", "0.2", "--t-minor", "0.1")]
     [InlineData("'prompt'", "generate")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {
@@ -33,6 +34,14 @@ public class ProgramTests
         Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(sentence, run.Errors);
         Assert.DoesNotContain("   at ", run.Errors);
+    }
+
+    [Fact]
+    public void Generate_reports_what_it_dropped()
+    {
+        var run = Run(["generate", "Once upon a time", "--max-tokens", "4", "--t-major", "0.1", "--t-minor", "0.12"]);
+        Assert.Equal(0, run.Code);
+        Assert.Matches(@"dropped [1-9]\d\.\d % of the routed experts' work", run.Errors);
     }
 
     [Fact]
