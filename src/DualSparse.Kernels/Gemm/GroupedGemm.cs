@@ -83,13 +83,18 @@ public static unsafe class GroupedGemm
             int count = part < majorItems ? expert.Count : expert.Full;
             var weights = experts.GateUp(expert.Expert);
             float* tile = work.Tile(worker);
+            // Threads take items in turn: this one's next is so many further on, if it is this expert's and has rows.
+            int nextPart = part + work.Team.Size;
+            bool goesOn = nextPart < itemsPerExpert && (nextPart < majorItems || expert.Full > 0);
             for (int panel = part * PanelsPerItem; panel < (part + 1) * PanelsPerItem; panel++)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
                     int row = expert.First + first;
-                    MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile);
+                    int after = panel + 1 < (part + 1) * PanelsPerItem ? panel + 1 : goesOn ? nextPart * PanelsPerItem : -1;
+                    byte* next = first + block < count || after < 0 ? null : weights.Panel(after);
+                    MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile, next);
                     for (int r = 0; r < block; r++)
                     {
                         int position = panel * PackedExperts.NeuronsPerPanel;
@@ -127,11 +132,16 @@ public static unsafe class GroupedGemm
             float* tile = work.Tile(worker);
             float* sum = sums + worker * sumsStride;
             new Span<float>(sum, (int)sumsStride).Clear();
-            foreach (var expert in batch.Experts)
+            for (int i = 0; i < batch.Experts.Count; i++)
             {
+                var expert = batch.Experts[i];
                 var weights = experts.Down(expert.Expert);
-                Accumulate(expert.First, expert.Full, layout.Padded, weights);
-                Accumulate(expert.First + expert.Full, expert.Count - expert.Full, layout.MajorPadded, weights);
+                int majorOnly = expert.Count - expert.Full;
+                // What isn't read to the end isn't fetched to the end either.
+                bool sameLength = i + 1 < batch.Experts.Count && (majorOnly > 0 || batch.Experts[i + 1].Full > 0);
+                byte* next = sameLength ? experts.Down(batch.Experts[i + 1].Expert).Panel(panel) : null;
+                Accumulate(expert.First, expert.Full, layout.Padded, weights, majorOnly > 0 ? null : next);
+                Accumulate(expert.First + expert.Full, majorOnly, layout.MajorPadded, weights, next);
             }
 
             int column = panel * PanelLayout.Columns;
@@ -143,12 +153,12 @@ public static unsafe class GroupedGemm
                     target, new ReadOnlySpan<float>(sum + t * PanelLayout.Columns, columns), target);
             }
 
-            void Accumulate(int firstRow, int count, int inputs, PackedMatrix weights)
+            void Accumulate(int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
-                    MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, inputs, tile);
+                    MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, inputs, tile, first + block < count ? null : next);
                     for (int r = 0; r < block; r++)
                     {
                         int row = firstRow + first + r;

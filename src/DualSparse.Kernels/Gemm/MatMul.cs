@@ -35,7 +35,7 @@ public static unsafe class MatMul
                 for (int first = 0; first < rows; first += Workspace.MaxRows)
                 {
                     int count = Math.Min(Workspace.MaxRows, rows - first);
-                    Run(kernel, work.Rows, first, count, weights, panel, weights.Inputs, tile);
+                    Run(kernel, work.Rows, first, count, weights, panel, weights.Inputs, tile, first + count < rows ? null : weights.PanelAhead(panel, work.Team.Size));
                     for (int r = 0; r < count; r++)
                     {
                         var target = new Span<float>(y + (first + r) * yStride + column, columns);
@@ -61,13 +61,17 @@ public static unsafe class MatMul
         });
     }
 
-    /// <summary>One call of a kernel: <paramref name="count"/> rows × one panel over the first <paramref name="inputs"/> inputs.</summary>
+    /// <summary>
+    /// One call of a kernel: <paramref name="count"/> rows × one panel over the first <paramref name="inputs"/> inputs; meanwhile
+    /// <paramref name="next"/>, a panel that is likely to be next and read as far, may be fetched.
+    /// </summary>
     internal static void Run(
-        PanelKernel kernel, ActivationRows rows, int first, int count, PackedMatrix weights, int panel, int inputs, float* tile)
+        PanelKernel kernel, ActivationRows rows, int first, int count, PackedMatrix weights, int panel, int inputs, float* tile, byte* next)
     {
         var args = rows.Args(weights.Format, first, count, inputs);
         args.Panel = weights.Panel(panel);
         args.Result = tile;
+        args.Next = next;
         kernel.Multiply(args);
     }
 }

@@ -31,3 +31,35 @@ internal static unsafe class Prefetch
             Sse.Prefetch0(line + Distance);
     }
 }
+
+/// <summary>
+/// A tile's share of the panel that follows: while some rows are multiplied, arithmetic sets the pace and memory would idle. Each step of
+/// the tile asks for a little of <see cref="PanelArgs.Next"/>, so that all tiles together have asked for it once, into the second level.
+/// </summary>
+internal unsafe struct NextPanel
+{
+    private byte* line;
+    private readonly nint pace;
+
+    /// <summary>The share of tile <paramref name="tile"/> of <paramref name="tiles"/>.</summary>
+    /// <param name="args">What the kernel was given; without a next panel one line at hand is asked for again and again.</param>
+    /// <param name="tile">From 0.</param>
+    /// <param name="tiles">Tiles of the whole call.</param>
+    /// <param name="steps">Steps of a tile.</param>
+    /// <param name="stepBytes">Bytes of the panel in a step.</param>
+    public NextPanel(in PanelArgs args, nint tile, nint tiles, nint steps, nint stepBytes)
+    {
+        pace = args.Next is null ? 0 : Math.Max(1, stepBytes / tiles);
+        line = args.Next is null ? args.Panel : args.Next + Math.Min(tile * pace, stepBytes - pace) * steps;
+    }
+
+    /// <summary>Asks for the next bit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Step()
+    {
+        if (!Sse.IsSupported)
+            return;
+        Sse.Prefetch1(line);
+        line += pace;
+    }
+}

@@ -16,10 +16,11 @@ internal sealed unsafe class Avx2F32Kernel() : PanelKernel("avx2", WeightFormat.
     {
         nint stride = args.RowBytes / sizeof(float), r = 0;
         var weights = (float*)args.Panel;
+        nint tiles = 2 * (args.RowCount / 6), tile = 0;
         for (; r + 6 <= args.RowCount; r += 6)
         {
             for (int c = 0; c < Columns; c += 16)
-                Rows6((float*)args.Rows + r * stride, stride, weights + c, args.Result + r * Columns + c, args.Inputs);
+                Rows6((float*)args.Rows + r * stride, stride, weights + c, args.Result + r * Columns + c, args.Inputs, new NextPanel(args, tile++, tiles, args.Inputs, PanelLayout.StepBytes));
         }
 
         for (; r + 2 <= args.RowCount; r += 2)
@@ -29,7 +30,7 @@ internal sealed unsafe class Avx2F32Kernel() : PanelKernel("avx2", WeightFormat.
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows6(float* row, nint stride, float* weights, float* result, nint inputs)
+    private static void Rows6(float* row, nint stride, float* weights, float* result, nint inputs, NextPanel ahead)
     {
         Vector256<float> s00 = default, s01 = default;
         Vector256<float> s10 = default, s11 = default;
@@ -39,6 +40,7 @@ internal sealed unsafe class Avx2F32Kernel() : PanelKernel("avx2", WeightFormat.
         Vector256<float> s50 = default, s51 = default;
         for (nint k = 0; k < inputs; k++, row++, weights += PanelLayout.Columns)
         {
+            ahead.Step();
             var w0 = Vector256.Load(weights);
             var w1 = Vector256.Load(weights + 8);
             var x = Vector256.Create(row[0]);

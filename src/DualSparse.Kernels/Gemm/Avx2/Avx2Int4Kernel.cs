@@ -13,11 +13,11 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
 
     public override void Multiply(in PanelArgs args)
     {
-        nint r = 0;
+        nint r = 0, tiles = args.RowCount / 3 * 2, tile = 0, steps = args.Inputs / PanelLayout.GroupInputs * 4;
         for (; r + 3 <= args.RowCount; r += 3)
         {
             for (nint c = 0; c < PanelLayout.Columns; c += 16)
-                Rows3(args, r, c);
+                Rows3(args, r, c, new NextPanel(args, tile++, tiles, steps, PanelLayout.GroupBytes / 4));
         }
 
         for (; r < args.RowCount; r++)
@@ -51,7 +51,7 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows3(in PanelArgs args, nint r, nint c)
+    private static void Rows3(in PanelArgs args, nint r, nint c, NextPanel ahead)
     {
         byte* group = args.Panel;
         byte* row = args.Rows + r * args.RowBytes;
@@ -68,6 +68,7 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
             Vector256<short> s20 = default, s21 = default;
             for (byte* end = row + PanelLayout.GroupInputs; row < end; row += 8, weights += PanelLayout.StepBytes)
             {
+                ahead.Step();
                 var b0 = Vector256.Load(weights);
                 var b1 = Vector256.Load(weights + 32);
                 var w0 = Low(b0);

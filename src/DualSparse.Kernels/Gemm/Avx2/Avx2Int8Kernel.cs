@@ -13,11 +13,11 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
 
     public override void Multiply(in PanelArgs args)
     {
-        nint r = 0;
+        nint r = 0, tiles = args.RowCount / 6 * (PanelLayout.Columns / 8), tile = 0;
         for (; r + 6 <= args.RowCount; r += 6)
         {
             for (nint c = 0; c < PanelLayout.Columns; c += 8)
-                Rows6(args, r, c);
+                Rows6(args, r, c, new NextPanel(args, tile++, tiles, args.Inputs / 4, PanelLayout.StepBytes));
         }
 
         for (; r + 2 <= args.RowCount; r += 2)
@@ -52,7 +52,7 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Rows6(in PanelArgs args, nint r, nint c)
+    private static void Rows6(in PanelArgs args, nint r, nint c, NextPanel ahead)
     {
         byte* weights = args.Panel + PanelLayout.Int8HeaderBytes + 4 * c;
         var row = (short*)(args.Rows + r * args.RowBytes);
@@ -65,6 +65,7 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
         Vector256<int> s50 = default, s51 = default;
         for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
         {
+            ahead.Step();
             var w0 = Widen(weights);
             var w1 = Widen(weights + 16);
             var x = Four(row);
