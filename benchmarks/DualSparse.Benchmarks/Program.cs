@@ -1,4 +1,5 @@
 using DualSparse.Benchmarks;
+using DualSparse.Benchmarks.Ort;
 
 return args switch
 {
@@ -6,11 +7,12 @@ return args switch
     ["packing"] => PackingBenchmark.Run(),
     ["threads"] => ThreadBenchmark.Run(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
+    ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | threads | attention [numbers of threads]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | threads | attention [numbers of threads] | ort [options]");
     return 1;
 }
