@@ -1,11 +1,8 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
-using DualSparse.Kernels.Probe;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
@@ -45,30 +42,30 @@ public static unsafe class LayerBenchmark
     /// <param name="threads">Threads.</param>
     /// <param name="rounds">Rounds, of which medians are taken.</param>
     /// <param name="progress">Told before each size.</param>
+    /// <param name="workingSetBytes">Weights to work through in turn, at least.</param>
     public static LayerReport Run(
-        LayerShape shape, WeightFormat weights, IReadOnlyList<int> tokens, IReadOnlyList<double> drops, int threads, int rounds, Action<string>? progress = null)
+        LayerShape shape, WeightFormat weights, IReadOnlyList<int> tokens, IReadOnlyList<double> drops, int threads, int rounds, Action<string>? progress = null, long workingSetBytes = WorkingSet)
     {
         using var team = new ThreadTeam(threads);
         using var work = new Workspace(team, KernelSet.Best());
         progress?.Invoke("making weights");
         long layerBytes = (long)Floor.Of(weights, shape, Everything(shape)).Bytes;
-        int layers = (int)Math.Max(1, (WorkingSet + layerBytes - 1) / layerBytes);
+        int layers = (int)Math.Max(1, (workingSetBytes + layerBytes - 1) / layerBytes);
         using var owned = new Owner();
         var routed = Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, shape.Experts, shape.Hidden, shape.Neurons, l))).ToArray();
         var shared = shape.SharedNeurons == 0 ? null
             : Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l))).ToArray();
-        var memory = owned.Add(new AlignedBuffer((nuint)WorkingSet));
-        // Every page must be there before it is read for its speed.
-        NativeMemory.Fill(memory.Pointer, memory.Bytes, 1);
-
-        double bandwidth = 0, rate = 0;
+        var ceilings = owned.Add(new Ceilings(team, weights));
         List<(int Tokens, double Drop, double Seconds, Floor Floor)> timed = [];
         foreach (int count in tokens)
         {
             progress?.Invoke($"{count} tokens");
-            // At one token a round is many tokens, each with experts of its own.
-            int steps = Math.Max(layers, count == 1 ? 8 * layers : layers);
+            // At one token a round is as many tokens as have experts of their own: each expert of each layer is read once.
+            int steps = count == 1 ? layers * (shape.Experts / shape.TopK) : layers;
             var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();
+            if (count == 1)
+                RandomRouting.TakeTurns(shape, plans, layers);
+            var everyToken = EveryToken(count);
             var batches = drops.Select(d => Batches(plans, shape.Experts, d)).ToArray();
             var samples = drops.Select(_ => new List<double>()).ToArray();
             float[] input = new float[count * shape.Hidden], output = new float[count * shape.Hidden];
@@ -79,8 +76,7 @@ public static unsafe class LayerBenchmark
             {
                 for (int round = -1; round < rounds; round++)
                 {
-                    bandwidth = Math.Max(bandwidth, MachineProbe.ReadBytesPerSecond(team, memory));
-                    rate = Math.Max(rate, MachineProbe.OperationsPerSecond(team, weights));
+                    ceilings.Probe();
                     for (int d = 0; d < drops.Count; d++)
                     {
                         long start = Stopwatch.GetTimestamp();
@@ -88,7 +84,7 @@ public static unsafe class LayerBenchmark
                         {
                             GroupedGemm.Forward(work, routed[step % layers], batches[d][step], x, count, y);
                             if (shared is not null)
-                                GroupedGemm.Forward(work, shared[step % layers], EveryToken(count), x, count, y);
+                                GroupedGemm.Forward(work, shared[step % layers], everyToken, x, count, y);
                         }
 
                         if (round >= 0)
@@ -106,11 +102,11 @@ public static unsafe class LayerBenchmark
 
         var results = timed.Select(t =>
         {
-            double floor = t.Floor.Seconds(bandwidth, rate);
+            double floor = t.Floor.Seconds(ceilings.BytesPerSecond, ceilings.OperationsPerSecond);
             return new LayerResult(
                 t.Tokens, t.Drop, t.Seconds * 1e3, t.Floor.Operations / t.Seconds / 1e9, t.Floor.Bytes / t.Seconds / 1e9, floor * 1e3, t.Seconds / floor);
         });
-        return new LayerReport([.. results], bandwidth / 1e9, rate / 1e9, work.Kernels[weights].Name);
+        return new LayerReport([.. results], ceilings.BytesPerSecond / 1e9, ceilings.OperationsPerSecond / 1e9, work.Kernels[weights].Name);
     }
 
     /// <summary>The threshold on ŝ at which T ± δ leaves out the given share of a set of plans' work.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Engine;
+using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
 
@@ -7,7 +8,14 @@ namespace DualSparse.Benchmarking;
 /// <param name="Test">"prompt" or "generate".</param>
 /// <param name="Tokens">How many.</param>
 /// <param name="TokensPerSecond">Median over the rounds.</param>
-public sealed record ModelResult(string Test, int Tokens, double TokensPerSecond);
+/// <param name="FloorTokensPerSecond">What the ceilings of the same run would allow (<see cref="ModelFloor"/>).</param>
+public sealed record ModelResult(string Test, int Tokens, double TokensPerSecond, double FloorTokensPerSecond);
+
+/// <summary>A model's results and the ceilings of the same run.</summary>
+/// <param name="Results">One for each test.</param>
+/// <param name="ReadGigabytesPerSecond">The best round of reading a gigabyte.</param>
+/// <param name="RateGflops">The best round of the strongest instruction.</param>
+public sealed record ModelReport(IReadOnlyList<ModelResult> Results, double ReadGigabytesPerSecond, double RateGflops);
 
 /// <summary>Times a whole model: prompts of given lengths, and tokens generated one by one after a single one.</summary>
 public static class ModelBenchmark
@@ -17,17 +25,25 @@ public static class ModelBenchmark
     /// <param name="prompts">Lengths of prompts.</param>
     /// <param name="generate">Tokens to generate; 0: none.</param>
     /// <param name="rounds">Rounds, of which medians are taken.</param>
-    public static IReadOnlyList<ModelResult> Run(Transformer model, IReadOnlyList<int> prompts, int generate, int rounds)
+    public static ModelReport Run(Transformer model, IReadOnlyList<int> prompts, int generate, int rounds)
     {
-        List<ModelResult> results = [];
+        using var team = new ThreadTeam(model.Report.Threads);
+        using var ceilings = new Ceilings(team, model.Report.Weights);
+        List<(string Test, int Tokens, double Rate, Floor Floor)> timed = [];
         foreach (int length in prompts.Where(p => p <= model.Config.MaxPositions))
-            results.Add(Measure(model, "prompt", length, rounds, oneByOne: false));
+            timed.Add(("prompt", length, Measure(model, ceilings, length, rounds, oneByOne: false), ModelFloor.Of(model.Config, model.Report.Weights, length)));
         if (generate > 0)
-            results.Add(Measure(model, "generate", Math.Min(generate, model.Config.MaxPositions), rounds, oneByOne: true));
-        return results;
+        {
+            int tokens = Math.Min(generate, model.Config.MaxPositions);
+            timed.Add(("generate", tokens, Measure(model, ceilings, tokens, rounds, oneByOne: true), ModelFloor.Of(model.Config, model.Report.Weights, 1)));
+        }
+
+        var results = timed.Select(t => new ModelResult(
+            t.Test, t.Tokens, t.Rate, (t.Test == "prompt" ? t.Tokens : 1) / t.Floor.Seconds(ceilings.BytesPerSecond, ceilings.OperationsPerSecond)));
+        return new ModelReport([.. results], ceilings.BytesPerSecond / 1e9, ceilings.OperationsPerSecond / 1e9);
     }
 
-    private static ModelResult Measure(Transformer model, string test, int tokens, int rounds, bool oneByOne)
+    private static double Measure(Transformer model, Ceilings ceilings, int tokens, int rounds, bool oneByOne)
     {
         const int chunk = 512;
         var random = new Random(1);
@@ -37,6 +53,7 @@ public static class ModelBenchmark
         // The first round warms up: pages, caches, code.
         for (int round = -1; round < rounds; round++)
         {
+            ceilings.Probe();
             cache.Truncate(0);
             long start = Stopwatch.GetTimestamp();
             int step = oneByOne ? 1 : chunk;
@@ -46,6 +63,6 @@ public static class ModelBenchmark
                 rates.Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
-        return new ModelResult(test, tokens, Statistics.Median(rates));
+        return Statistics.Median(rates);
     }
 }

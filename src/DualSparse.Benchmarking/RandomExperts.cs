@@ -7,7 +7,7 @@ namespace DualSparse.Benchmarking;
 /// <summary>Experts with random weights, written straight into their packed form: what they compute is finite and otherwise of no interest.</summary>
 internal static unsafe class RandomExperts
 {
-    // One packed panel's worth of random values is made and repeated with a shift: the arithmetic can't tell, and a gigabyte is ready in a second.
+    // Random values to draw from: the arithmetic can't tell, and a gigabyte is ready in a second.
     private const int Period = 1 << 16;
 
     public static PackedExperts Make(WeightFormat format, int count, int hidden, int neurons, int seed)

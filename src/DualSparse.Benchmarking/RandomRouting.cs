@@ -9,14 +9,14 @@ namespace DualSparse.Benchmarking;
 /// </summary>
 internal static class RandomRouting
 {
-    private const double Popularity = 0.5, Spread = 2;
+    private const double Popularity = 0.5, Deviation = 2;
 
     public static RoutingPlan Make(LayerShape shape, int tokens, int seed)
     {
         var random = new Random(seed);
         var config = new MoeConfig { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
         var popularity = Enumerable.Range(0, shape.Experts).Select(_ => Popularity * Normal(random)).ToArray();
-        double rest = Math.Sqrt(Spread * Spread - Popularity * Popularity);
+        double rest = Math.Sqrt(Deviation * Deviation - Popularity * Popularity);
         var plan = new RoutingPlan();
         plan.Reset(tokens, shape.TopK);
         var logits = new float[shape.Experts];
@@ -30,6 +30,18 @@ internal static class RandomRouting
         }
 
         return plan;
+    }
+
+    /// <summary>Gives each layer's tokens experts that none before has taken: plan s is of layer s mod <paramref name="layers"/>.</summary>
+    public static void TakeTurns(LayerShape shape, IReadOnlyList<RoutingPlan> plans, int layers)
+    {
+        for (int layer = 0; layer < layers; layer++)
+        {
+            int[] order = [.. Enumerable.Range(0, shape.Experts)];
+            new Random(layer).Shuffle(order);
+            for (int s = layer, taken = 0; s < plans.Count; s += layers, taken += shape.TopK)
+                order.AsSpan(taken, shape.TopK).CopyTo(plans[s].Experts);
+        }
     }
 
     private static double Normal(Random random) =>

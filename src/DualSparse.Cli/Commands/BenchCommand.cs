@@ -20,35 +20,42 @@ internal static class BenchCommand
         var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = new Option<int>("--generate") { Description = "Tokens to generate.", HelpName = "n", DefaultValueFactory = _ => 64 };
+        var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
+        var layers = new Option<int>("--layers") { Description = "Layers of the shape.", HelpName = "n", DefaultValueFactory = _ => 4 };
         var (rounds, json) = (Rounds(), AsJson());
         command.Arguments.Add(folder);
         var engine = new EngineArguments(command, withModel: false);
-        foreach (Option option in new Option[] { prompts, generate, rounds, json })
+        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, json })
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
-            using var model = Transformer.Load(ModelFolder.Find(parsed.GetValue(folder)), engine.Engine(parsed));
-            var results = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
+            using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers)) : null;
+            using var model = Transformer.Load(random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder)), engine.Engine(parsed));
+            var report = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
             if (parsed.GetValue(json))
             {
-                Console.WriteLine(JsonSerializer.Serialize(results, Json));
+                Console.WriteLine(JsonSerializer.Serialize(report.Results, Json));
                 return 0;
             }
 
             Console.WriteLine($"{CpuFeatures.Current.Name}, {model.Report.Threads} threads, kernel {model.Report.Kernel}, weights {Figures.Name(model.Report.Weights)}");
-            var table = Terminal.Table("test", "tokens", "tokens/s");
-            foreach (var result in results)
-                table.AddRow(result.Test, $"{result.Tokens}", $"{result.TokensPerSecond:0.0}");
+            Console.WriteLine($"loaded {model.Report.CheckpointBytes / 1e9:0.00} GB in {model.Report.Seconds:0.00} s");
+            Console.WriteLine($"ceilings of this run: read {report.ReadGigabytesPerSecond:0.0} GB/s, arithmetic {report.RateGflops:0} GFLOP/s");
+            var table = Terminal.Table("test", "tokens", "tokens/s", "floor allows", "× floor");
+            foreach (var result in report.Results)
+                table.AddRow(result.Test, $"{result.Tokens}", $"{result.TokensPerSecond:0.0}", $"{result.FloorTokensPerSecond:0.0}", $"{result.FloorTokensPerSecond / result.TokensPerSecond:0.00}");
             Terminal.Output().Write(table);
             return 0;
         });
         return command;
     }
 
+    private static string Shapes => string.Join(", ", LayerShape.All.Select(s => s.Name));
+
     private static Command Layer()
     {
         var command = new Command("layer", "Times the experts of one layer (row lists made, routing excluded) beside max(bytes / bandwidth, operations / rate) of the same run.");
-        var shape = new Option<string>("--shape") { Description = $"One of {string.Join(", ", LayerShape.All.Select(s => s.Name))}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
+        var shape = new Option<string>("--shape") { Description = $"One of {Shapes}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
         var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
         var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
         var (rounds, json) = (Rounds(), AsJson());
@@ -75,16 +82,14 @@ internal static class BenchCommand
     {
         Console.WriteLine(heading);
         Console.WriteLine($"ceilings of this run: read {report.ReadGigabytesPerSecond:0.0} GB/s, arithmetic {report.RateGflops:0} GFLOP/s");
-        double dense = 0, denseFloor = 0;
         var table = Terminal.Table("tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "time(r)/time(0)", "floor(r)/floor(0)");
         foreach (var result in report.Results)
         {
-            if (result.DropRate < 1e-9)
-                (dense, denseFloor) = (result.Milliseconds, result.FloorMilliseconds);
+            var dense = report.Results.FirstOrDefault(r => r.Tokens == result.Tokens && r.DropRate < 1e-9);
             table.AddRow(
                 $"{result.Tokens}", $"{result.DropRate:0.0%}", $"{result.Milliseconds:0.00}", $"{result.Gflops:0}", $"{result.GigabytesPerSecond:0.0}",
                 $"{result.FloorMilliseconds:0.00}", $"{result.TimesFloor:0.00}",
-                dense > 0 ? $"{result.Milliseconds / dense:0.000}" : "", dense > 0 ? $"{result.FloorMilliseconds / denseFloor:0.000}" : "");
+                dense is null ? "" : $"{result.Milliseconds / dense.Milliseconds:0.000}", dense is null ? "" : $"{result.FloorMilliseconds / dense.FloorMilliseconds:0.000}");
         }
 
         Terminal.Output().Write(table);

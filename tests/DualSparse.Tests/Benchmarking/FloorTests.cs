@@ -40,6 +40,45 @@ public class FloorTests
     }
 
     [Fact]
+    public void Single_tokens_take_every_expert_of_a_layer_once()
+    {
+        var plans = Enumerable.Range(0, 2 * 2).Select(s => RandomRouting.Make(Shape, 1, s)).ToArray();
+        RandomRouting.TakeTurns(Shape, plans, layers: 2);
+        Assert.Equal([0, 1, 2, 3], plans[0].Experts.ToArray().Concat(plans[2].Experts.ToArray()).Order());
+        Assert.Equal([0, 1, 2, 3], plans[1].Experts.ToArray().Concat(plans[3].Experts.ToArray()).Order());
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.F32, 4 * 6144)]
+    [InlineData(WeightFormat.Bf16, 2 * 6144)]
+    [InlineData(WeightFormat.Int8, 6144 + 4 * (2 * 32 + 64))]
+    [InlineData(WeightFormat.Int4, 3072 + 6144 / 32 * 2)]
+    public void Counts_the_scales_too(WeightFormat format, double bytes)
+    {
+        var batch = new ExpertBatch();
+        batch.Experts.Add(new ExpertRows(0, 0, 1, 1));
+        Assert.Equal(bytes, Floor.Of(format, Shape, batch).Bytes);
+    }
+
+    [Fact]
+    public void A_layer_is_timed_beside_its_floor()
+    {
+        var report = LayerBenchmark.Run(Shape, WeightFormat.Int8, [1, 5], [0, 0.5], threads: 2, rounds: 1, workingSetBytes: 1);
+        Assert.Equal([(1, 0.0), (1, 0.5), (5, 0.0), (5, 0.5)], report.Results.Select(r => (r.Tokens, Math.Round(r.DropRate * 2) / 2)));
+        Assert.All(report.Results, r => Assert.True(r.Milliseconds > 0 && r.FloorMilliseconds > 0 && r.TimesFloor > 0));
+    }
+
+    [Fact]
+    public void Counts_a_whole_model()
+    {
+        var config = DualSparse.Models.ModelConfig.Load(TestPaths.Golden("olmoe"));
+        var one = ModelFloor.Of(config, WeightFormat.Bf16, 1);
+        double attention = 4 * 64 * 64, experts = 4 * 3 * 64 * 48, router = 16 * 64, head = 320 * 64;
+        Assert.Equal(2 * (3 * (attention + experts) + head) + 4 * 3 * router, one.Bytes, 6);
+        Assert.Equal(2 * (3 * (attention + experts + router) + head), one.Operations, 6);
+    }
+
+    [Fact]
     public void Median_is_the_middle()
     {
         Assert.Equal(2, Statistics.Median([3, 1, 2]));

@@ -119,6 +119,16 @@ public class ProgramTests
         Assert.DoesNotContain("   at ", process.StandardError.ReadToEnd());
     }
 
+    [Fact]
+    public void Bench_writes_json_of_every_test()
+    {
+        var run = Run(["bench", "--prompt", "16,9999", "--generate", "4", "--rounds", "1", "--json"]);
+        Assert.Equal(0, run.Code);
+        using var results = System.Text.Json.JsonDocument.Parse(run.Output);
+        Assert.Equal(["prompt", "generate"], results.RootElement.EnumerateArray().Select(r => r.GetProperty("test").GetString()));
+        Assert.All(results.RootElement.EnumerateArray(), r => Assert.True(r.GetProperty("tokensPerSecond").GetDouble() > 0));
+    }
+
     [Theory]
     [InlineData("inspect")]
     [InlineData("inspect", "--kernels")]

@@ -1,0 +1,42 @@
+using DualSparse.Kernels;
+using DualSparse.Models;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>The least that a whole model costs: bytes of the weights that a batch must read, operations that it must do.</summary>
+public static class ModelFloor
+{
+    /// <summary>
+    /// Counts every weight matrix but the embedding: attention's, the router (f32), the experts that some token takes (chosen evenly at
+    /// random: E·(1 − (1 − K/E)^tokens) of them), shared experts, dense layers, the head once a pass. Attention's own products with
+    /// the cache are left out.
+    /// </summary>
+    /// <param name="config">The model.</param>
+    /// <param name="format">How weights are kept.</param>
+    /// <param name="tokens">Tokens in one pass; logits of the last.</param>
+    public static Floor Of(ModelConfig config, WeightFormat format, int tokens)
+    {
+        double bytesAWeight = format switch { WeightFormat.F32 => 4, WeightFormat.Bf16 => 2, WeightFormat.Int8 => 1, _ => 0.5 + 2.0 / 32 };
+        double head = Count(config.Tensors.Head), bytes = head * bytesAWeight, operations = 2 * head;
+        for (int l = 0; l < config.Layers; l++)
+        {
+            var layer = config.Tensors.Layer(l);
+            double always = layer.Attention.All().Where(t => t.Shape.Length == 2).Sum(Count) + Count(layer.Mlp) + Count(layer.SharedExpert);
+            bytes += always * bytesAWeight;
+            operations += 2 * always * tokens;
+            if (layer.Router is not { } router)
+                continue;
+            var moe = config.Moe!;
+            double expert = 3.0 * config.HiddenSize * moe.Intermediate;
+            double visited = moe.Experts * (1 - Math.Pow(1 - (double)moe.TopK / moe.Experts, tokens));
+            bytes += 4 * Count(router) + visited * expert * bytesAWeight;
+            operations += 2 * tokens * (Count(router) + moe.TopK * expert);
+        }
+
+        return new Floor(bytes, operations);
+    }
+
+    private static double Count(TensorSpec tensor) => tensor.Shape.Aggregate(1.0, (product, n) => product * n);
+
+    private static double Count(MlpTensors? mlp) => mlp is null ? 0 : Count(mlp.Gate) + Count(mlp.Up) + Count(mlp.Down);
+}

@@ -1,0 +1,91 @@
+using System.Runtime.InteropServices;
+using DualSparse.Kernels;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>
+/// A checkpoint of a known shape with random bf16 weights, written to a temporary folder and deleted with this object: it is loaded
+/// through the same door as any other.
+/// </summary>
+public sealed class RandomCheckpoint : IDisposable
+{
+    // What is repeated throughout a tensor: long enough that no cache of any kind can tell.
+    private const int BlockValues = 1 << 20;
+
+    private static readonly Dictionary<string, string> Configs = new()
+    {
+        ["olmoe"] = """
+            "model_type":"olmoe","hidden_size":2048,"intermediate_size":1024,"num_attention_heads":16,"num_key_value_heads":16,
+            "num_experts":64,"num_experts_per_tok":8,"norm_topk_prob":false,"vocab_size":50304,"rms_norm_eps":1e-5
+            """,
+        ["mixtral"] = """
+            "model_type":"mixtral","hidden_size":4096,"intermediate_size":14336,"num_attention_heads":32,"num_key_value_heads":8,
+            "num_local_experts":8,"num_experts_per_tok":2,"vocab_size":32000,"rms_norm_eps":1e-5
+            """,
+        ["qwen3-30b-a3b"] = """
+            "model_type":"qwen3_moe","hidden_size":2048,"intermediate_size":6144,"moe_intermediate_size":768,"num_attention_heads":32,
+            "num_key_value_heads":4,"head_dim":128,"num_experts":128,"num_experts_per_tok":8,"norm_topk_prob":true,"vocab_size":151936,
+            "rms_norm_eps":1e-6
+            """,
+        ["deepseek-v2-lite"] = """
+            "model_type":"deepseek_v2","hidden_size":2048,"intermediate_size":10944,"moe_intermediate_size":1408,"num_attention_heads":16,
+            "num_key_value_heads":16,"kv_lora_rank":512,"q_lora_rank":null,"qk_nope_head_dim":128,"qk_rope_head_dim":64,"v_head_dim":128,
+            "n_routed_experts":64,"n_shared_experts":2,"num_experts_per_tok":6,"first_k_dense_replace":1,"vocab_size":102400,
+            "rms_norm_eps":1e-6
+            """,
+    };
+
+    private RandomCheckpoint(string folder) => Folder = folder;
+
+    /// <summary>Where it lies.</summary>
+    public string Folder { get; }
+
+    /// <summary>Writes one.</summary>
+    /// <param name="shape">A name of <see cref="LayerShape.All"/>.</param>
+    /// <param name="layers">How many layers.</param>
+    /// <exception cref="ArgumentException">No such shape, or no layer.</exception>
+    /// <exception cref="IOException">There is no room on the disk; nothing is left behind.</exception>
+    public static RandomCheckpoint Write(string shape, int layers)
+    {
+        if (layers < 1)
+            throw new ArgumentException($"--layers is {layers}, expected at least 1");
+        string fields = Configs[LayerShape.Named(shape).Name];
+        var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
+        try
+        {
+            File.WriteAllText(Path.Combine(checkpoint.Folder, "config.json"), $$"""{{{fields}},"num_hidden_layers":{{layers}},"max_position_embeddings":4096,"tie_word_embeddings":false,"hidden_act":"silu","torch_dtype":"bfloat16"}""");
+            checkpoint.WriteTensors();
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Deletes it.</summary>
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    private void WriteTensors()
+    {
+        TensorDeclaration[] tensors = [.. ModelConfig.Load(Folder).Tensors.All().Select(t => new TensorDeclaration(t.Name, TensorType.BF16, t.Shape))];
+        var random = new Random(1);
+        ushort[] block = new ushort[BlockValues];
+        foreach (ref ushort value in block.AsSpan())
+            value = Bf16.FromSingle(MathF.CopySign(random.NextSingle() * 0.03f + 0.001f, random.NextSingle() - 0.5f));
+        ushort[] ones = [.. Enumerable.Repeat(Bf16.FromSingle(1), 1 << 16)];
+        using var writer = new CheckpointWriter(Folder, tensors);
+        foreach (var tensor in tensors)
+        {
+            // A norm's weights are ones: the hidden state keeps its size from layer to layer.
+            var source = MemoryMarshal.AsBytes<ushort>(tensor.Shape.Length == 1 ? ones : block);
+            for (long left = tensor.ByteLength; left > 0; left -= source.Length)
+                writer.AppendBytes(tensor.Name, source[..(int)Math.Min(left, source.Length)]);
+        }
+
+        writer.Commit();
+    }
+}
