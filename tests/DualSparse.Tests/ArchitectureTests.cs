@@ -12,7 +12,8 @@ public class ArchitectureTests
         ["Engine"] = ["Models"],
         ["Evaluation"] = ["Engine"],
         ["Benchmarking"] = ["Engine"],
-        ["Cli"] = ["Evaluation", "Benchmarking"],
+        ["Sparsify"] = ["Engine"],
+        ["Cli"] = ["Evaluation", "Benchmarking", "Sparsify"],
     };
 
     [Fact]

@@ -27,6 +27,9 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
 
+    /// <summary>Sees the neurons of every row that a routed expert computes, in whole or in half; null while nobody looks.</summary>
+    public NeuronObserver? Observer { get; set; }
+
     /// <summary>Adds the layer's output to y.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
     /// <param name="x">[tokens, D] f32, normalised.</param>
@@ -44,6 +47,8 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
             DropPolicy.Apply(Plan, Thresholds, Guard);
             RowLists.Build(Plan, experts.Count, batch);
             Counts += Count(Plan.Experts.Length);
+            if (Observer is not null)
+                NeuronProbe.Run(work, experts, batch, x, Observer);
         }
 
         GroupedGemm.Forward(work, experts, batch, x, tokens, y);

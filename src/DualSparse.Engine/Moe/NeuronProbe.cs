@@ -1,0 +1,60 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Engine.Moe;
+
+/// <summary>Sees the neurons of one routed row: what its expert makes of the token before the gated unit.</summary>
+/// <param name="expert">The row's expert.</param>
+/// <param name="gate">[F] x·W1, in the checkpoint's order of neurons; valid during the call.</param>
+/// <param name="up">[F] x·W3.</param>
+public delegate void NeuronObserver(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up);
+
+/// <summary>Multiplies a batch's rows with gate and up once more, for an observer's eyes; the layer's own pass stays as it is.</summary>
+internal static unsafe class NeuronProbe
+{
+    /// <summary>Shows every row of the batch, expert by expert.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="experts">The weights.</param>
+    /// <param name="batch">Rows by expert.</param>
+    /// <param name="x">[tokens, D] f32.</param>
+    /// <param name="observer">Called on this thread.</param>
+    public static void Run(Workspace work, PackedExperts experts, ExpertBatch batch, float* x, NeuronObserver observer)
+    {
+        var layout = experts.Neurons;
+        int width = 2 * layout.Padded;
+        float[] gate = new float[layout.Neurons], up = new float[layout.Neurons];
+        foreach (var expert in batch.Experts)
+        {
+            float* rows = work.Floats("probe rows", (nint)expert.Count * experts.Hidden);
+            float* both = work.Floats("probe", (nint)expert.Count * width);
+            for (int r = 0; r < expert.Count; r++)
+            {
+                var source = new ReadOnlySpan<float>(x + (nint)batch.Tokens[expert.First + r] * experts.Hidden, experts.Hidden);
+                source.CopyTo(new Span<float>(rows + (nint)r * experts.Hidden, experts.Hidden));
+            }
+
+            MatMul.Multiply(work, experts.GateUp(expert.Expert), rows, expert.Count, experts.Hidden, experts.Hidden, both, width);
+            for (int r = 0; r < expert.Count; r++)
+            {
+                Unpack(new ReadOnlySpan<float>(both + (nint)r * width, width), layout, gate, up);
+                observer(expert.Expert, gate, up);
+            }
+        }
+    }
+
+    // Each panel holds 16 gates, then the same neurons' ups; padding stands behind the major and behind the minor half.
+    private static void Unpack(ReadOnlySpan<float> row, NeuronLayout layout, Span<float> gate, Span<float> up)
+    {
+        const int step = PackedExperts.NeuronsPerPanel;
+        for (int position = 0; position < layout.Padded; position += step)
+        {
+            int first = layout.NeuronAt(position);
+            if (first < 0)
+                continue;
+            int end = position < layout.MajorPadded ? layout.Major : layout.Neurons;
+            int count = Math.Min(step, end - first);
+            row.Slice(2 * position, count).CopyTo(gate[first..]);
+            row.Slice(2 * position + step, count).CopyTo(up[first..]);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+namespace DualSparse.Sparsify;
+
+/// <summary>The order of an expert's neurons, the most important first; the first ⌈F/2⌉ are the major half.</summary>
+public static class NeuronOrder
+{
+    /// <summary>A stable descending sort.</summary>
+    /// <returns>Which neuron comes to each place.</returns>
+    public static int[] Descending(ReadOnlySpan<double> importance)
+    {
+        double[] values = importance.ToArray();
+        return [.. Enumerable.Range(0, values.Length).OrderByDescending(n => values[n])];
+    }
+}

@@ -1,0 +1,79 @@
+using DualSparse.Engine;
+using DualSparse.Kernels;
+using DualSparse.Models.Safetensors;
+using DualSparse.Sparsify;
+
+namespace DualSparse.Tests.Sparsify;
+
+/// <summary>The four importance sums on the shipped model, against an independent implementation's (tests/golden/README.md).</summary>
+public class ImportanceTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void Sums_and_major_halves_are_the_references()
+    {
+        using var golden = SafetensorsFile.Open(TestPaths.Golden("eval", "importance.safetensors"));
+        var ids = golden.Get("calibration_ids");
+        int[][] windows = [.. ids.ReadInt64s().Select(id => (int)id).Chunk((int)ids.RowLength)];
+        using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32 });
+        var moe = model.Config.Moe!;
+        var calibration = Calibration.Run(model, windows, cancel: TestContext.Current.CancellationToken);
+        Assert.Equal((windows.Length, ids.Count), (calibration.Windows, calibration.Tokens));
+        Assert.All(calibration.Importance, layer => Assert.Equal(ids.Count * moe.TopK, layer!.Tokens.Sum()));
+        Assert.All(model.MoeLayers, layer => Assert.Null(layer.Observer));
+
+        for (int metric = 1; metric <= NeuronImportance.Metrics; metric++)
+        {
+            float[] expected = golden.Get($"importance_{metric}").ReadFloats();
+            // Signed sums cancel: their error is measured against the sum of magnitudes.
+            float[] scale = golden.Get($"importance_{(metric + 1) / 2 * 2}").ReadFloats();
+            double worst = 0;
+            int same = 0, near = 0, i = 0;
+            for (int l = 0; l < model.Config.Layers; l++)
+            {
+                for (int e = 0; e < moe.Experts; e++)
+                {
+                    var ours = calibration.Importance[l]!.Of(metric, e);
+                    double[] theirs = [.. expected.AsSpan(i, ours.Length).ToArray().Select(v => (double)v)];
+                    for (int n = 0; n < ours.Length; n++)
+                    {
+                        double error = Math.Abs(ours[n] - theirs[n]) / scale[i + n];
+                        worst = Math.Max(worst, error);
+                        near += error <= 1e-3 ? 1 : 0;
+                    }
+
+                    var major = NeuronOrder.Descending(theirs).Take((ours.Length + 1) / 2).ToHashSet();
+                    same += NeuronOrder.Descending(ours).Take((ours.Length + 1) / 2).Count(major.Contains);
+                    i += ours.Length;
+                }
+            }
+
+            double share = (double)same / (expected.Length / 2);
+            double within = (double)near / expected.Length;
+            output.WriteLine($"metric {metric}: worst relative error {worst:0.0e+0}, within 1e-3 {within:0.00000}, major halves {share:0.00000} the same");
+            // A near tie in the router sends a token to another expert: where few tokens go, one may move a neuron's sum by more than 1e-3.
+            Assert.InRange(within, 0.999, 1);
+            Assert.InRange(worst, 0, 1e-2);
+            Assert.InRange(share, 0.995, 1);
+        }
+
+        // Thresholds for a rate give that rate on the text that they are from.
+        model.ResetCounts();
+        var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
+        model.Drop = new() { Thresholds = scores.Thresholds(0.25, 0.01f) };
+        foreach (int[] window in windows)
+        {
+            using var cache = model.NewCache(window.Length);
+            model.Forward(cache, window, LogitRows.None);
+        }
+
+        // The dropped run's own hidden states shift the later layers' scores a little.
+        Assert.InRange(model.Counts.Rate, 0.23, 0.27);
+    }
+
+    [Fact]
+    public void Equal_importance_keeps_the_stored_order()
+    {
+        Assert.Equal([3, 1, 2, 0, 4], NeuronOrder.Descending([1, 5, 5, 7, 0.5]));
+        Assert.Equal([0, 1, 2, 3], NeuronOrder.Descending([2, 2, 2, 2]));
+    }
+}
