@@ -9,5 +9,6 @@ var root = new RootCommand("Runs mixture-of-experts language models.")
     InspectCommand.Create(),
     VerifyCommand.Create(),
     BenchCommand.Create(),
+    SparsifyCommand.Create(),
 };
 return CommandHost.Run(root, args);

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine;
+using DualSparse.Sparsify;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary><c>dualsparse sparsify MODEL -o OUT</c>: the same model, its experts' neurons in order of importance.</summary>
+internal static class SparsifyCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first.");
+        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var output = new Option<string>("--output", "-o") { Description = "The folder to make.", HelpName = "folder", Required = true };
+        var ids = new Option<string>("--calibration-ids")
+        {
+            Description = "A safetensors file with calibration_ids or input_ids, [windows, tokens].",
+            HelpName = "file",
+            Required = true,
+        };
+        var metric = NumberOption.Create<int>(
+            "--metric", $"What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude. [default: {Sparsifier.DefaultMetric}]");
+        command.Arguments.Add(folder);
+        command.Options.Add(output);
+        command.Options.Add(ids);
+        command.Options.Add(metric);
+        var engine = new EngineArguments(command, withModel: false);
+        command.SetAction(parsed =>
+        {
+            int chosen = parsed.GetValue(metric) ?? Sparsifier.DefaultMetric;
+            if (chosen is < 1 or > NeuronImportance.Metrics)
+                throw new ArgumentException($"--metric is {chosen}, expected 1 to {NeuronImportance.Metrics}");
+            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, parsed.GetValue(ids)!, chosen, engine.Engine(parsed));
+        });
+        return command;
+    }
+
+    private static int Run(string folder, string output, string ids, int metric, EngineOptions engine)
+    {
+        using var interrupt = new Interrupt();
+        var report = Sparsifier.Run(
+            folder, output, CalibrationIds.Read(ids), Path.GetFileName(ids), metric, engine, new CalibrationLine(), interrupt.Token);
+        Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
+        int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
+        if (fallback > 0)
+            Console.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
+        foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
+            Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
+        return 0;
+    }
+
+    // "calibrating 43 %" on a terminal.
+    private sealed class CalibrationLine : IProgress<double>
+    {
+        public void Report(double value)
+        {
+            if (!Console.IsErrorRedirected)
+                Console.Error.Write(value < 1 ? $"\rcalibrating {(int)(100 * value)} %" : "\r                 \r");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>Reads calibration ids: a safetensors file with <c>calibration_ids</c> or <c>input_ids</c>, [windows, tokens] of any integer type.</summary>
+public static class CalibrationIds
+{
+    /// <summary>The windows.</summary>
+    /// <exception cref="ModelFormatException">The file is missing or damaged, or holds no such tensor.</exception>
+    public static int[][] Read(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        if (!file.Tensors.TryGetValue("calibration_ids", out var ids) && !file.Tensors.TryGetValue("input_ids", out ids))
+            throw new ModelFormatException($"{path}: there is neither a tensor 'calibration_ids' nor 'input_ids'");
+        if (ids.Shape.Count != 2 || ids.Count == 0)
+            throw new ModelFormatException($"{path}: tensor '{ids.Name}' has shape [{string.Join(", ", ids.Shape)}], expected [windows, tokens]");
+        long[] all = ids.ReadInt64s();
+        if (all.FirstOrDefault(id => id is < 0 or > int.MaxValue) is var wrong && wrong != 0)
+            throw new ModelFormatException($"{path}: tensor '{ids.Name}' holds {wrong}, which is no token id");
+        return [.. all.Select(id => (int)id).Chunk((int)ids.RowLength)];
+    }
+}

@@ -1,0 +1,103 @@
+using DualSparse.Engine;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>
+/// Reconstruction (arXiv 2508.18376, §4.1): a checkpoint that computes the same function, every routed expert's neurons reordered by
+/// importance, so that its first half is the major one; and a report beside it.
+/// </summary>
+public static class Sparsifier
+{
+    /// <summary>The metric unless another is chosen: the least loss at equal drop on the model that ships.</summary>
+    public const int DefaultMetric = 4;
+
+    // Fewer tokens say more about themselves than about the expert.
+    private const int FewestTokens = 32;
+
+    // δ: T_major and T_minor lie this far from T, as in the paper.
+    private const float Delta = 0.01f;
+
+    /// <summary>Calibrates and writes. The folder appears whole, at the end, or not at all.</summary>
+    /// <param name="model">The model's folder.</param>
+    /// <param name="output">The folder to make; it must not exist.</param>
+    /// <param name="windows">Token ids to calibrate on.</param>
+    /// <param name="source">What the report calls them.</param>
+    /// <param name="metric">The importance metric, 1 to 4.</param>
+    /// <param name="engine">How the model runs for calibration.</param>
+    /// <param name="progress">Told the share of windows done.</param>
+    /// <param name="cancel">Ends it; nothing stays behind.</param>
+    /// <exception cref="ArgumentException">An argument makes no sense.</exception>
+    /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
+    /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
+    public static SparsifyReport Run(
+        string model, string output, IReadOnlyList<int[]> windows, string source, int metric = DefaultMetric, EngineOptions? engine = null,
+        IProgress<double>? progress = null, CancellationToken cancel = default)
+    {
+        if (metric is < 1 or > NeuronImportance.Metrics)
+            throw new ArgumentException($"the metric is {metric}, expected 1 to {NeuronImportance.Metrics}");
+        output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
+        if (Path.Exists(output))
+            throw new IOException($"{output} exists already: name a folder that doesn't");
+        Calibration calibration;
+        using (var transformer = Transformer.Load(model, engine))
+            calibration = Calibration.Run(transformer, windows, progress, cancel);
+
+        using var checkpoint = Checkpoint.Open(model);
+        List<int[][]?> orders = [];
+        List<LayerReport> layers = [];
+        for (int l = 0; l < calibration.Importance.Count; l++)
+        {
+            if (calibration.Importance[l] is not { } importance)
+            {
+                orders.Add(null);
+                continue;
+            }
+
+            List<int> fallback = [];
+            var order = new int[importance.Tokens.Count][];
+            for (int e = 0; e < order.Length; e++)
+            {
+                bool seen = importance.Tokens[e] >= FewestTokens;
+                if (!seen)
+                    fallback.Add(e);
+                order[e] = NeuronOrder.Descending(
+                    seen ? importance.Of(metric, e) : WeightNorms.Of(checkpoint, checkpoint.Config.Tensors.Layer(l).Expert(e)));
+            }
+
+            orders.Add(order);
+            double[] quantiles = [.. Enumerable.Range(1, 19).Select(q => calibration.Scores[l]!.Quantile(q / 20.0))];
+            layers.Add(new LayerReport(l, importance.Tokens, fallback, quantiles));
+        }
+
+        var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
+        var report = new SparsifyReport(
+            metric, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. Enumerable.Range(1, 15).Select(At)], layers);
+        Write(checkpoint, orders, report, output, cancel);
+        return report;
+
+        RateThresholds At(int twentieths)
+        {
+            double rate = twentieths / 20.0;
+            var thresholds = scores.Thresholds(rate, Delta);
+            return new RateThresholds(rate, thresholds.Major, thresholds.Minor, Math.Round(scores.Rate(thresholds), 6));
+        }
+    }
+
+    private static void Write(Checkpoint checkpoint, IReadOnlyList<int[][]?> orders, SparsifyReport report, string output, CancellationToken cancel)
+    {
+        string temporary = $"{output}.{Environment.ProcessId}.tmp";
+        Directory.CreateDirectory(temporary);
+        try
+        {
+            ReorderedCheckpoint.Write(checkpoint, orders, temporary, cancel);
+            report.Save(temporary);
+            Directory.Move(temporary, output);
+        }
+        catch
+        {
+            Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+}

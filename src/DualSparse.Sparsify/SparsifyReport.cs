@@ -1,0 +1,47 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>What dualsparse.json says about a checkpoint whose neurons were reordered.</summary>
+/// <param name="Metric">The importance metric, 1 to 4.</param>
+/// <param name="Calibration">The text it was measured on.</param>
+/// <param name="Thresholds">Thresholds on ŝ for drop rates, each T ∓ δ, as the calibration text has them.</param>
+/// <param name="Layers">The layers with routed experts.</param>
+public sealed record SparsifyReport(
+    int Metric, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers)
+{
+    /// <summary>The file's name in the checkpoint's folder.</summary>
+    public const string FileName = "dualsparse.json";
+
+    private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Writes it into a folder.</summary>
+    /// <exception cref="IOException">Writing failed.</exception>
+    public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, s_options));
+}
+
+/// <summary>Where the calibration text came from.</summary>
+/// <param name="Source">The file's name.</param>
+/// <param name="Windows">Windows, each a text of its own.</param>
+/// <param name="Tokens">Tokens in them.</param>
+public sealed record CalibrationSource(string Source, int Windows, long Tokens);
+
+/// <summary>Thresholds and the drop rate that they gave on the calibration text.</summary>
+/// <param name="Drop">The rate aimed at.</param>
+/// <param name="Major">T_major.</param>
+/// <param name="Minor">T_minor.</param>
+/// <param name="Achieved">The rate on the calibration text.</param>
+public sealed record RateThresholds(double Drop, float Major, float Minor, double Achieved);
+
+/// <summary>One layer of a report.</summary>
+/// <param name="Layer">Its index.</param>
+/// <param name="TokensPerExpert">Calibration tokens that each expert saw.</param>
+/// <param name="WeightNormExperts">Experts that saw too few and were ordered by their weights' norms.</param>
+/// <param name="ScoreQuantiles">ŝ below which 5, 10, … 95 % of the pairs lie.</param>
+public sealed record LayerReport(
+    int Layer, IReadOnlyList<long> TokensPerExpert, IReadOnlyList<int> WeightNormExperts, IReadOnlyList<double> ScoreQuantiles);

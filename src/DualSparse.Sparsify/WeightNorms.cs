@@ -1,0 +1,46 @@
+using System.Numerics.Tensors;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>A neuron's importance by its weights alone, for experts that calibration hardly reaches.</summary>
+internal static class WeightNorms
+{
+    /// <summary>‖W1_n‖ · ‖W3_n‖ · ‖W2_n‖ of every neuron n: rows of gate and up, columns of down.</summary>
+    public static double[] Of(Checkpoint checkpoint, MlpTensors expert)
+    {
+        double[] importance = RowNorms(checkpoint.Get(expert.Gate));
+        TensorPrimitives.Multiply(importance, RowNorms(checkpoint.Get(expert.Up)), importance);
+        TensorPrimitives.Multiply(importance, ColumnNorms(checkpoint.Get(expert.Down)), importance);
+        return importance;
+    }
+
+    private static double[] RowNorms(TensorView matrix)
+    {
+        double[] norms = new double[matrix.Rows];
+        float[] row = new float[matrix.RowLength];
+        for (int r = 0; r < norms.Length; r++)
+        {
+            matrix.ReadRow(r, row);
+            norms[r] = TensorPrimitives.Norm(row);
+        }
+
+        return norms;
+    }
+
+    private static double[] ColumnNorms(TensorView matrix)
+    {
+        double[] squares = new double[matrix.RowLength];
+        float[] row = new float[matrix.RowLength];
+        for (long r = 0; r < matrix.Rows; r++)
+        {
+            matrix.ReadRow(r, row);
+            for (int c = 0; c < row.Length; c++)
+                squares[c] += (double)row[c] * row[c];
+        }
+
+        TensorPrimitives.Sqrt(squares, squares);
+        return squares;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text.Json;
+using DualSparse.Engine;
+using DualSparse.Evaluation;
+using DualSparse.Kernels;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+using DualSparse.Sparsify;
+
+namespace DualSparse.Tests.Sparsify;
+
+/// <summary>Sparsified checkpoints: the same function, the same types, the important neurons first, nothing half-written.</summary>
+public class SparsifierTests
+{
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+
+    private static EngineOptions F32 => new() { Weights = WeightFormat.F32 };
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void The_originals_logits_and_greedy_tokens_stay(string family)
+    {
+        using var folder = new TemporaryFolder();
+        string source = TestPaths.Golden(family), output = folder.File("out");
+        var report = Run(source, output);
+        using var model = Transformer.Load(output, F32);
+        var comparison = Verification.Compare(model, Path.Combine(source, "golden.safetensors"));
+        Assert.InRange(comparison.RelativeError, 0, 1e-5);
+        Assert.Equal(0, comparison.GreedyMismatches);
+        Assert.Equal([output], Directory.GetFileSystemEntries(folder.Path));
+
+        using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, SparsifyReport.FileName)));
+        Assert.Equal(4, json.RootElement.GetProperty("metric").GetInt32());
+        Assert.Equal(15, json.RootElement.GetProperty("thresholds").GetArrayLength());
+        Assert.Equal(model.Config.LayerPlan.Count(l => l.IsMoe), report.Layers.Count);
+        foreach (string file in Directory.GetFiles(source, "*.json").Where(f => !f.EndsWith("index.json", StringComparison.Ordinal)))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(output, Path.GetFileName(file))));
+    }
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void Neurons_move_as_a_whole_and_nothing_else_changes(string family)
+    {
+        using var folder = new TemporaryFolder();
+        string output = folder.File("out");
+        Run(TestPaths.Golden(family), output);
+        using Checkpoint before = Checkpoint.Open(TestPaths.Golden(family)), after = Checkpoint.Open(output);
+        Assert.Equal(before.Names.Order(), after.Names.Order());
+        HashSet<string> moved = [];
+        int changed = 0;
+        for (int l = 0; l < before.Config.Layers; l++)
+        {
+            for (int e = 0; before.Config.LayerPlan[l].IsMoe && e < before.Config.Moe!.Experts; e++)
+            {
+                var expert = before.Config.Tensors.Layer(l).Expert(e);
+                string[] old = Neurons(before, expert), now = Neurons(after, expert);
+                Assert.Equal(old.Order(), now.Order());
+                changed += old.SequenceEqual(now) ? 0 : 1;
+                moved.UnionWith([expert.Gate.Name, expert.Up.Name, expert.Down.Name]);
+            }
+        }
+
+        Assert.True(changed > 0);
+        foreach (string name in before.Names)
+        {
+            Assert.True(before.TryGet(name, out var old) & after.TryGet(name, out var now));
+            Assert.Equal((old!.Type, old.ByteLength), (now!.Type, now.ByteLength));
+            Assert.True(moved.Contains(name) || old.Bytes.SequenceEqual(now.Bytes), name);
+        }
+    }
+
+    [Fact]
+    public void Experts_that_no_token_reached_are_ordered_by_their_weights()
+    {
+        using var folder = new TemporaryFolder();
+        var report = Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [[3]], "one token", engine: F32, cancel: Cancel);
+        Assert.All(report.Layers, layer => Assert.Equal(layer.TokensPerExpert.Count, layer.WeightNormExperts.Count));
+        using var checkpoint = Checkpoint.Open(folder.File("out"));
+        double[] norms = WeightNorms.Of(checkpoint, checkpoint.Config.Tensors.Layer(0).Expert(0));
+        Assert.Equal(norms.OrderDescending(), norms);
+    }
+
+    [Fact]
+    public void Nothing_stays_behind_when_it_fails()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [[-1]], "no id", cancel: Cancel));
+        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [], "nothing", cancel: Cancel));
+        using var cancelled = new CancellationTokenSource();
+        // Cancelled at the last window: the weights' writing begins and ends at its first tensor.
+        var progress = new AtTheEnd(cancelled.Cancel);
+        Assert.Throws<OperationCanceledException>(() => Sparsifier.Run(
+            TestPaths.Golden("olmoe"), folder.File("out"), [[1, 2, 3]], "ids", progress: progress, cancel: cancelled.Token));
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+        Assert.Throws<IOException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.Path, [[1]], "ids", cancel: Cancel));
+    }
+
+    private static SparsifyReport Run(string source, string output) => Sparsifier.Run(
+        source, output, [.. Enumerable.Range(0, 8).Select(w => Enumerable.Range(w * 5, 40).ToArray())], "test", engine: F32, cancel: Cancel);
+
+    // Each neuron as one text: its rows of gate and up, its column of down.
+    private static string[] Neurons(Checkpoint checkpoint, MlpTensors expert)
+    {
+        TensorView gate = checkpoint.Get(expert.Gate), up = checkpoint.Get(expert.Up);
+        float[] down = checkpoint.Get(expert.Down).ReadFloats();
+        int neurons = (int)gate.Rows;
+        return [.. Enumerable.Range(0, neurons).Select(n =>
+            Convert.ToHexString(gate.RowBytes(n)) + Convert.ToHexString(up.RowBytes(n)) +
+            string.Join(',', Enumerable.Range(0, down.Length / neurons).Select(d => down[d * neurons + n])))];
+    }
+
+    private sealed class AtTheEnd(Action action) : IProgress<double>
+    {
+        public void Report(double value)
+        {
+            if (value >= 1)
+                action();
+        }
+    }
+}
