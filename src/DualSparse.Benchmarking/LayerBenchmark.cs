@@ -65,7 +65,8 @@ public static unsafe class LayerBenchmark
             var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();
             if (count == 1)
                 RandomRouting.TakeTurns(shape, plans, layers);
-            var everyToken = EveryToken(count);
+            var everyToken = new ExpertBatch();
+            everyToken.SetEveryToken(count);
             var batches = drops.Select(d => Batches(plans, shape.Experts, d)).ToArray();
             var samples = drops.Select(_ => new List<double>()).ToArray();
             float[] input = new float[count * shape.Hidden], output = new float[count * shape.Hidden];
@@ -156,15 +157,6 @@ public static unsafe class LayerBenchmark
         double pairs = plans.Sum(p => (double)p.Experts.Length) * shape.Neurons;
         int major = new NeuronLayout(shape.Neurons).Major;
         return 1 - batches.Sum(b => b.Experts.Sum(r => (double)r.Full * shape.Neurons + (double)(r.Count - r.Full) * major)) / pairs;
-    }
-
-    private static ExpertBatch EveryToken(int tokens)
-    {
-        var batch = new ExpertBatch();
-        batch.Experts.Add(new ExpertRows(0, 0, tokens, tokens));
-        batch.Tokens.AddRange(Enumerable.Range(0, tokens));
-        batch.Weights.AddRange(Enumerable.Repeat(1f, tokens));
-        return batch;
     }
 
     private static ExpertBatch Everything(LayerShape shape)

@@ -34,11 +34,12 @@ public static class Verification
         int rows = (int)ids.Rows, length = (int)ids.RowLength, vocabulary = model.Config.VocabSize;
         logits.Expect(rows, length, vocabulary);
 
+        int[][] prompts = Rows(ids);
         var sums = new Sums();
         for (int row = 0; row < rows; row++)
         {
             using var cache = model.NewCache(length);
-            var ours = model.Forward(cache, Row(ids, row), LogitRows.All);
+            var ours = model.Forward(cache, prompts[row], LogitRows.All);
             float[] theirs = new float[vocabulary];
             for (int t = 0; t < length; t++)
             {
@@ -51,8 +52,9 @@ public static class Verification
         if (file.Tensors.TryGetValue("greedy", out var greedy))
         {
             greedyTokens = checked((int)greedy.Count);
+            int[][] continuations = Rows(greedy);
             for (int row = 0; row < rows; row++)
-                mismatches += GreedyMismatches(model, Row(ids, row)[..GreedyPrompt], Row(greedy, row));
+                mismatches += GreedyMismatches(model, prompts[row][..GreedyPrompt], continuations[row]);
         }
 
         return sums.Report(greedyTokens, mismatches);
@@ -74,11 +76,8 @@ public static class Verification
         return mismatches;
     }
 
-    private static int[] Row(TensorView tensor, int row)
-    {
-        int length = (int)tensor.RowLength;
-        return [.. tensor.ReadInt64s().Skip(row * length).Take(length).Select(id => checked((int)id))];
-    }
+    private static int[][] Rows(TensorView tensor) =>
+        [.. tensor.ReadInt64s().Select(id => checked((int)id)).Chunk((int)tensor.RowLength)];
 
     private sealed class Sums
     {

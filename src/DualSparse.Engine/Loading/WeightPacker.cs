@@ -4,70 +4,110 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Engine.Loading;
 
-/// <summary>Mapped tensors into packed matrices, panel by panel on all threads; a panel's rows in f32 are all that is held twice.</summary>
+/// <summary>
+/// Mapped tensors into packed matrices, panel by panel on all threads; a panel's rows are all that is held twice. Rows of bf16 tensors
+/// stay bf16 on the way, others are widened to f32.
+/// </summary>
 internal sealed class WeightPacker(ThreadTeam team)
 {
-    private readonly float[][] scratch = new float[team.Size][];
+    private readonly ushort[][] narrow = new ushort[team.Size][];
+    private readonly float[][] wide = new float[team.Size][];
 
     /// <summary>Packs tensors [outputs, inputs], one under another, into one matrix.</summary>
     public void Pack(PackedMatrix target, params TensorView[] stacked)
     {
-        Fill(target, (output, row) =>
+        if (AllBf16(stacked))
+            Fill(target, narrow, target.PackPanelBf16, (output, row) => ReadStacked(output, row, ReadBf16));
+        else
+            Fill(target, wide, target.PackPanel, (output, row) => ReadStacked(output, row, ReadF32));
+        foreach (var tensor in stacked)
+            tensor.Release();
+
+        void ReadStacked<T>(int output, Span<T> row, ReadElements<T> read)
         {
             foreach (var tensor in stacked)
             {
                 if (output < tensor.Rows)
                 {
-                    tensor.ReadRow(output, row[..(int)tensor.RowLength]);
+                    read(tensor, output * tensor.RowLength, row[..(int)tensor.RowLength]);
                     return;
                 }
 
                 output -= (int)tensor.Rows;
             }
-        });
-        foreach (var tensor in stacked)
-            tensor.Release();
+        }
     }
 
     /// <summary>Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F].</summary>
     public void Pack(PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down)
     {
-        const int half = PackedExperts.NeuronsPerPanel;
-        var layout = target.Neurons;
-        Fill(target.GateUp(expert), (output, row) =>
-        {
-            int neuron = layout.NeuronAt(output / PanelLayout.Columns * half + output % half);
-            if (neuron >= 0)
-                (output % PanelLayout.Columns < half ? gate : up).ReadRow(neuron, row[..target.Hidden]);
-        });
-        Fill(target.Down(expert), (output, row) =>
-        {
-            if (output >= target.Hidden)
-                return;
-            down.ReadFloats((long)output * layout.Neurons, row[..layout.Major]);
-            down.ReadFloats((long)output * layout.Neurons + layout.Major, row.Slice(layout.MajorPadded, layout.Neurons - layout.Major));
-        });
+        if (AllBf16(gate, up, down))
+            Pack(target, expert, gate, up, down, narrow, m => m.PackPanelBf16, ReadBf16);
+        else
+            Pack(target, expert, gate, up, down, wide, m => m.PackPanel, ReadF32);
         gate.Release();
         up.Release();
         down.Release();
     }
 
-    private void Fill(PackedMatrix target, ReadRow read)
+    private void Pack<T>(
+        PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
+    {
+        const int half = PackedExperts.NeuronsPerPanel;
+        var layout = target.Neurons;
+        Fill(target.GateUp(expert), scratch, pack(target.GateUp(expert)), (output, row) =>
+        {
+            int neuron = layout.NeuronAt(output / PanelLayout.Columns * half + output % half);
+            if (neuron >= 0)
+                read(output % PanelLayout.Columns < half ? gate : up, (long)neuron * target.Hidden, row[..target.Hidden]);
+        });
+        Fill(target.Down(expert), scratch, pack(target.Down(expert)), (output, row) =>
+        {
+            if (output >= target.Hidden)
+                return;
+            long first = (long)output * layout.Neurons;
+            read(down, first, row[..layout.Major]);
+            read(down, first + layout.Major, row.Slice(layout.MajorPadded, layout.Neurons - layout.Major));
+        });
+    }
+
+    private void Fill<T>(PackedMatrix target, T[][] scratch, PackPanel<T> pack, ReadRow<T> read)
     {
         int rowLength = target.Inputs;
         team.For(target.PanelCount, (panel, worker) =>
         {
             int size = PanelLayout.Columns * rowLength;
             if (scratch[worker] is null || scratch[worker].Length < size)
-                scratch[worker] = new float[size];
+                scratch[worker] = new T[size];
             var rows = scratch[worker].AsSpan(0, size);
             rows.Clear();
             for (int c = 0; c < PanelLayout.Columns; c++)
                 read(panel * PanelLayout.Columns + c, rows.Slice(c * rowLength, rowLength));
-            target.PackPanel(panel, rows);
+            pack(panel, rows);
         });
     }
 
+    private static bool AllBf16(params ReadOnlySpan<TensorView> tensors)
+    {
+        foreach (var tensor in tensors)
+        {
+            if (tensor.Type != TensorType.BF16)
+                return false;
+        }
+
+        return true;
+    }
+
+    private static void ReadBf16(TensorView tensor, long first, Span<ushort> elements) => tensor.ReadBf16(first, elements);
+
+    private static void ReadF32(TensorView tensor, long first, Span<float> elements) => tensor.ReadFloats(first, elements);
+
     /// <summary>Reads the weights of one output into a row of zeros; an output beyond the matrix leaves it so.</summary>
-    private delegate void ReadRow(int output, Span<float> row);
+    private delegate void ReadRow<T>(int output, Span<T> row);
+
+    /// <summary>Reads a tensor's elements from one on.</summary>
+    private delegate void ReadElements<T>(TensorView tensor, long first, Span<T> elements);
+
+    /// <summary>Packs a panel from [32, inputs] rows.</summary>
+    private delegate void PackPanel<T>(int panel, ReadOnlySpan<T> rows);
 }

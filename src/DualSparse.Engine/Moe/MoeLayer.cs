@@ -39,7 +39,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     {
         if (router is null)
         {
-            EveryToken(tokens, default);
+            batch.SetEveryToken(tokens);
         }
         else
         {
@@ -63,7 +63,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
                 gates[t] = 1 / (1 + MathF.Exp(-gates[t]));
         }
 
-        EveryToken(tokens, gates is null ? default : new ReadOnlySpan<float>(gates, tokens));
+        batch.SetEveryToken(tokens, gates is null ? default : new ReadOnlySpan<float>(gates, tokens));
         GroupedGemm.Forward(work, shared, batch, x, tokens, y);
     }
 
@@ -85,16 +85,5 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         long rows = batch.Tokens.Count, major = rows - full;
         return new DropCounts(
             pairs, pairs - rows, major, pairs * experts.Neurons.Neurons, full * experts.Neurons.Neurons + major * experts.Neurons.Major);
-    }
-
-    private void EveryToken(int tokens, ReadOnlySpan<float> weights)
-    {
-        batch.Clear();
-        batch.Experts.Add(new ExpertRows(0, 0, tokens, tokens));
-        for (int t = 0; t < tokens; t++)
-        {
-            batch.Tokens.Add(t);
-            batch.Weights.Add(weights.IsEmpty ? 1 : weights[t]);
-        }
     }
 }

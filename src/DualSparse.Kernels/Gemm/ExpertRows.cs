@@ -19,6 +19,20 @@ public sealed class ExpertBatch
     /// <summary>The weight of each row in its token's sum.</summary>
     public List<float> Weights { get; } = [];
 
+    /// <summary>One expert that every token takes in full: a dense MLP, or shared experts.</summary>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="weights">Each token's weight; empty: 1.</param>
+    public void SetEveryToken(int tokens, ReadOnlySpan<float> weights = default)
+    {
+        Clear();
+        Experts.Add(new ExpertRows(0, 0, tokens, tokens));
+        for (int t = 0; t < tokens; t++)
+        {
+            Tokens.Add(t);
+            Weights.Add(weights.IsEmpty ? 1 : weights[t]);
+        }
+    }
+
     /// <summary>Empties the lists.</summary>
     public void Clear()
     {

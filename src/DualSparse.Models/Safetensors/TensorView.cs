@@ -94,6 +94,16 @@ public sealed class TensorView
             TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
     }
 
+    /// <summary>Reads elements from <paramref name="first"/> on (row-major) of a BF16 tensor, as stored, until <paramref name="destination"/> is full.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range doesn't lie inside the tensor.</exception>
+    /// <exception cref="ModelFormatException">The stored type is another.</exception>
+    public void ReadBf16(long first, Span<ushort> destination)
+    {
+        if (Type != TensorType.BF16)
+            throw new ModelFormatException($"{File}: tensor '{Name}' is stored as {Type.HeaderName()}, expected BF16");
+        MemoryMarshal.Cast<byte, ushort>(Elements(first, destination.Length)).CopyTo(destination);
+    }
+
     /// <summary>Reads the whole tensor, widened from F32, BF16 or F16.</summary>
     /// <exception cref="ModelFormatException">The stored type is another.</exception>
     /// <exception cref="OverflowException">There are more than 2³¹ − 1 elements.</exception>
