@@ -110,41 +110,21 @@ public static unsafe class LayerBenchmark
         return new LayerReport([.. results], ceilings.BytesPerSecond / 1e9, ceilings.OperationsPerSecond / 1e9, work.Kernels[weights].Name);
     }
 
-    /// <summary>The threshold on ŝ at which T ± δ leaves out the given share of a set of plans' work.</summary>
-    internal static DropThresholds Thresholds(IReadOnlyList<RoutingPlan> plans, double rate)
+    /// <summary>The thresholds on ŝ that leave out the given share of a set of plans' work.</summary>
+    internal static DropRule Rule(IEnumerable<RoutingPlan> plans, double rate)
     {
-        if (rate <= 0)
-            return DropThresholds.None;
-        float low = 0, high = 1;
-        for (int i = 0; i < 40; i++)
-        {
-            float middle = (low + high) / 2;
-            double dropped = 0, pairs = 0;
-            foreach (var plan in plans)
-            {
-                DropPolicy.Apply(plan, Around(middle), guard: true);
-                foreach (var computation in plan.Computations)
-                    dropped += computation switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };
-                pairs += plan.Computations.Length;
-            }
-
-            if (dropped / pairs < rate)
-                low = middle;
-            else
-                high = middle;
-        }
-
-        return Around(high);
+        var scores = new ScoreHistogram();
+        foreach (var plan in plans)
+            scores.Add(plan);
+        return rate <= 0 ? DropRule.None : new DropRule { Thresholds = scores.Thresholds(rate, Delta) };
     }
-
-    private static DropThresholds Around(float threshold) => new(threshold - Delta, threshold + Delta);
 
     private static ExpertBatch[] Batches(RoutingPlan[] plans, int experts, double drop)
     {
-        var thresholds = Thresholds(plans, drop);
+        var rule = LayerRule.Of(Rule(plans, drop), 0, experts);
         return [.. plans.Select(plan =>
         {
-            DropPolicy.Apply(plan, thresholds, guard: true);
+            DropPolicy.Apply(plan, rule);
             var batch = new ExpertBatch();
             RowLists.Build(plan, experts, batch);
             return batch;

@@ -17,4 +17,5 @@ public enum LogitRows
 /// <param name="Cache">The sequence's keys and values so far; the chunk's are appended.</param>
 /// <param name="Ids">Token ids, at least one.</param>
 /// <param name="Logits">The logits wanted.</param>
-public readonly record struct SequenceChunk(KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last);
+/// <param name="Generated">Whether the model chose the tokens itself: a drop rule may treat them otherwise than a prompt's.</param>
+public readonly record struct SequenceChunk(KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false);

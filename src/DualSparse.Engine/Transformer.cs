@@ -46,12 +46,23 @@ public sealed unsafe class Transformer : IDisposable
         get;
         set
         {
-            value.Check(layers.Length);
+            value.Check(layers.Length, Config.Moe?.Experts ?? 0);
+            if (value.Compensate)
+                Compensations ??= CompensationFile.Read(checkpoint);
             field = value;
             for (int l = 0; l < layers.Length; l++)
-                (layers[l].Mlp.Thresholds, layers[l].Mlp.Guard) = (value.Of(l), value.Guard);
+            {
+                int experts = layers[l].Mlp.Experts.Count;
+                var mlp = layers[l].Mlp;
+                mlp.Prompt = LayerRule.Of(value, l, experts);
+                mlp.Generation = value.Generation is { } own ? LayerRule.Of(own, l, experts) : mlp.Prompt;
+                mlp.Compensation = value.Compensate ? Compensations![l] : null;
+            }
         }
     } = DropRule.None;
+
+    /// <summary>By layer, what dropped experts leave behind under <see cref="DropRule.Compensate"/>; null: what the checkpoint's folder has.</summary>
+    public IReadOnlyList<Compensation?>? Compensations { get; set; }
 
     /// <summary>The routed experts' work since loading or <see cref="ResetCounts"/>; <see cref="MoeLayer.Counts"/> has each layer's.</summary>
     public DropCounts Counts => layers.Aggregate(default(DropCounts), (sum, layer) => sum + layer.Mlp.Counts);
@@ -91,12 +102,13 @@ public sealed unsafe class Transformer : IDisposable
         float* normed = work.Floats("normed", (nint)tokens * hidden);
         Embed(batch, x);
         var segments = Segments(batch);
+        var generated = Generated(batch, tokens);
         foreach (var layer in layers)
         {
             Normalise(x, tokens, layer.AttentionNorm, normed);
             layer.Attention.Forward(work, segments, normed, tokens, x);
             Normalise(x, tokens, layer.MlpNorm, normed);
-            layer.Mlp.Forward(work, normed, tokens, x);
+            layer.Mlp.Forward(work, normed, tokens, x, generated);
         }
 
         foreach (var chunk in batch)
@@ -167,6 +179,22 @@ public sealed unsafe class Transformer : IDisposable
         }
 
         return segments;
+    }
+
+    // Which tokens were generated; empty while it makes no difference.
+    private bool[] Generated(ReadOnlySpan<SequenceChunk> batch, int tokens)
+    {
+        if (Drop.Generation is null)
+            return [];
+        bool[] generated = new bool[tokens];
+        int first = 0;
+        foreach (var chunk in batch)
+        {
+            generated.AsSpan(first, chunk.Ids.Length).Fill(chunk.Generated);
+            first += chunk.Ids.Length;
+        }
+
+        return generated;
     }
 
     private void Normalise(float* x, int rows, float[] weight, float* y) =>

@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 
 namespace DualSparse.Sparsify;
 
@@ -33,7 +34,7 @@ public sealed class Calibration
             throw new ArgumentException("there is no text to calibrate on");
         if (model.Config.Moe is not { } moe)
             throw new ArgumentException("the model has no routed experts, so there is nothing to calibrate");
-        if (model.Drop.Layers is not null || model.Drop.Thresholds != default)
+        if (!model.Drop.IsNone)
             throw new ArgumentException("calibration needs a model that drops nothing");
         var layers = model.MoeLayers;
         var importance = new NeuronImportance?[layers.Count];

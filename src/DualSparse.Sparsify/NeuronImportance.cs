@@ -37,11 +37,12 @@ public sealed class NeuronImportance
     /// <summary>[neurons] an expert's sums by one metric, 1 to 4.</summary>
     public ReadOnlySpan<double> Of(int metric, int expert) => sums[metric - 1].AsSpan(expert * neurons, neurons);
 
-    /// <summary>Adds one token routed to an expert.</summary>
+    /// <summary>Adds one token routed to an expert: a <see cref="Engine.Moe.NeuronObserver"/>.</summary>
+    /// <param name="token">The token: each counts alike.</param>
     /// <param name="expert">The expert.</param>
     /// <param name="gate">[neurons] x·W1.</param>
     /// <param name="up">[neurons] x·W3.</param>
-    public void Add(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up)
+    public void Add(int token, int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up)
     {
         tokens[expert]++;
         SwiGlu.Forward(gate, ones, activated);

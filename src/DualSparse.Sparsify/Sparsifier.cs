@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
 
@@ -16,7 +15,7 @@ internal static class Figures
         var kernels = engine.Kernels ?? KernelSet.Best();
         using var process = Process.GetCurrentProcess();
         var counts = model.Transformer.Counts;
-        string dropped = engine.Drop == DropRule.None ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work · ");
+        string dropped = engine.Drop.IsNone ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work · ");
         return dropped + string.Join(" · ",
             $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s",
             $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s",

@@ -39,7 +39,7 @@ internal sealed class ModelLoader
         try
         {
             var checkpoint = Own(Checkpoint.Open(folder));
-            options.Drop.Check(checkpoint.Config.Layers);
+            options.Drop.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));

@@ -1,36 +1,91 @@
 namespace DualSparse.Engine.Moe;
 
-/// <summary>What a model leaves out: thresholds for all layers or for each, and the guard. Shared experts are never dropped, and kept
-/// outputs keep their weights (arXiv 2508.18376, §4.2).</summary>
+/// <summary>
+/// What a model leaves out: the one option record of the drop. Shared experts are never dropped, and kept outputs keep their weights
+/// (arXiv 2508.18376, §4.2).
+/// </summary>
 public sealed record DropRule
 {
     /// <summary>Nothing is dropped.</summary>
     public static DropRule None { get; } = new();
 
+    /// <summary>What is compared with the thresholds.</summary>
+    public DropScore Score { get; init; }
+
     /// <summary>The thresholds of every layer that <see cref="Layers"/> doesn't give its own.</summary>
     public DropThresholds Thresholds { get; init; }
 
-    /// <summary>Each layer's own thresholds, in the order of layers (a dense layer's are not looked at); null: <see cref="Thresholds"/> everywhere.</summary>
-    public IReadOnlyList<DropThresholds>? Layers { get; init; }
+    /// <summary>Each layer's own, in the order of layers (a dense layer's are not looked at); null: <see cref="Thresholds"/> everywhere.</summary>
+    public IReadOnlyList<LayerThresholds>? Layers { get; init; }
 
     /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
     public bool Guard { get; init; } = true;
 
-    /// <summary>The thresholds of a layer.</summary>
-    public DropThresholds Of(int layer) => Layers is null ? Thresholds : Layers[layer];
+    /// <summary>Whether what is dropped leaves its mean behind; the model needs its <see cref="Compensation"/>.</summary>
+    public bool Compensate { get; init; }
+
+    /// <summary>
+    /// Aims at this drop rate: each layer's threshold on ŝ follows the scores that it has seen, T ∓ <see cref="Delta"/>. Thresholds are
+    /// not looked at then. Null: thresholds as given.
+    /// </summary>
+    public double? Rate { get; init; }
+
+    /// <summary>δ of <see cref="Rate"/>; 0 is 1T-Drop.</summary>
+    public float Delta { get; init; } = 0.01f;
+
+    /// <summary>Another rule for generated tokens; null: the same. Its own is not looked at.</summary>
+    public DropRule? Generation { get; init; }
+
+    /// <summary>Whether nothing is dropped, ever.</summary>
+    public bool IsNone => Rate is null or 0
+        && Thresholds == DropThresholds.None
+        && (Layers?.All(l => l.Thresholds == DropThresholds.None && (l.Experts?.All(t => t == DropThresholds.None) ?? true)) ?? true)
+        && (Generation?.IsNone ?? true);
 
     /// <summary>Refuses what makes no sense for a model.</summary>
     /// <param name="layers">The model's layers.</param>
-    /// <exception cref="ArgumentException">A threshold outside 0 to 1, T_major above T_minor, or thresholds for another number of layers.</exception>
-    public void Check(int layers)
+    /// <param name="experts">Its routed experts.</param>
+    /// <exception cref="ArgumentException">
+    /// A threshold below 0, T_major above T_minor, a rate outside 0 to 1, or numbers for another number of layers or experts.
+    /// </exception>
+    public void Check(int layers, int experts)
     {
+        if (Rate is not (null or (>= 0 and < 1)))
+            throw new ArgumentException($"the drop rate is {Rate}, expected 0 to below 1");
+        if (!(Delta >= 0))
+            throw new ArgumentException($"the drop's δ is {Delta}, expected 0 or more");
         if (Layers is not null && Layers.Count != layers)
             throw new ArgumentException($"drop thresholds are given for {Layers.Count} layers, expected {layers}, as the model has");
-        for (int l = 0; l < layers; l++)
+        Check(Thresholds);
+        if (Thresholds.Minor > 1 && Score != DropScore.Weight)
+            throw new ArgumentException($"the drop threshold is {Thresholds.Minor}, expected at most 1, as the scores are");
+        foreach (var layer in Layers ?? [])
         {
-            var (major, minor) = Of(l);
-            if (!(major >= 0 && major <= minor && minor <= 1))
-                throw new ArgumentException($"the drop thresholds are {major} (major) and {minor} (minor), expected 0 ≤ major ≤ minor ≤ 1");
+            Check(layer.Thresholds);
+            foreach (var thresholds in layer.Experts ?? [])
+                Check(thresholds);
+            if ((layer.Experts?.Count ?? experts) != experts || (layer.Norms?.Count ?? experts) != experts)
+                throw new ArgumentException($"a layer's drop thresholds are given for {layer.Experts?.Count ?? layer.Norms!.Count} experts, expected {experts}, as the model has");
         }
+
+        if (Score == DropScore.Contribution && Rate is null && !IsNone && (Layers is null || Layers.Any(l => l.Norms is null && l.Drops)))
+            throw new ArgumentException("a drop by contribution needs each layer's output norms");
+        Generation?.Check(layers, experts);
     }
+
+    private static void Check(DropThresholds thresholds)
+    {
+        if (!(thresholds.Major >= 0 && thresholds.Major <= thresholds.Minor))
+            throw new ArgumentException($"the drop thresholds are {thresholds.Major} (major) and {thresholds.Minor} (minor), expected 0 ≤ major ≤ minor");
+    }
+}
+
+/// <summary>One layer's part of a <see cref="DropRule"/>.</summary>
+/// <param name="Thresholds">The thresholds of every expert that <paramref name="Experts"/> doesn't give its own.</param>
+/// <param name="Experts">[experts] each expert's own; null: <paramref name="Thresholds"/> for all.</param>
+/// <param name="Norms">[experts] n_e, for <see cref="DropScore.Contribution"/>.</param>
+public sealed record LayerThresholds(DropThresholds Thresholds, IReadOnlyList<DropThresholds>? Experts = null, IReadOnlyList<float>? Norms = null)
+{
+    /// <summary>Whether any expert may be dropped.</summary>
+    internal bool Drops => Experts?.Any(t => t != DropThresholds.None) ?? Thresholds != DropThresholds.None;
 }

@@ -15,11 +15,14 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <summary>The last batch's routing; empty for a dense MLP.</summary>
     public RoutingPlan Plan { get; } = new();
 
-    /// <summary>What is left out of the routed experts.</summary>
-    public DropThresholds Thresholds { get; set; }
+    /// <summary>What is left out of a prompt's tokens; null: nothing.</summary>
+    public LayerRule? Prompt { get; set; }
 
-    /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
-    public bool Guard { get; set; } = true;
+    /// <summary>What is left out of generated tokens; null: nothing.</summary>
+    public LayerRule? Generation { get; set; }
+
+    /// <summary>What dropped experts leave behind; null: nothing.</summary>
+    public Compensation? Compensation { get; set; }
 
     /// <summary>The routed experts' work since the layer was made or this was last set.</summary>
     public DropCounts Counts { get; set; }
@@ -35,7 +38,8 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <param name="x">[tokens, D] f32, normalised.</param>
     /// <param name="tokens">Tokens.</param>
     /// <param name="y">[tokens, D] f32, added to.</param>
-    public void Forward(Workspace work, float* x, int tokens, float* y)
+    /// <param name="generated">[tokens] whether a token was generated; empty: all are a prompt's.</param>
+    public void Forward(Workspace work, float* x, int tokens, float* y, ReadOnlySpan<bool> generated = default)
     {
         if (router is null)
         {
@@ -44,7 +48,10 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         else
         {
             router.Route(work, x, tokens, Plan);
-            DropPolicy.Apply(Plan, Thresholds, Guard);
+            Prompt?.See(Plan);
+            if (Generation != Prompt)
+                Generation?.See(Plan);
+            DropPolicy.Apply(Plan, Prompt, Generation, generated);
             RowLists.Build(Plan, experts.Count, batch);
             Counts += Count(Plan.Experts.Length);
             if (Observer is not null)
@@ -52,6 +59,8 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         }
 
         GroupedGemm.Forward(work, experts, batch, x, tokens, y);
+        if ((Prompt ?? Generation) is not null)
+            Compensation?.Add(work.Team, Plan, y);
         if (shared is null)
             return;
         float* gates = null;

@@ -4,10 +4,11 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>Sees the neurons of one routed row: what its expert makes of the token before the gated unit.</summary>
+/// <param name="token">The row's token, its place in the batch.</param>
 /// <param name="expert">The row's expert.</param>
 /// <param name="gate">[F] x·W1, in the checkpoint's order of neurons; valid during the call.</param>
 /// <param name="up">[F] x·W3.</param>
-public delegate void NeuronObserver(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up);
+public delegate void NeuronObserver(int token, int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up);
 
 /// <summary>Multiplies a batch's rows with gate and up once more, for an observer's eyes; the layer's own pass stays as it is.</summary>
 internal static unsafe class NeuronProbe
@@ -37,7 +38,7 @@ internal static unsafe class NeuronProbe
             for (int r = 0; r < expert.Count; r++)
             {
                 Unpack(new ReadOnlySpan<float>(both + (nint)r * width, width), layout, gate, up);
-                observer(expert.Expert, gate, up);
+                observer(batch.Tokens[expert.First + r], expert.Expert, gate, up);
             }
         }
     }

@@ -12,6 +12,7 @@ public sealed class Session : IDisposable
     private readonly MoeModel model;
     private readonly KvCache cache;
     private readonly List<int> ids = [];
+    private int sampled; // tokens at the end of the context that the model chose
 
     internal Session(MoeModel model, int? contextTokens)
     {
@@ -43,6 +44,7 @@ public sealed class Session : IDisposable
     {
         CheckFits(tokens, ids.Count);
         ids.AddRange(tokens);
+        sampled = 0;
     }
 
     /// <summary>Puts tokens in the place of the context; of the beginning that both have in common, the work is kept.</summary>
@@ -52,6 +54,7 @@ public sealed class Session : IDisposable
         CheckFits(tokens, 0);
         Truncate(Ids.CommonPrefixLength(tokens));
         ids.AddRange(tokens[ids.Count..]);
+        sampled = 0;
     }
 
     /// <summary>Takes back all but the first tokens of the context.</summary>
@@ -60,6 +63,7 @@ public sealed class Session : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, ids.Count);
+        sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
         cache.Truncate(Math.Min(cache.Length, tokens));
     }
@@ -105,12 +109,15 @@ public sealed class Session : IDisposable
             {
                 int count = Math.Min(model.ChunkTokens, ids.Count - cache.Length);
                 bool last = cache.Length + count == ids.Count;
-                var logits = model.Transformer.Forward(cache, Ids.Slice(cache.Length, count), last ? LogitRows.Last : LogitRows.None);
+                // One token that the model has just chosen is generation, all else a prompt.
+                bool generated = passed == 1 && sampled > 0;
+                var logits = model.Transformer.Forward([new SequenceChunk(cache, Ids.Slice(cache.Length, count).ToArray(), last ? LogitRows.Last : LogitRows.None, generated)]);
                 if (!last)
                     continue;
                 int id = sampler.Next(logits, Ids);
                 (float? Own, IReadOnlyList<TokenLogProb> Best) known = logProbs is null ? (null, []) : logProbs.Of(logits, id, alternatives);
                 ids.Add(id);
+                sampled++;
                 return (new GeneratedToken(id, "", known.Own, known.Best, null), passed);
             }
         }

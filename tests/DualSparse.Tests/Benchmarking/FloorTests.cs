@@ -32,7 +32,7 @@ public class FloorTests
     public void Thresholds_hit_the_drop_rate(double rate)
     {
         var plan = RandomRouting.Make(LayerShape.Named("olmoe"), 2000, 1);
-        var thresholds = LayerBenchmark.Thresholds([plan], rate);
+        var thresholds = LayerBenchmark.Rule([plan], rate).Thresholds;
         double dropped = 0;
         for (int i = 0; i < plan.Scores.Length; i++)
             dropped += DropPolicy.Decide(plan.Scores[i], i % plan.TopK == 0, thresholds, guard: true) switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };

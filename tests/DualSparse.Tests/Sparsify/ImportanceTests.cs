@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 using DualSparse.Sparsify;

@@ -22,7 +22,7 @@ public class DropTests
         Assert.Equal(0, plain.Counts.Rate);
         plain.Drop = Rule(0, 0) with { Guard = false };
         Assert.Equal(expected, Run(plain));
-        plain.Drop = new DropRule { Layers = [.. Enumerable.Repeat(DropThresholds.None, plain.Config.Layers)] };
+        plain.Drop = new DropRule { Layers = [.. Enumerable.Repeat(new LayerThresholds(default), plain.Config.Layers)] };
         Assert.Equal(expected, Run(plain));
         Assert.Equal((0, 0), (plain.Counts.Dropped, plain.Counts.MajorOnly));
     }
@@ -81,7 +81,7 @@ public class DropTests
     public void Each_layer_has_its_own_thresholds()
     {
         using var model = Load("olmoe", new EngineOptions());
-        model.Drop = new DropRule { Layers = [DropThresholds.None, .. Enumerable.Repeat(new DropThresholds(1, 1), model.Config.Layers - 1)] };
+        model.Drop = new DropRule { Layers = [new(default), .. Enumerable.Repeat(new LayerThresholds(new(1, 1)), model.Config.Layers - 1)] };
         Run(model);
         Assert.Equal(0, model.MoeLayers[0].Counts.Rate);
         Assert.All(model.MoeLayers.Skip(1), layer => Assert.True(layer.Counts.Rate > 0.5));
@@ -91,7 +91,7 @@ public class DropTests
     public void A_rule_that_makes_no_sense_is_refused()
     {
         using var model = Load("olmoe", new EngineOptions());
-        foreach (var rule in new[] { Rule(0.2f, 0.1f), Rule(-0.1f, 0.1f), Rule(0.1f, float.NaN), Rule(0.1f, 1.5f), new DropRule { Layers = [default] } })
+        foreach (var rule in new[] { Rule(0.2f, 0.1f), Rule(-0.1f, 0.1f), Rule(0.1f, float.NaN), Rule(0.1f, 1.5f), new DropRule { Layers = [new(default)] } })
             Assert.Throws<ArgumentException>(() => model.Drop = rule);
         Assert.Throws<ArgumentException>(() => Load("olmoe", new EngineOptions { Drop = Rule(0.2f, 0.1f) }));
     }

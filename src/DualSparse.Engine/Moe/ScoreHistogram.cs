@@ -1,6 +1,4 @@
-using DualSparse.Engine.Moe;
-
-namespace DualSparse.Sparsify;
+namespace DualSparse.Engine.Moe;
 
 /// <summary>How often the normalised gating scores ŝ of token-expert pairs take which value; a token's best expert apart, for the guard.</summary>
 public sealed class ScoreHistogram
@@ -55,15 +53,17 @@ public sealed class ScoreHistogram
         return 1;
     }
 
-    /// <summary>The drop rate that thresholds would have given, with the guard.</summary>
-    public double Rate(DropThresholds thresholds)
+    /// <summary>The drop rate that thresholds would have given.</summary>
+    /// <param name="thresholds">On ŝ.</param>
+    /// <param name="guard">Whether a token's best expert keeps its major half.</param>
+    public double Rate(DropThresholds thresholds, bool guard = true)
     {
         double dropped = 0;
         for (int b = 0; b < Bins; b++)
         {
             float score = (b + 0.5f) / Bins;
-            dropped += best[b] * Share(DropPolicy.Decide(score, best: true, thresholds, guard: true));
-            dropped += others[b] * Share(DropPolicy.Decide(score, best: false, thresholds, guard: true));
+            dropped += best[b] * Share(DropPolicy.Decide(score, best: true, thresholds, guard));
+            dropped += others[b] * Share(DropPolicy.Decide(score, best: false, thresholds, guard));
         }
 
         return Pairs == 0 ? 0 : dropped / Pairs;
@@ -72,24 +72,22 @@ public sealed class ScoreHistogram
     /// <summary>The thresholds T ∓ δ that give a drop rate, or come as near as the guard lets them.</summary>
     /// <param name="rate">From 0 to 1.</param>
     /// <param name="delta">δ; 0 is 1T-Drop.</param>
-    public DropThresholds Thresholds(double rate, float delta)
+    /// <param name="guard">Whether a token's best expert keeps its major half.</param>
+    public DropThresholds Thresholds(double rate, float delta, bool guard = true)
     {
         float low = -delta, high = 1;
         // Each step halves the interval: 20 of them go below a bin.
         for (int i = 0; i < 20; i++)
         {
             float middle = (low + high) / 2;
-            if (Rate(Around(middle, delta)) < rate)
+            if (Rate(DropThresholds.Around(middle, delta), guard) < rate)
                 low = middle;
             else
                 high = middle;
         }
 
-        return Around(high, delta);
+        return DropThresholds.Around(high, delta);
     }
-
-    private static DropThresholds Around(float threshold, float delta) =>
-        new(Math.Clamp(threshold - delta, 0, 1), Math.Clamp(threshold + delta, 0, 1));
 
     private static double Share(Computation computation) => computation switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };
 
