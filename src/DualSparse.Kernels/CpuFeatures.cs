@@ -33,10 +33,17 @@ public sealed record CpuFeatures
     /// <summary>The processor's own name, such as "AMD EPYC 9654 96-Core Processor".</summary>
     public string Name { get; init; } = "";
 
+    /// <summary>The x86 family, extended part added (25: AMD's Zen 3 and 4); 0 elsewhere.</summary>
+    public int Family { get; init; }
+
+    /// <summary>The x86 model within the family.</summary>
+    public int Model { get; init; }
+
     private static CpuFeatures Detect()
     {
         if (!X86Base.IsSupported)
             return new CpuFeatures { Name = RuntimeInformation.ProcessArchitecture.ToString(), AmxRefusal = "not an x86 processor" };
+        var (signature, _, _, _) = CpuId(1, 0);
         var (_, ebx7, ecx7, edx7) = CpuId(7, 0);
         var (eax71, _, _, _) = CpuId(7, 1);
         bool avx512 = Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported;
@@ -45,6 +52,9 @@ public sealed record CpuFeatures
         return new CpuFeatures
         {
             Name = Brand(),
+            // As cpuid is to be read: the extended family counts for family 15 alone, the extended model for 6 and 15.
+            Family = Bits(signature, 8, 4) is 15 ? 15 + Bits(signature, 20, 8) : Bits(signature, 8, 4),
+            Model = Bits(signature, 4, 4) + (Bits(signature, 8, 4) is 6 or 15 ? Bits(signature, 16, 4) << 4 : 0),
             Avx2 = System.Runtime.Intrinsics.X86.Avx2.IsSupported && Fma.IsSupported,
             Avx512 = avx512 && Bit(ebx7, 16),
             Avx512Bf16 = avx512 && Bit(eax71, 5),
@@ -54,6 +64,8 @@ public sealed record CpuFeatures
             AmxRefusal = refusal,
         };
     }
+
+    private static int Bits(int word, int first, int count) => word >> first & ((1 << count) - 1);
 
     private static bool Bit(int word, int bit) => (word >> bit & 1) != 0;
 

@@ -22,32 +22,52 @@ internal static class BenchCommand
         var generate = new Option<int>("--generate") { Description = "Tokens to generate.", HelpName = "n", DefaultValueFactory = _ => 64 };
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
         var layers = new Option<int>("--layers") { Description = "Layers of the shape.", HelpName = "n", DefaultValueFactory = _ => 4 };
-        var (rounds, json) = (Rounds(), AsJson());
+        var (rounds, json, save) = (Rounds(), AsJson(), SaveTo());
         command.Arguments.Add(folder);
         var engine = new EngineArguments(command, withModel: false);
-        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, json })
+        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, json, save })
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
             using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers)) : null;
-            using var model = Transformer.Load(random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder)), engine.Engine(parsed));
+            string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
+            using var model = Transformer.Load(path, engine.Engine(parsed));
             var report = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
-            if (parsed.GetValue(json))
-            {
-                Console.WriteLine(JsonSerializer.Serialize(report.Results, Json));
-                return 0;
-            }
-
-            Console.WriteLine($"{CpuFeatures.Current.Name}, {model.Report.Threads} threads, kernel {model.Report.Kernel}, weights {Figures.Name(model.Report.Weights)}");
-            Console.WriteLine($"loaded {model.Report.CheckpointBytes / 1e9:0.00} GB in {model.Report.Seconds:0.00} s");
-            Console.WriteLine($"ceilings of this run: read {report.ReadGigabytesPerSecond:0.0} GB/s, arithmetic {report.RateGflops:0} GFLOP/s");
-            var table = Terminal.Table("test", "tokens", "tokens/s", "floor allows", "× floor");
-            foreach (var result in report.Results)
-                table.AddRow(result.Test, $"{result.Tokens}", $"{result.TokensPerSecond:0.0}", $"{result.FloorTokensPerSecond:0.0}", $"{result.FloorTokensPerSecond / result.TokensPerSecond:0.00}");
-            Terminal.Output().Write(table);
+            string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
+            Tell(parsed, model.Report, report, what, parsed.GetValue(json), parsed.GetValue(save));
             return 0;
         });
         return command;
+    }
+
+    private static void Tell(ParseResult parsed, LoadReport load, ModelReport report, string what, bool json, string? save)
+    {
+        var machine = MachineFacts.Current();
+        var run = new RunFacts(load.Threads, load.Kernel, Figures.Name(load.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
+        string loaded = $"loaded {load.CheckpointBytes / 1e9:0.00} GB in {load.Seconds:0.00} s";
+        string[] columns = ["test", "tokens", "tokens/s", "floor allows", "× floor"];
+        string[][] rows = [.. report.Results.Select(r => (string[])
+            [r.Test, $"{r.Tokens}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}", $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}"])];
+        if (save is not null)
+        {
+            var page = new ResultPage($"Tokens a second: {what}", $"dualsparse {string.Join(' ', parsed.Tokens.Select(t => t.Value))}", machine);
+            page.Add(run, [loaded], columns, rows);
+            page.Save(save);
+        }
+
+        if (json)
+        {
+            Console.WriteLine(ResultPage.ToJson(machine, run, report.Results));
+            return;
+        }
+
+        Console.WriteLine($"{machine.Cpu}, {run.Heading}");
+        Console.WriteLine(loaded);
+        Console.WriteLine(run.Ceilings);
+        var table = Terminal.Table(columns);
+        foreach (string[] row in rows)
+            table.AddRow(row);
+        Terminal.Output().Write(table);
     }
 
     private static string Shapes => string.Join(", ", LayerShape.All.Select(s => s.Name));
@@ -98,6 +118,8 @@ internal static class BenchCommand
     private static Option<int> Rounds() => new("--rounds") { Description = "Rounds, of which medians are taken.", HelpName = "n", DefaultValueFactory = _ => 5 };
 
     private static Option<bool> AsJson() => new("--json") { Description = "Write JSON." };
+
+    private static Option<string?> SaveTo() => new("--save") { Description = "Write a page of Markdown too, with machine, versions and ceilings.", HelpName = "file.md" };
 
     private static int Positive(int rounds) => rounds > 0 ? rounds : throw new ArgumentException($"--rounds is {rounds}, expected at least 1");
 

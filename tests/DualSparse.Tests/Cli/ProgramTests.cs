@@ -124,11 +124,22 @@ public class ProgramTests
     [Fact]
     public void Bench_writes_json_of_every_test()
     {
-        var run = Run(["bench", "--prompt", "16,9999", "--generate", "4", "--rounds", "1", "--json"]);
+        using var folder = new TemporaryFolder();
+        var run = Run(["bench", "--prompt", "16,9999", "--generate", "4", "--rounds", "1", "--json", "--save", folder.File("page.md")]);
         Assert.Equal(0, run.Code);
         using var results = System.Text.Json.JsonDocument.Parse(run.Output);
         Assert.Equal(["prompt", "generate"], results.RootElement.EnumerateArray().Select(r => r.GetProperty("test").GetString()));
-        Assert.All(results.RootElement.EnumerateArray(), r => Assert.True(r.GetProperty("tokensPerSecond").GetDouble() > 0));
+        Assert.All(results.RootElement.EnumerateArray(), r =>
+        {
+            Assert.True(r.GetProperty("tokensPerSecond").GetDouble() > 0);
+            Assert.True(r.GetProperty("readGigabytesPerSecond").GetDouble() > 0);
+            Assert.True(r.GetProperty("rateGflops").GetDouble() > 0);
+            Assert.NotEmpty(r.GetProperty("cpu").GetString()!);
+        });
+        string page = File.ReadAllText(folder.File("page.md"));
+        Assert.Contains($".NET {Environment.Version}", page, StringComparison.Ordinal);
+        Assert.Contains("ceilings of this run", page, StringComparison.Ordinal);
+        Assert.Equal(2, page.Split('\n').Count(line => line.StartsWith("| prompt | 16 |", StringComparison.Ordinal) || line.StartsWith("| generate | 4 |", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -1,0 +1,20 @@
+using System.Text.Json.Serialization;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>What a reader of a figure must know about the run.</summary>
+/// <param name="Threads">Threads that worked.</param>
+/// <param name="Kernel">The kernel that multiplied.</param>
+/// <param name="Weights">How weights were kept: bf16, f32, int8 or int4.</param>
+/// <param name="ReadGigabytesPerSecond">This run's ceiling of reading memory, in 10⁹ bytes a second: the best round.</param>
+/// <param name="RateGflops">This run's ceiling of arithmetic, in 10⁹ operations a second: the best round.</param>
+public sealed record RunFacts(int Threads, string Kernel, string Weights, double ReadGigabytesPerSecond, double RateGflops)
+{
+    /// <summary>Threads, kernel and weights in one line.</summary>
+    [JsonIgnore]
+    public string Heading => $"{Threads} {(Threads == 1 ? "thread" : "threads")}, kernel {Kernel}, weights {Weights}";
+
+    /// <summary>The ceilings in one line.</summary>
+    [JsonIgnore]
+    public string Ceilings => $"ceilings of this run: read {ReadGigabytesPerSecond:0.0} GB/s, arithmetic {RateGflops:0} GFLOP/s";
+}
