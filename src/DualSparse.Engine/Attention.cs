@@ -63,7 +63,7 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         for (int i = 0; i < segments.Length; i++)
         {
             var segment = segments[i];
-            float** pages = segment.Cache.Pages(layer, segment.Count);
+            float** pages = segment.Cache.Pages(layer);
             Store(work, segment, pages, projected);
             spans[i] = new AttentionSegment
             {

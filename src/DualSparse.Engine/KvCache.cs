@@ -1,10 +1,11 @@
+using DualSparse.Engine.Loading;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>One sequence's keys and values, every layer's, in f32. Memory comes by pages of 128 positions as the sequence grows.</summary>
+/// <summary>One sequence's keys and values, every layer's, in f32. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
 public sealed unsafe class KvCache : IDisposable
 {
     private readonly KvLayout layout;
@@ -34,6 +35,12 @@ public sealed unsafe class KvCache : IDisposable
     /// <summary>Tokens that it can hold.</summary>
     public int Capacity { get; }
 
+    /// <summary>Tells how much memory is free: the system's own word.</summary>
+    internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;
+
+    // Of one page in every layer.
+    private nuint PageBytes => layout.PageBytes * (nuint)pages.Length;
+
     /// <summary>Forgets all but the first <paramref name="length"/> tokens; their memory is kept for those to come.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It doesn't hold so many.</exception>
     public void Truncate(int length)
@@ -54,18 +61,71 @@ public sealed unsafe class KvCache : IDisposable
     /// <summary>Counts tokens whose keys and values every layer has written.</summary>
     internal void Advance(int tokens) => Length += tokens;
 
-    /// <summary>A layer's pages, with room for <paramref name="tokens"/> more than <see cref="Length"/>.</summary>
-    internal float** Pages(int layer, int tokens)
+    /// <summary>A layer's pages; Reserve has made room in them.</summary>
+    internal float** Pages(int layer) => (float**)pointers.Pointer + (nint)layer * pagesPerLayer;
+
+    /// <summary>Compares what so many tokens more than <see cref="Length"/> take with the memory that is free, before any of it is taken.</summary>
+    /// <exception cref="InsufficientMemoryException">They take more.</exception>
+    internal void RequireMemory(int tokens) => RequireMemory(MissingBytes(tokens), tokens, FreeBytes);
+
+    /// <summary>Makes room in every layer for the next tokens of several sequences, or changes nothing that counts.</summary>
+    /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
+    internal static void Reserve(ReadOnlySpan<SequenceChunk> batch)
     {
-        float** table = (float**)pointers.Pointer + (nint)layer * pagesPerLayer;
-        var own = pages[layer];
-        while (own.Count * KvLayout.PageKeys < Length + tokens)
+        long missing = 0;
+        int tokens = 0;
+        foreach (var chunk in batch)
         {
-            var page = new AlignedBuffer(layout.PageBytes);
-            table[own.Count] = (float*)page.Pointer;
-            own.Add(page);
+            missing += chunk.Cache.MissingBytes(chunk.Ids.Length);
+            tokens += chunk.Ids.Length;
         }
 
-        return table;
+        // Most tokens begin no page, and then there is nothing to ask the system for.
+        if (missing == 0)
+            return;
+        RequireMemory(missing, tokens, batch[0].Cache.FreeBytes);
+        foreach (var chunk in batch)
+            chunk.Cache.Reserve(chunk.Ids.Length);
+    }
+
+    private static void RequireMemory(long bytes, int tokens, Func<long> freeBytes)
+    {
+        if (bytes == 0)
+            return;
+        long free = freeBytes();
+        if (bytes > free)
+        {
+            throw new InsufficientMemoryException(
+                $"the keys and values of {tokens} more tokens of context need {MemoryBudget.Show(bytes)} of memory, {MemoryBudget.Show(free)} is free: "
+                + "take a shorter context, fewer at a time, narrower weights (int8, int4), or a larger machine");
+        }
+    }
+
+    // Whole pages, of all layers.
+    private long MissingBytes(int tokens)
+    {
+        int there = pages.Min(p => p.Count), needed = (Length + tokens + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
+        return (long)PageBytes * Math.Max(0, needed - there);
+    }
+
+    // Pages that were made before one could not be had are kept for the next try.
+    private void Reserve(int tokens)
+    {
+        try
+        {
+            for (int layer = 0; layer < pages.Length; layer++)
+            {
+                for (var own = pages[layer]; own.Count * KvLayout.PageKeys < Length + tokens;)
+                {
+                    var page = new AlignedBuffer(layout.PageBytes);
+                    Pages(layer)[own.Count] = (float*)page.Pointer;
+                    own.Add(page);
+                }
+            }
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new InsufficientMemoryException($"the system gives no memory for the keys and values of {tokens} more tokens of context ({MemoryBudget.Show((long)PageBytes)} for each {KvLayout.PageKeys})", e);
+        }
     }
 }

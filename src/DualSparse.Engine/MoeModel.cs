@@ -54,8 +54,9 @@ public sealed class MoeModel : IDisposable
     }
 
     /// <summary>Starts an empty conversation.</summary>
-    /// <param name="contextTokens">Tokens that it can hold at most; null: the model's longest context. Memory is taken as they come.</param>
+    /// <param name="contextTokens">Tokens that it can hold at most; null: the model's longest context. Memory is taken as they come, and compared with what is free each time; for a number given here, at once.</param>
     /// <exception cref="ArgumentException">More than the model's longest context, or less than one.</exception>
+    /// <exception cref="InsufficientMemoryException">The keys and values of so many tokens need more memory than is free.</exception>
     public Session NewSession(int? contextTokens = null) => new(this, contextTokens);
 
     /// <summary>Frees weights and threads; sessions must not be used any more.</summary>

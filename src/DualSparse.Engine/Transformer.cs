@@ -94,10 +94,12 @@ public sealed unsafe class Transformer : IDisposable
     /// <param name="batch">Each sequence at most once.</param>
     /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or a chunk doesn't fit its cache.</exception>
+    /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the caches are as they were.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
     {
         int hidden = Config.HiddenSize;
         int tokens = Check(batch);
+        KvCache.Reserve(batch);
         float* x = work.Floats("x", (nint)tokens * hidden);
         float* normed = work.Floats("normed", (nint)tokens * hidden);
         Embed(batch, x);

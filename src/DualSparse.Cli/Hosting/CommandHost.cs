@@ -60,6 +60,6 @@ internal static class CommandHost
             e = inner;
         string line = e.Message.Split('\n')[0].TrimEnd('\r', '.');
         int parameter = line.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        return e is OutOfMemoryException ? "there is not enough memory" : parameter < 0 ? line : line[..parameter];
+        return e is OutOfMemoryException and not InsufficientMemoryException ? "there is not enough memory" : parameter < 0 ? line : line[..parameter];
     }
 }

@@ -31,6 +31,7 @@ public sealed class Generation : IEnumerable<GeneratedToken>
     /// <summary>Starts generating.</summary>
     /// <exception cref="InvalidOperationException">It was started before; or, from the enumerator, a logit is not a number.</exception>
     /// <exception cref="OperationCanceledException">From the enumerator: the token given to the session was cancelled.</exception>
+    /// <exception cref="InsufficientMemoryException">From the enumerator: the context's keys and values need more memory than is free; the session keeps what it has.</exception>
     public IEnumerator<GeneratedToken> GetEnumerator()
     {
         if (taken)

@@ -23,6 +23,17 @@ public sealed class Session : IDisposable
         this.model = model;
         ContextTokens = wanted;
         cache = model.Transformer.NewCache(wanted);
+        try
+        {
+            // A context that was asked for is meant to be used; the model's longest, which nobody asked for, may be longer than memory.
+            if (contextTokens is not null)
+                cache.RequireMemory(wanted);
+        }
+        catch
+        {
+            cache.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Tokens that the context can hold.</summary>
@@ -33,6 +44,9 @@ public sealed class Session : IDisposable
 
     /// <summary>Of these, how many have been through the model.</summary>
     public int CachedTokens => cache.Length;
+
+    /// <summary>Its keys and values.</summary>
+    internal KvCache Cache => cache;
 
     /// <summary>Puts text behind the context; the first text gets the special tokens that the tokenizer begins with.</summary>
     /// <exception cref="ArgumentException">It doesn't fit the context.</exception>
@@ -102,6 +116,8 @@ public sealed class Session : IDisposable
         if (cache.Length == ids.Count)
             cache.Truncate(ids.Count - 1);
         int passed = ids.Count - cache.Length;
+        // Rather now than in the middle of a long prompt.
+        cache.RequireMemory(passed);
         while (true)
         {
             cancel.ThrowIfCancellationRequested();

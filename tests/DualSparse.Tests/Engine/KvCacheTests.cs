@@ -25,6 +25,23 @@ public class KvCacheTests
     }
 
     [Fact]
+    public void Sequences_of_a_batch_need_memory_together()
+    {
+        using var model = Transformer.Load(TestPaths.Golden("mixtral"), new EngineOptions { Threads = 2 });
+        using KvCache a = model.NewCache(64), b = model.NewCache(64);
+        int[] ids = [1, 2, 3];
+        long page = 0;
+        a.FreeBytes = () => page;
+        Assert.Throws<InsufficientMemoryException>(() => model.Forward(a, ids).Length);
+        page = (long)Kv(model.Config) * model.Config.Layers;
+        Assert.Throws<InsufficientMemoryException>(() => model.Forward([new SequenceChunk(a, ids), new SequenceChunk(b, ids)]).Length);
+        Assert.Equal((0, 0), (a.Length, b.Length));
+        Assert.Equal(model.Config.VocabSize, model.Forward(a, ids).Length);
+
+        static nuint Kv(ModelConfig config) => Attention.Layout(config.Attention).PageBytes;
+    }
+
+    [Fact]
     public void Lengths_out_of_range_are_refused()
     {
         var config = ModelConfig.Load(TestPaths.Golden("mixtral"));

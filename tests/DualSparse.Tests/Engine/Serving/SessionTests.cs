@@ -175,6 +175,29 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
+    public void AContextThatMemoryCannotHoldIsRefusedAndNothingIsLost()
+    {
+        int[] prompt = [.. Enumerable.Range(5, 130)];
+        using var session = model.NewSession();
+        session.Append(prompt);
+        int[] first = Ids(session.Generate(Greedy, Cancel));
+        // The third page of 128 is the first that can't be had.
+        session.Append(prompt);
+        session.Cache.FreeBytes = () => 1000;
+        int cached = session.CachedTokens;
+        var error = Assert.Throws<InsufficientMemoryException>(() => Ids(session.Generate(Greedy, Cancel)));
+        Assert.Matches(@"of 1\d\d more tokens of context need \d.* is free", error.Message);
+        Assert.Equal(cached, session.CachedTokens);
+        Assert.Equal([.. prompt, .. first, .. prompt], session.Ids.ToArray());
+        session.Cache.FreeBytes = () => long.MaxValue;
+        int[] second = Ids(session.Generate(Greedy, Cancel));
+
+        using var free = model.NewSession();
+        free.Append([.. prompt, .. first, .. prompt]);
+        Assert.Equal(second, Ids(free.Generate(Greedy, Cancel)));
+    }
+
+    [Fact]
     public void AFullContextEndsTheGeneration()
     {
         using var session = model.NewSession(contextTokens: 10);
