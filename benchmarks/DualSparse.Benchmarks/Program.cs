@@ -5,6 +5,7 @@ return args switch
 {
     ["kernels", .. var options] => KernelBenchmark.Run(options),
     ["packing"] => PackingBenchmark.Run(),
+    ["loading", .. var options] => LoadBenchmark.Run(options),
     ["threads"] => ThreadBenchmark.Run(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
@@ -13,6 +14,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | threads | attention [numbers of threads] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | attention [numbers of threads] | ort [options]");
     return 1;
 }
