@@ -22,11 +22,15 @@ public sealed unsafe class Transformer : IDisposable
     private readonly ThreadTeam team;
     private readonly Workspace work;
 
+    // The ids of a pass over one sequence: a span can't be part of a chunk.
+    private int[] single = [];
+
     internal Transformer(
         Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, float[] finalNorm, Linear head, LoadReport report)
     {
         (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
         (this.embedding, this.layers, this.finalNorm, this.head) = (embedding, layers, finalNorm, head);
+        MoeLayers = [.. layers.Select(l => l.Mlp)];
         Report = report;
     }
 
@@ -37,7 +41,7 @@ public sealed unsafe class Transformer : IDisposable
     public LoadReport Report { get; }
 
     /// <summary>The mixture-of-experts layers' and dense MLPs, in the order of layers.</summary>
-    public IReadOnlyList<MoeLayer> MoeLayers => [.. layers.Select(l => l.Mlp)];
+    public IReadOnlyList<MoeLayer> MoeLayers { get; }
 
     /// <summary>What the routed experts leave out, from the next pass on.</summary>
     /// <exception cref="ArgumentException">The rule makes no sense for this model.</exception>
@@ -87,14 +91,23 @@ public sealed unsafe class Transformer : IDisposable
 
     /// <summary>Runs the next tokens of one sequence.</summary>
     /// <returns>[rows, vocabulary], valid until the next call.</returns>
-    public ReadOnlySpan<float> Forward(KvCache cache, ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last) =>
-        Forward([new SequenceChunk(cache, ids.ToArray(), logits)]);
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, or they don't fit the cache.</exception>
+    /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the cache is as it was.</exception>
+    /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
+    public ReadOnlySpan<float> Forward(KvCache cache, ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last)
+    {
+        if (single.Length < ids.Length)
+            single = new int[ids.Length];
+        ids.CopyTo(single);
+        return Forward([new SequenceChunk(cache, single.AsMemory(0, ids.Length), logits)]);
+    }
 
     /// <summary>Runs the next tokens of several sequences at once.</summary>
     /// <param name="batch">Each sequence at most once.</param>
     /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or a chunk doesn't fit its cache.</exception>
     /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the caches are as they were.</exception>
+    /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
     {
         int hidden = Config.HiddenSize;
@@ -160,6 +173,7 @@ public sealed unsafe class Transformer : IDisposable
     private void Embed(ReadOnlySpan<SequenceChunk> batch, float* x)
     {
         int hidden = Config.HiddenSize;
+        embedding.RequireWhole();
         foreach (var chunk in batch)
         {
             foreach (int id in chunk.Ids.Span)

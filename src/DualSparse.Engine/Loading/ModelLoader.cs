@@ -129,7 +129,12 @@ internal sealed class ModelLoader
     /// <summary>A norm's or bias's values; null for no tensor.</summary>
     internal float[]? Vector(TensorSpec? tensor) => tensor is null ? null : Tensor(tensor).ReadFloats();
 
-    private TensorView Tensor(TensorSpec tensor) => checkpoint.Get(tensor.Name, tensor.Shape);
+    private TensorView Tensor(TensorSpec tensor)
+    {
+        var view = checkpoint.Get(tensor.Name, tensor.Shape);
+        view.RequireWhole();
+        return view;
+    }
 
     private void Report(params TensorSpec[] tensors)
     {

@@ -1,15 +1,18 @@
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace DualSparse.Kernels.Memory;
 
 /// <summary>
-/// A file mapped read-only into memory. Spans over it are valid until <see cref="Dispose"/>; the file must not shrink meanwhile
-/// (the system answers a read past a shrunken file's end with a signal that ends the process).
+/// A file mapped read-only into memory. Spans over it are valid until <see cref="Dispose"/>; the file must not shrink meanwhile:
+/// the system answers a read past a shrunken file's end with a signal that ends the process, which managed code can't catch.
+/// <see cref="RequireWhole"/> before a read leaves only what happens during it. (Windows lets nobody cut a mapped file.)
 /// </summary>
 public sealed unsafe partial class MappedFile : IDisposable
 {
     private const int DoNotNeed = 4; // MADV_DONTNEED of madvise(2)
+    private readonly SafeFileHandle handle;
     private readonly MemoryMappedFile? map;
     private readonly MemoryMappedViewAccessor? view;
     private byte* start;
@@ -19,13 +22,13 @@ public sealed unsafe partial class MappedFile : IDisposable
     /// <exception cref="UnauthorizedAccessException">The file may not be read, or is a folder.</exception>
     public MappedFile(string path)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1);
-        Length = stream.Length;
-        if (Length == 0)
-            return;
-        map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {
+            Length = RandomAccess.GetLength(handle);
+            if (Length == 0)
+                return;
+            map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             view = map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
             view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         }
@@ -46,6 +49,16 @@ public sealed unsafe partial class MappedFile : IDisposable
     {
         CheckRange(offset, length);
         return length == 0 ? default : new ReadOnlySpan<byte>(start + offset, length);
+    }
+
+    /// <summary>Looks whether the file has become shorter than it was when it was mapped; one system call, less than a microsecond.</summary>
+    /// <exception cref="IOException">It has.</exception>
+    /// <exception cref="ObjectDisposedException">The file has been unmapped.</exception>
+    public void RequireWhole()
+    {
+        long now = RandomAccess.GetLength(handle);
+        if (now < Length)
+            throw new IOException($"the file has {now} bytes, it had {Length} when it was opened");
     }
 
     /// <summary>
@@ -74,6 +87,7 @@ public sealed unsafe partial class MappedFile : IDisposable
         start = null;
         view?.Dispose();
         map?.Dispose();
+        handle.Dispose();
     }
 
     private void CheckRange(long offset, long length)

@@ -144,6 +144,20 @@ public sealed class TensorView
             throw new ModelFormatException($"{File}: tensor '{Name}' has shape {Shapes.Show(shape)}, expected {Shapes.Show(expected)}");
     }
 
+    /// <summary>Looks whether the file still has all the bytes that it had when it was opened; a read of what is gone would end the process.</summary>
+    /// <exception cref="ModelFormatException">It has become shorter.</exception>
+    public void RequireWhole()
+    {
+        try
+        {
+            map.RequireWhole();
+        }
+        catch (IOException e)
+        {
+            throw new ModelFormatException($"{File}: {e.Message}: a model's files must stay as they are while it is used", e);
+        }
+    }
+
     /// <summary>
     /// Gives the memory behind the tensor's pages back to the system once it has been read (Linux; elsewhere nothing happens).
     /// The tensor stays readable: a later read loads it from the file again.

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Engine;
+using DualSparse.Models;
 using DualSparse.Kernels;
 
 namespace DualSparse.Tests.Engine;
@@ -39,8 +40,19 @@ public class LoadDisposeTests
         using var process = Process.GetCurrentProcess();
         return process.WorkingSet64;
     }
-}
 
-/// <summary>Tests that look at, or change, what the whole process has.</summary>
-[CollectionDefinition("alone", DisableParallelization = true)]
-public class Alone;
+    [Fact]
+    public void A_checkpoint_cut_short_while_it_is_used_is_one_sentence()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("Windows lets nobody cut a mapped file");
+        using var folder = TemporaryFolder.CopyOf("olmoe");
+        using var model = Transformer.Load(folder.Path, new EngineOptions { Threads = 1 });
+        using var cache = model.NewCache(8);
+        using (var file = new FileStream(folder.File("model.safetensors"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            file.SetLength(4096);
+        var error = Assert.Throws<ModelFormatException>(() => model.Forward(cache, [1, 2]).Length);
+        Assert.Contains("model.safetensors: the file has 4096 bytes, it had", error.Message, StringComparison.Ordinal);
+        Assert.Equal(0, cache.Length);
+    }
+}
