@@ -1,0 +1,44 @@
+using DualSparse.Engine;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Evaluation.Tasks;
+
+/// <summary>Runs a model over tasks by the likelihood of each candidate; no text is generated.</summary>
+public static class TaskEvaluation
+{
+    /// <summary>Ids of a sequence that are kept unless chosen otherwise, where the model takes so many.</summary>
+    public const int DefaultContext = 512;
+
+    /// <summary>Scores a task's items under the model's present <see cref="Transformer.Drop"/>.</summary>
+    /// <param name="model">The model; not for other use meanwhile.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="task">The rows.</param>
+    /// <param name="context">Of a longer sequence the last so many ids are kept; null: <see cref="DefaultContext"/> or the model's longest.</param>
+    /// <param name="progress">Told how many items are done.</param>
+    /// <param name="cancellation">Looked at between batches.</param>
+    /// <exception cref="ArgumentException">The model has no id that opens a text, or the context makes no sense for it.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static TaskResult Run(
+        Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        var encoder = new CandidateEncoder(tokenizer, model.Config, context ?? Math.Min(DefaultContext, model.Config.MaxPositions));
+        var items = task.Items.Select(item => item.Candidates.Select(encoder.Encode).ToArray()).ToList();
+        var scores = new LikelihoodScorer(model).Score(items, done => progress?.Report(done), cancellation);
+        return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]);
+    }
+
+    /// <summary>Right or wrong.</summary>
+    internal static ItemResult Judge(TaskJudgement judgement, TaskItem item, CandidateScore[] scores) => judgement switch
+    {
+        TaskJudgement.GreedyMatch => new(scores, scores[0].Greedy, null),
+        TaskJudgement.BetterOfPair => new(scores, scores[0].LogLikelihood > scores[1].LogLikelihood, null),
+        _ => new(
+            scores,
+            Best(scores.Select(s => s.LogLikelihood)) == item.Gold,
+            Best(scores.Select((s, c) => s.LogLikelihood / Math.Max(1, item.Candidates[c].Characters))) == item.Gold),
+    };
+
+    // Of equals the first.
+    private static int Best(IEnumerable<double> scores) => scores.Select((score, i) => (score, i)).MaxBy(s => s.score).i;
+}

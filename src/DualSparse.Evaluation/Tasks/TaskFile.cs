@@ -1,0 +1,120 @@
+using System.Text.Json;
+using DualSparse.Models;
+using SharpCompress.Compressors.Xz;
+
+namespace DualSparse.Evaluation.Tasks;
+
+/// <summary>Tasks as the user supplies them: <c>TASK.jsonl</c> or <c>TASK.jsonl.xz</c> in one folder, one JSON object a line.</summary>
+public static class TaskFile
+{
+    /// <summary>The tasks that can be read.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. TaskFormat.All.Select(t => t.Name)];
+
+    /// <summary>The tasks that a text names.</summary>
+    /// <param name="list">Names between commas, or <c>all</c>.</param>
+    /// <returns>Each once, as listed.</returns>
+    /// <exception cref="ArgumentException">There is no such task.</exception>
+    public static IReadOnlyList<string> Named(string list)
+    {
+        ArgumentNullException.ThrowIfNull(list);
+        if (list.Trim() == "all")
+            return Names;
+        string[] names = [.. list.Split(',', StringSplitOptions.TrimEntries).Distinct()];
+        foreach (string name in names)
+            Format(name);
+        return names;
+    }
+
+    /// <summary>Reads a task's rows.</summary>
+    /// <param name="folder">Where its file lies.</param>
+    /// <param name="task">Its name.</param>
+    /// <param name="limit">At most so many rows: the first ones, of blimp every ⌈rows / limit⌉-th; null: all.</param>
+    /// <exception cref="ModelFormatException">There is no such file, or it is damaged.</exception>
+    /// <exception cref="ArgumentException">There is no such task, or the limit isn't positive.</exception>
+    public static TaskSet Read(string folder, string task, int? limit = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var format = Format(task);
+        if (limit < 1)
+            throw new ArgumentException($"the limit is {limit} rows, expected at least 1");
+        string file = Find(folder, task);
+        try
+        {
+            using var stream = Open(file);
+            using var reader = new StreamReader(stream);
+            var items = Chosen(Lines(reader), limit ?? int.MaxValue, format.Spread).Select(line => Item(format, file, line)).ToList();
+            return items.Count > 0 ? new TaskSet(task, format.Judgement, items) : throw new ModelFormatException($"{file} holds no row");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"{file} can't be read: {e.Message}", e);
+        }
+    }
+
+    private static TaskFormat Format(string task) =>
+        TaskFormat.All.FirstOrDefault(t => t.Name == task)
+        ?? throw new ArgumentException($"there is no task '{task}', expected all or some of {string.Join(", ", Names)}");
+
+    private static string Find(string folder, string task)
+    {
+        string[] files = [Path.Combine(folder, $"{task}.jsonl"), Path.Combine(folder, $"{task}.jsonl.xz")];
+        return files.FirstOrDefault(File.Exists)
+            ?? throw new ModelFormatException(Directory.Exists(folder)
+                ? $"{folder} has neither {task}.jsonl nor {task}.jsonl.xz"
+                : $"{folder}: there is no such folder; give the one that has {task}.jsonl or {task}.jsonl.xz");
+    }
+
+    private static Stream Open(string file) => file.EndsWith(".xz", StringComparison.Ordinal) ? Unpacked(file) : File.OpenRead(file);
+
+    private static MemoryStream Unpacked(string file)
+    {
+        using var stream = File.OpenRead(file);
+        var text = new MemoryStream();
+        try
+        {
+            new XZStream(stream).CopyTo(text);
+        }
+        // The library meets damage with exceptions of many kinds, range checks among them.
+        catch (Exception e) when (e is not (OutOfMemoryException or IOException))
+        {
+            throw new ModelFormatException($"{file} is not a whole xz file: {e.Message}", e);
+        }
+
+        text.Position = 0;
+        return text;
+    }
+
+    private static IEnumerable<(int Number, string Text)> Lines(StreamReader reader)
+    {
+        for (int number = 1; reader.ReadLine() is { } line; number++)
+        {
+            if (!string.IsNullOrWhiteSpace(line))
+                yield return (number, line);
+        }
+    }
+
+    private static IEnumerable<(int Number, string Text)> Chosen(IEnumerable<(int Number, string Text)> lines, int limit, bool spread)
+    {
+        if (!spread)
+            return lines.Take(limit);
+        var all = lines.ToList();
+        int step = Math.Max(1, (int)(((long)all.Count + limit - 1) / limit));
+        return all.Where((_, i) => i % step == 0);
+    }
+
+    private static TaskItem Item(TaskFormat format, string file, (int Number, string Text) line)
+    {
+        string place = $"{file}: line {line.Number}";
+        try
+        {
+            using var document = JsonDocument.Parse(line.Text);
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? format.Read(new TaskRow(document.RootElement, place))
+                : throw new ModelFormatException($"{place} is not a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new ModelFormatException($"{place} is not a JSON object", e);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+namespace DualSparse.Evaluation.Tasks;
+
+/// <summary>One item's outcome.</summary>
+/// <param name="Scores">Of each candidate.</param>
+/// <param name="Right">Counts for acc.</param>
+/// <param name="RightNormalised">Counts for acc_norm; null where the task has none.</param>
+public sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Right, bool? RightNormalised);
+
+/// <summary>A task's outcome.</summary>
+/// <param name="Task">Its name.</param>
+/// <param name="Items">In the order of the rows.</param>
+public sealed record TaskResult(string Task, IReadOnlyList<ItemResult> Items)
+{
+    /// <summary>Share of items that are right.</summary>
+    public double Accuracy => Items.Average(i => i.Right ? 1.0 : 0.0);
+
+    /// <summary>Share of items that are right by score / characters; null where the task has no such figure.</summary>
+    public double? NormalisedAccuracy => Items.Any(i => i.RightNormalised is null) ? null : Items.Average(i => i.RightNormalised == true ? 1.0 : 0.0);
+}
