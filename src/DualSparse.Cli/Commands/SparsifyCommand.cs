@@ -13,17 +13,28 @@ internal static class SparsifyCommand
         var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first.");
         var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
         var output = new Option<string>("--output", "-o") { Description = "The folder to make.", HelpName = "folder", Required = true };
-        var ids = new Option<string>("--calibration-ids")
+        var ids = new Option<string?>("--calibration-ids")
         {
-            Description = "A safetensors file with calibration_ids or input_ids, [windows, tokens].",
+            Description = "Calibrate on a safetensors file's calibration_ids or input_ids, [windows, tokens]. [default: a sample of text that ships]",
             HelpName = "file",
-            Required = true,
         };
+        var text = new Option<string[]>("--calibration-text")
+        {
+            Description = "Calibrate on these texts; a line <|endoftext|> ends a document.",
+            HelpName = "file",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var windows = NumberOption.Create<int>("--windows", $"Windows of text, a quarter of them kept apart to measure the loss on. [default: {CalibrationInput.DefaultWindows}]");
+        var context = NumberOption.Create<int>(
+            "--context", $"Tokens in a window of text. [default: {CalibrationInput.DefaultContext}, or the model's context where that is less]");
         var metric = NumberOption.Create<int>(
             "--metric", $"What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude. [default: {Sparsifier.DefaultMetric}]");
         command.Arguments.Add(folder);
         command.Options.Add(output);
         command.Options.Add(ids);
+        command.Options.Add(text);
+        command.Options.Add(windows);
+        command.Options.Add(context);
         command.Options.Add(metric);
         var engine = new EngineArguments(command, withModel: false);
         command.SetAction(parsed =>
@@ -31,16 +42,18 @@ internal static class SparsifyCommand
             int chosen = parsed.GetValue(metric) ?? Sparsifier.DefaultMetric;
             if (chosen is < 1 or > NeuronImportance.Metrics)
                 throw new ArgumentException($"--metric is {chosen}, expected 1 to {NeuronImportance.Metrics}");
-            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, parsed.GetValue(ids)!, chosen, engine.Engine(parsed));
+            var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
+            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed));
         });
         return command;
     }
 
-    private static int Run(string folder, string output, string ids, int metric, EngineOptions engine)
+    private static int Run(string folder, string output, CalibrationInput input, int metric, EngineOptions engine)
     {
         using var interrupt = new Interrupt();
+        var (windows, source) = input.Read(folder);
         var report = Sparsifier.Run(
-            folder, output, CalibrationIds.Read(ids), Path.GetFileName(ids), metric, engine, new CalibrationLine(), interrupt.Token);
+            folder, output, windows.Calibration, source, metric, engine, new CalibrationLine(), interrupt.Token);
         Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
         if (fallback > 0)

@@ -28,7 +28,7 @@ public class ProgramTests
     [InlineData("expected 0 ≤ major ≤ minor", "generate", "x", "--t-major", "0.2", "--t-minor", "0.1")]
     [InlineData("'prompt'", "generate")]
     [InlineData("--metric is 7, expected 1 to 4", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
-    [InlineData("--calibration-ids", "sparsify", "-o", "nowhere/new")]
+    [InlineData("not both", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--calibration-text", "y.txt")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {
         var run = Run(arguments);

@@ -1,0 +1,47 @@
+using DualSparse.Models;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>What a model is calibrated on: ids, texts, or the sample that ships.</summary>
+/// <param name="IdsFile">A safetensors file of windows, every one to calibrate on; null: text.</param>
+/// <param name="TextFiles">Texts; none: the sample.</param>
+/// <param name="Windows">Windows of text at most; null: <see cref="DefaultWindows"/>.</param>
+/// <param name="ContextTokens">Ids in a window of text; null: <see cref="DefaultContext"/>, or the model's context where that is less.</param>
+public sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<string>? TextFiles = null, int? Windows = null, int? ContextTokens = null)
+{
+    /// <summary>The windows of text unless told otherwise: nearly all of the sample under a vocabulary of 4,096 ids.</summary>
+    public const int DefaultWindows = 256;
+
+    /// <summary>The ids in a window of text unless told otherwise.</summary>
+    public const int DefaultContext = 512;
+
+    /// <summary>Reads what a model's folder needs.</summary>
+    /// <returns>The windows, and what reports call them. Beside given ids the sample's held-apart windows stand, none where the folder has no tokenizer.</returns>
+    /// <exception cref="ModelFormatException">A file can't be read or is damaged, or there is no tokenizer for the text.</exception>
+    /// <exception cref="ArgumentException">Both ids and texts are given, or a number makes no sense.</exception>
+    public (CalibrationSplit Windows, string Source) Read(string modelFolder)
+    {
+        if (IdsFile is not null && TextFiles is [_, ..])
+            throw new ArgumentException("calibration takes ids or texts, not both");
+        if (Windows is < 1)
+            throw new ArgumentException($"{Windows} windows of calibration text, expected at least 1");
+        if (IdsFile is null)
+        {
+            var text = TextFiles is [_, ..] ? CalibrationText.Read(TextFiles) : CalibrationText.Sample();
+            return (Cut(text, modelFolder), text.Name);
+        }
+
+        bool readable = File.Exists(Path.Combine(modelFolder, "tokenizer.json"));
+        return (new CalibrationSplit(CalibrationIds.Read(IdsFile), readable ? Cut(CalibrationText.Sample(), modelFolder).HeldApart : []), Path.GetFileName(IdsFile));
+    }
+
+    private CalibrationSplit Cut(CalibrationText text, string modelFolder)
+    {
+        var config = ModelConfig.Load(modelFolder);
+        int context = ContextTokens ?? Math.Min(DefaultContext, config.MaxPositions);
+        if (context < 1 || context > config.MaxPositions)
+            throw new ArgumentException($"windows of {context} tokens, expected 1 to the model's context of {config.MaxPositions}");
+        return CalibrationSplit.Interleaved(text.Windows(Tokenizer.Load(modelFolder), config.Generation, context, Windows ?? DefaultWindows));
+    }
+}

@@ -1,0 +1,80 @@
+using System.Text;
+using DualSparse.Models;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>Text to calibrate on: documents, which a line <c>&lt;|endoftext|&gt;</c> ends in a file.</summary>
+public sealed class CalibrationText
+{
+    private const string EndOfText = "<|endoftext|>";
+
+    // data/calibration/calibration.txt, its card beside it.
+    private const string SampleResource = "calibration.txt";
+
+    private CalibrationText(string name, IReadOnlyList<string> documents) => (Name, Documents) = (name, documents);
+
+    /// <summary>What reports call it.</summary>
+    public string Name { get; }
+
+    /// <summary>The documents in order, none empty.</summary>
+    public IReadOnlyList<string> Documents { get; }
+
+    /// <summary>The sample that ships: books, technical text and facts, some 500 KB.</summary>
+    public static CalibrationText Sample()
+    {
+        using var reader = new StreamReader(typeof(CalibrationText).Assembly.GetManifestResourceStream(SampleResource)!, Encoding.UTF8);
+        return new CalibrationText("the sample that ships", Split(reader.ReadToEnd()));
+    }
+
+    /// <summary>Reads UTF-8 files; each begins a document.</summary>
+    /// <exception cref="ModelFormatException">A file can't be read, or there is no text in any.</exception>
+    public static CalibrationText Read(IReadOnlyList<string> files)
+    {
+        List<string> documents = [];
+        foreach (string file in files)
+        {
+            try
+            {
+                documents.AddRange(Split(File.ReadAllText(file, Encoding.UTF8)));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new ModelFormatException($"{file}: it can't be read ({e.Message})", e);
+            }
+        }
+
+        return documents.Count > 0
+            ? new CalibrationText(string.Join(", ", files.Select(Path.GetFileName)), documents)
+            : throw new ModelFormatException($"{string.Join(", ", files)}: there is no text");
+    }
+
+    /// <summary>The documents as one stream of ids, cut into windows; what is left at the end and fills none is left out.</summary>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="generation">Its first end-of-sequence id follows each document; without one, the tokenizer's <c>&lt;|endoftext|&gt;</c>, or nothing.</param>
+    /// <param name="contextTokens">Ids in a window.</param>
+    /// <param name="maxWindows">No more of the text is read than they need.</param>
+    /// <exception cref="ArgumentException">A window is empty, or the text doesn't fill a single one.</exception>
+    public int[][] Windows(Tokenizer tokenizer, GenerationDefaults generation, int contextTokens, int maxWindows)
+    {
+        if (contextTokens < 1 || maxWindows < 1)
+            throw new ArgumentException($"{maxWindows} windows of {contextTokens} tokens, expected at least one of one");
+        int? separator = generation.EosIds is [int eos, ..] ? eos : tokenizer.IdOf(EndOfText);
+        List<int> stream = [];
+        foreach (string document in Documents)
+        {
+            stream.AddRange(tokenizer.Encode(document, addSpecial: false, allowSpecial: false));
+            if (separator is int id)
+                stream.Add(id);
+            if (stream.Count / contextTokens >= maxWindows)
+                break;
+        }
+
+        return stream.Count >= contextTokens
+            ? [.. stream.Chunk(contextTokens).Where(window => window.Length == contextTokens).Take(maxWindows)]
+            : throw new ArgumentException($"{Name} has {stream.Count} tokens, too few for a window of {contextTokens}");
+    }
+
+    private static string[] Split(string text) => [.. text.ReplaceLineEndings("\n").TrimStart('\uFEFF')
+        .Split($"\n{EndOfText}\n").Select(document => document.Trim('\n')).Where(document => document.Length > 0 && document != EndOfText)];
+}
