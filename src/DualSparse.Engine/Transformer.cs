@@ -1,7 +1,6 @@
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
@@ -17,8 +16,7 @@ public sealed unsafe class Transformer : IDisposable
     private readonly Checkpoint checkpoint;
     private readonly TensorView embedding;
     private readonly TransformerLayer[] layers;
-    private readonly float[] finalNorm;
-    private readonly Linear head;
+    private readonly OutputHead head;
     private readonly ThreadTeam team;
     private readonly Workspace work;
 
@@ -26,10 +24,10 @@ public sealed unsafe class Transformer : IDisposable
     private int[] single = [];
 
     internal Transformer(
-        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, float[] finalNorm, Linear head, LoadReport report)
+        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report)
     {
         (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
-        (this.embedding, this.layers, this.finalNorm, this.head) = (embedding, layers, finalNorm, head);
+        (this.embedding, this.layers, this.head) = (embedding, layers, head);
         MoeLayers = [.. layers.Select(l => l.Mlp)];
         Report = report;
     }
@@ -110,30 +108,22 @@ public sealed unsafe class Transformer : IDisposable
     /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
     {
-        int hidden = Config.HiddenSize;
         int tokens = Check(batch);
         KvCache.Reserve(batch);
-        float* x = work.Floats("x", (nint)tokens * hidden);
-        float* normed = work.Floats("normed", (nint)tokens * hidden);
+        float* x = work.Floats("x", (nint)tokens * Config.HiddenSize);
         Embed(batch, x);
         var segments = Segments(batch);
         var generated = Generated(batch, tokens);
         foreach (var layer in layers)
-        {
-            Normalise(x, tokens, layer.AttentionNorm, normed);
-            layer.Attention.Forward(work, segments, normed, tokens, x);
-            Normalise(x, tokens, layer.MlpNorm, normed);
-            layer.Mlp.Forward(work, normed, tokens, x, generated);
-        }
+            layer.Forward(work, Config, segments, x, tokens, generated);
 
         foreach (var chunk in batch)
             chunk.Cache.Advance(chunk.Ids.Length);
         int rows = KeepWanted(batch, x);
         if (rows == 0)
             return [];
-        Normalise(x, rows, finalNorm, normed);
         float* logits = work.Floats("logits", (nint)rows * Config.VocabSize);
-        head.Forward(work, normed, rows, logits);
+        head.Forward(work, Config, x, rows, logits);
         return new ReadOnlySpan<float>(logits, checked(rows * Config.VocabSize));
     }
 
@@ -212,9 +202,6 @@ public sealed unsafe class Transformer : IDisposable
 
         return generated;
     }
-
-    private void Normalise(float* x, int rows, float[] weight, float* y) =>
-        RmsNorm.Forward(work.Team, x, rows, Config.HiddenSize, weight, Config.NormEpsilon, y, Config.HiddenSize);
 
     // Moves the rows whose logits are wanted to the front of x; returns how many.
     private int KeepWanted(ReadOnlySpan<SequenceChunk> batch, float* x)

@@ -8,26 +8,22 @@ namespace DualSparse.Engine.Loading;
 public static class MemoryNeed
 {
     /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, it stays in the mapped file.</summary>
-    public static long WeightBytes(ModelConfig config, WeightFormat format)
+    public static long WeightBytes(ModelConfig config, WeightFormat format) =>
+        HeadBytes(config, format) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, format, l));
+
+    /// <summary>Bytes of the packed head.</summary>
+    public static long HeadBytes(ModelConfig config, WeightFormat format) => Matrix(format, config.Tensors.Head);
+
+    /// <summary>Bytes of one layer's packed weights, padding included.</summary>
+    public static long LayerBytes(ModelConfig config, WeightFormat format, int layer)
     {
-        long bytes = Matrix(format, config.Tensors.Head);
-        for (int l = 0; l < config.Layers; l++)
-        {
-            var layer = config.Tensors.Layer(l);
-            bytes += layer.Attention.All().Where(t => t.Shape.Length == 2).Sum(t => Matrix(format, t));
-            if (layer.Mlp is { } dense)
-            {
-                bytes += Expert(format, config.HiddenSize, (int)dense.Gate.Shape[0]);
-                continue;
-            }
-
-            var moe = config.Moe!;
-            bytes += Matrix(WeightFormat.F32, layer.Router!) + moe.Experts * Expert(format, config.HiddenSize, moe.Intermediate);
-            if (moe.SharedIntermediate > 0)
-                bytes += Expert(format, config.HiddenSize, moe.SharedIntermediate);
-        }
-
-        return bytes;
+        var tensors = config.Tensors.Layer(layer);
+        long bytes = tensors.Attention.All().Where(t => t.Shape.Length == 2).Sum(t => Matrix(format, t));
+        if (tensors.Mlp is { } dense)
+            return bytes + Expert(format, config.HiddenSize, (int)dense.Gate.Shape[0]);
+        var moe = config.Moe!;
+        bytes += Matrix(WeightFormat.F32, tensors.Router!) + moe.Experts * Expert(format, config.HiddenSize, moe.Intermediate);
+        return moe.SharedIntermediate > 0 ? bytes + Expert(format, config.HiddenSize, moe.SharedIntermediate) : bytes;
     }
 
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>

@@ -17,17 +17,20 @@ internal sealed class ModelLoader
     private readonly ModelConfig config;
     private readonly EngineOptions options;
     private readonly WeightPacker packer;
+    private readonly Rope rope;
     private readonly IProgress<LoadProgress>? progress;
     private readonly Stack<IDisposable> made = new();
     private readonly long totalBytes;
     private long doneBytes;
     private long weightBytes;
 
-    private ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress)
+    /// <summary>Loads parts of an open checkpoint as they are asked for.</summary>
+    public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress)
     {
         (this.checkpoint, this.options, this.progress) = (checkpoint, options, progress);
         config = checkpoint.Config;
         packer = new WeightPacker(team);
+        rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
         totalBytes = config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
     }
 
@@ -44,16 +47,7 @@ internal sealed class ModelLoader
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
             var loader = new ModelLoader(checkpoint, options, team, progress);
-            try
-            {
-                return loader.Build(checkpoint, team, work, started);
-            }
-            catch
-            {
-                while (loader.made.TryPop(out var thing))
-                    thing.Dispose();
-                throw;
-            }
+            return loader.Whole(() => loader.Build(team, work, started));
         }
         catch
         {
@@ -69,20 +63,43 @@ internal sealed class ModelLoader
         }
     }
 
-    private Transformer Build(Checkpoint checkpoint, ThreadTeam team, Workspace work, long started)
+    /// <summary>Loads one layer, its caller's to dispose; nothing is left when it fails.</summary>
+    public TransformerLayer LoadLayer(int index) => Whole(() => Layer(index, config.Tensors.Layer(index)));
+
+    /// <summary>Loads the final norm and the head, its caller's to dispose; nothing is left when it fails.</summary>
+    public OutputHead LoadHead() => Whole(Head);
+
+    private Transformer Build(ThreadTeam team, Workspace work, long started)
     {
         var tensors = config.Tensors;
-        var rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
-        var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, tensors.Layer(l), rope)).ToArray();
-        var finalNorm = Vector(tensors.FinalNorm)!;
-        var head = Linear([tensors.Head]);
+        var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, tensors.Layer(l))).ToArray();
+        var head = Head();
         var report = new LoadReport(
             Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
         var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
-        return new Transformer(checkpoint, team, work, embedding, layers, finalNorm, head, report) { Drop = options.Drop };
+        return new Transformer(checkpoint, team, work, embedding, layers, head, report) { Drop = options.Drop };
     }
 
-    private TransformerLayer Layer(int index, LayerTensors tensors, Rope rope) => new(
+    // All of a thing or nothing: what was made for it is freed again when it fails.
+    private T Whole<T>(Func<T> load)
+    {
+        try
+        {
+            var loaded = load();
+            made.Clear();
+            return loaded;
+        }
+        catch
+        {
+            while (made.TryPop(out var thing))
+                thing.Dispose();
+            throw;
+        }
+    }
+
+    private OutputHead Head() => new(Vector(config.Tensors.FinalNorm)!, Linear([config.Tensors.Head]));
+
+    private TransformerLayer Layer(int index, LayerTensors tensors) => new(
         Vector(tensors.InputNorm)!,
         Keep(Attention.Load(this, config, rope, index)),
         Vector(tensors.PostAttentionNorm)!,

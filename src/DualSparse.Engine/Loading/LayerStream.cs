@@ -1,0 +1,194 @@
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Engine.Loading;
+
+/// <summary>
+/// Runs windows of text through a model of which one layer at a time is in memory. Several drop rules go in lockstep, so that each
+/// layer is loaded once for all; what comes out is, bit for bit, what <see cref="Transformer"/> computes. Not for concurrent use.
+/// </summary>
+public sealed unsafe class LayerStream : IDisposable
+{
+    // 64 MiB of logits at a time, however large the vocabulary.
+    private const long MaxLogits = 16 << 20;
+
+    private readonly Checkpoint checkpoint;
+    private readonly EngineOptions options;
+    private readonly ThreadTeam team;
+    private readonly Workspace work;
+    private readonly ModelLoader loader;
+
+    private LayerStream(Checkpoint checkpoint, EngineOptions options)
+    {
+        (this.checkpoint, this.options) = (checkpoint, options);
+        team = new ThreadTeam(options.Threads ?? ThreadTeam.Available);
+        work = new Workspace(team, options.Kernels ?? KernelSet.Best());
+        loader = new ModelLoader(checkpoint, options, team, progress: null);
+    }
+
+    /// <summary>The model's configuration.</summary>
+    public ModelConfig Config => checkpoint.Config;
+
+    /// <summary>By layer, what dropped experts leave behind under <see cref="DropRule.Compensate"/>; null: what the checkpoint's folder has.</summary>
+    public IReadOnlyList<Compensation?>? Compensations { get; set; }
+
+    /// <summary>Opens a Hugging Face folder; no weight is read yet.</summary>
+    /// <param name="folder">config.json, safetensors.</param>
+    /// <param name="options">Weights, threads, kernels; its drop rule is not looked at.</param>
+    /// <exception cref="ModelFormatException">The folder is damaged or not implemented.</exception>
+    public static LayerStream Open(string folder, EngineOptions? options = null)
+    {
+        var checkpoint = Checkpoint.Open(folder);
+        try
+        {
+            return new LayerStream(checkpoint, options ?? new EngineOptions());
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs every window, each as a text of its own, under every rule.</summary>
+    /// <param name="windows">Token ids, none longer than the model's context.</param>
+    /// <param name="variants">Drop rules; the first drops nothing.</param>
+    /// <param name="hooks">Who looks on.</param>
+    /// <param name="progress">Told the share done, from 0 to 1.</param>
+    /// <param name="cancel">Ends it between two windows of a layer.</param>
+    /// <returns>[variants][layers] the routed experts' work.</returns>
+    /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or a rule makes no sense for this model.</exception>
+    /// <exception cref="ModelFormatException">A weight can't be read, or what is needed at once exceeds the memory that is free.</exception>
+    public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
+        IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
+    {
+        Check(windows, variants);
+        var counts = variants.Select(_ => new DropCounts[Config.Layers]).ToArray();
+        var states = new StreamStates(variants.Count, [.. windows.Select(Embed)]);
+        int rounds = Config.Layers + (hooks.Logits is null ? 0 : 1);
+        for (int l = 0; l < Config.Layers; l++)
+        {
+            using var layer = loader.LoadLayer(l);
+            var rules = variants.Select(v => Config.LayerPlan[l].IsMoe ? LayerRule.Of(v, l, layer.Mlp.Experts.Count) : null).ToArray();
+            using var cache = new KvCache(Config, windows.Max(w => w.Length));
+            for (int w = 0; w < windows.Count; w++)
+            {
+                cancel.ThrowIfCancellationRequested();
+                // The dense state is the last to move on: a variant that drops here for the first time starts from it.
+                for (int v = variants.Count - 1; v >= 0; v--)
+                {
+                    if (v > 0 && rules[v] is null && !states.Differs(v))
+                        continue;
+                    layer.Mlp.Prompt = layer.Mlp.Generation = rules[v];
+                    layer.Mlp.Compensation = variants[v].Compensate ? Compensations![l] : null;
+                    layer.Mlp.Counts = default;
+                    var step = new StreamStep(l, layer.Mlp, v, w);
+                    hooks.Before?.Invoke(step);
+                    Forward(layer, cache, states.Of(v, w));
+                    layer.Mlp.Observer = null;
+                    counts[v][l] += layer.Mlp.Counts;
+                    hooks.After?.Invoke(step);
+                }
+
+                progress?.Report((l + (w + 1.0) / windows.Count) / rounds);
+            }
+
+            for (int v = 1; v < variants.Count; v++)
+            {
+                if (rules[v] is not null)
+                    states.SetDiffers(v);
+                if (!states.Differs(v))
+                    counts[v][l] = counts[0][l];
+            }
+        }
+
+        if (hooks.Logits is not null)
+            Logits(windows.Count, variants.Count, states, hooks.Logits, w => progress?.Report((Config.Layers + (w + 1.0) / windows.Count) / rounds), cancel);
+        return counts;
+    }
+
+    /// <summary>Frees threads and scratch memory.</summary>
+    public void Dispose()
+    {
+        work.Dispose();
+        team.Dispose();
+        checkpoint.Dispose();
+    }
+
+    private void Forward(TransformerLayer layer, KvCache cache, float[] state)
+    {
+        int tokens = state.Length / Config.HiddenSize;
+        float* x = work.Floats("x", state.Length);
+        state.CopyTo(new Span<float>(x, state.Length));
+        layer.Forward(work, Config, [new Segment(cache, 0, tokens)], x, tokens);
+        new ReadOnlySpan<float>(x, state.Length).CopyTo(state);
+    }
+
+    private void Logits(int windows, int variants, StreamStates states, WindowLogits observer, Action<int> done, CancellationToken cancel)
+    {
+        int hidden = Config.HiddenSize, vocabulary = Config.VocabSize;
+        using var head = loader.LoadHead();
+        int block = (int)Math.Max(1, MaxLogits / vocabulary);
+        for (int w = 0; w < windows; w++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            int tokens = states.Of(0, w).Length / hidden;
+            for (int first = 0; first < tokens; first += block)
+            {
+                int rows = Math.Min(block, tokens - first);
+                float* dense = work.Floats("dense logits", (nint)rows * vocabulary);
+                for (int v = 0; v < variants; v++)
+                {
+                    float* logits = dense;
+                    if (v == 0 || states.Differs(v))
+                    {
+                        logits = v == 0 ? dense : work.Floats("logits", (nint)rows * vocabulary);
+                        float* x = work.Floats("x", (nint)rows * hidden);
+                        states.Of(v, w).AsSpan(first * hidden, rows * hidden).CopyTo(new Span<float>(x, rows * hidden));
+                        head.Forward(work, Config, x, rows, logits);
+                    }
+
+                    observer(w, v, first, new ReadOnlySpan<float>(dense, rows * vocabulary), new ReadOnlySpan<float>(logits, rows * vocabulary));
+                }
+            }
+
+            done(w);
+        }
+    }
+
+    private float[] Embed(int[] ids)
+    {
+        var embedding = checkpoint.Get(Config.Tensors.Embedding);
+        float[] x = new float[ids.Length * Config.HiddenSize];
+        for (int t = 0; t < ids.Length; t++)
+            embedding.ReadRow(ids[t], x.AsSpan(t * Config.HiddenSize, Config.HiddenSize));
+        return x;
+    }
+
+    private void Check(IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants)
+    {
+        if (windows.Count == 0)
+            throw new ArgumentException("there is no window of text");
+        foreach (int[] window in windows)
+        {
+            if (window.Length < 1 || window.Length > Config.MaxPositions)
+                throw new ArgumentException($"a window has {window.Length} tokens, expected 1 to the model's context of {Config.MaxPositions}");
+            if (window.FirstOrDefault(id => (uint)id >= (uint)Config.VocabSize) is var wrong && wrong != 0)
+                throw new ArgumentException($"token id {wrong} is outside the vocabulary of {Config.VocabSize}");
+        }
+
+        if (variants.Count == 0 || !variants[0].IsNone)
+            throw new ArgumentException("the first drop rule must drop nothing: the others are compared with it");
+        foreach (var rule in variants)
+            rule.Check(Config.Layers, Config.Moe?.Experts ?? 0);
+        if (variants.Any(v => v.Compensate))
+            Compensations ??= CompensationFile.Read(checkpoint);
+        long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
+        long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
+        MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");
+    }
+}
