@@ -1,5 +1,6 @@
-using DualSparse.Engine;
+using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
+using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
 
@@ -21,53 +22,29 @@ public sealed class Calibration
     /// <summary>Tokens in them.</summary>
     public long Tokens { get; }
 
-    /// <summary>Runs the windows, each as a text of its own, with nothing dropped.</summary>
-    /// <param name="model">The model; its drop rule must be none.</param>
+    /// <summary>Runs the windows, each as a text of its own, with nothing dropped; one layer at a time is in memory.</summary>
+    /// <param name="stream">The model.</param>
     /// <param name="windows">Token ids, none longer than the model's context.</param>
-    /// <param name="progress">Told the share of windows done.</param>
-    /// <param name="cancel">Ends it between two windows.</param>
-    /// <exception cref="ArgumentException">There is no window, an id is outside the vocabulary, or the model drops or has no routed experts.</exception>
+    /// <param name="progress">Told the share done, from 0 to 1.</param>
+    /// <param name="cancel">Ends it between two windows of a layer.</param>
+    /// <exception cref="ArgumentException">There is no window, an id is outside the vocabulary, or the model has no routed experts.</exception>
+    /// <exception cref="ModelFormatException">A weight can't be read, or a layer is larger than the memory that is free.</exception>
     public static Calibration Run(
-        Transformer model, IReadOnlyList<int[]> windows, IProgress<double>? progress = null, CancellationToken cancel = default)
+        LayerStream stream, IReadOnlyList<int[]> windows, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
         if (windows.Count == 0)
             throw new ArgumentException("there is no text to calibrate on");
-        if (model.Config.Moe is not { } moe)
+        if (stream.Config.Moe is not { } moe)
             throw new ArgumentException("the model has no routed experts, so there is nothing to calibrate");
-        if (!model.Drop.IsNone)
-            throw new ArgumentException("calibration needs a model that drops nothing");
-        var layers = model.MoeLayers;
-        var importance = new NeuronImportance?[layers.Count];
-        var scores = new ScoreHistogram?[layers.Count];
-        for (int l = 0; l < layers.Count; l++)
+        var plan = stream.Config.LayerPlan;
+        NeuronImportance?[] importance = [.. plan.Select(l => l.IsMoe ? new NeuronImportance(moe.Experts, moe.Intermediate) : null)];
+        ScoreHistogram?[] scores = [.. plan.Select(l => l.IsMoe ? new ScoreHistogram() : null)];
+        var hooks = new StreamHooks
         {
-            if (!model.Config.LayerPlan[l].IsMoe)
-                continue;
-            var sums = importance[l] = new NeuronImportance(moe.Experts, moe.Intermediate);
-            scores[l] = new ScoreHistogram();
-            layers[l].Observer = sums.Add;
-        }
-
-        long tokens = 0;
-        try
-        {
-            for (int w = 0; w < windows.Count; w++)
-            {
-                cancel.ThrowIfCancellationRequested();
-                using var cache = model.NewCache(windows[w].Length);
-                model.Forward(cache, windows[w], LogitRows.None);
-                for (int l = 0; l < layers.Count; l++)
-                    scores[l]?.Add(layers[l].Plan);
-                tokens += windows[w].Length;
-                progress?.Report((w + 1.0) / windows.Count);
-            }
-        }
-        finally
-        {
-            foreach (var layer in layers)
-                layer.Observer = null;
-        }
-
-        return new Calibration(importance, scores, windows.Count, tokens);
+            Before = step => step.Moe.Observer = importance[step.Layer] is { } sums ? sums.Add : null,
+            After = step => scores[step.Layer]?.Add(step.Moe.Plan),
+        };
+        stream.Run(windows, [DropRule.None], hooks, progress, cancel);
+        return new Calibration(importance, scores, windows.Count, windows.Sum(w => (long)w.Length));
     }
 }

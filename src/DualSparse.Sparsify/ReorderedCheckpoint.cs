@@ -9,9 +9,10 @@ internal static class ReorderedCheckpoint
     /// <param name="source">The checkpoint.</param>
     /// <param name="orders">By layer and expert, which neuron comes to each place; null where a layer has no routed experts.</param>
     /// <param name="folder">An existing, empty folder.</param>
+    /// <param name="progress">Told the share of bytes written.</param>
     /// <param name="cancel">Ends it between two tensors.</param>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
-    public static void Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, CancellationToken cancel)
+    public static void Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, IProgress<double> progress, CancellationToken cancel)
     {
         Dictionary<string, int[]> rows = new(StringComparer.Ordinal), columns = new(StringComparer.Ordinal);
         for (int l = 0; l < orders.Count; l++)
@@ -24,6 +25,7 @@ internal static class ReorderedCheckpoint
         }
 
         TensorView[] tensors = [.. source.Names.Select(name => source.TryGet(name, out var tensor) ? tensor : null!)];
+        long written = 0, total = tensors.Sum(t => t.ByteLength);
         using (var writer = new CheckpointWriter(folder, [.. tensors.Select(t => new TensorDeclaration(t.Name, t.Type, [.. t.Shape]))]))
         {
             foreach (var tensor in tensors)
@@ -37,6 +39,8 @@ internal static class ReorderedCheckpoint
                     writer.AppendBytes(tensor.Name, tensor.Bytes);
                 else
                     AppendRows(writer, tensor, null);
+                tensor.Release();
+                progress.Report((double)(written += tensor.ByteLength) / total);
             }
 
             writer.Commit();

@@ -1,4 +1,6 @@
+using System.Numerics.Tensors;
 using DualSparse.Engine;
+using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
 using DualSparse.Models.Safetensors;
 
@@ -10,9 +12,6 @@ namespace DualSparse.Sparsify;
 /// </summary>
 public static class Sparsifier
 {
-    /// <summary>The metric unless another is chosen: the least loss at equal drop on the model that ships.</summary>
-    public const int DefaultMetric = 4;
-
     // Fewer tokens say more about themselves than about the expert.
     private const int FewestTokens = 32;
 
@@ -24,25 +23,26 @@ public static class Sparsifier
     /// <param name="output">The folder to make; it must not exist.</param>
     /// <param name="windows">Token ids to calibrate on.</param>
     /// <param name="source">What the report calls them.</param>
-    /// <param name="metric">The importance metric, 1 to 4.</param>
+    /// <param name="metric">The importance metric; null: <see cref="ImportanceMetric.Default"/>.</param>
     /// <param name="engine">How the model runs for calibration.</param>
-    /// <param name="progress">Told the share of windows done.</param>
+    /// <param name="progress">Told how far it has come.</param>
     /// <param name="cancel">Ends it; nothing stays behind.</param>
     /// <exception cref="ArgumentException">An argument makes no sense.</exception>
     /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
     public static SparsifyReport Run(
-        string model, string output, IReadOnlyList<int[]> windows, string source, int metric = DefaultMetric, EngineOptions? engine = null,
-        IProgress<double>? progress = null, CancellationToken cancel = default)
+        string model, string output, IReadOnlyList<int[]> windows, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,
+        IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default)
     {
-        if (metric is < 1 or > NeuronImportance.Metrics)
-            throw new ArgumentException($"the metric is {metric}, expected 1 to {NeuronImportance.Metrics}");
+        var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
+        if (sum is < 1 or > NeuronImportance.Metrics)
+            throw new ArgumentException($"the metric is {sum}, expected 1 to {NeuronImportance.Metrics}");
         output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
         if (Path.Exists(output))
             throw new IOException($"{output} exists already: name a folder that doesn't");
         Calibration calibration;
-        using (var transformer = Transformer.Load(model, engine))
-            calibration = Calibration.Run(transformer, windows, progress, cancel);
+        using (var stream = LayerStream.Open(model, engine))
+            calibration = Calibration.Run(stream, windows, new StageProgress(progress, "calibrating"), cancel);
 
         using var checkpoint = Checkpoint.Open(model);
         List<int[][]?> orders = [];
@@ -62,8 +62,11 @@ public static class Sparsifier
                 bool seen = importance.Tokens[e] >= FewestTokens;
                 if (!seen)
                     fallback.Add(e);
-                order[e] = NeuronOrder.Descending(
-                    seen ? importance.Of(metric, e) : WeightNorms.Of(checkpoint, checkpoint.Config.Tensors.Layer(l).Expert(e)));
+                var weights = checkpoint.Config.Tensors.Layer(l).Expert(e);
+                double[] values = seen ? importance.Of(sum, e).ToArray() : WeightNorms.Of(checkpoint, weights);
+                if (seen && timesDownNorm)
+                    TensorPrimitives.Multiply(values, WeightNorms.Down(checkpoint, weights), values);
+                order[e] = NeuronOrder.Descending(values);
             }
 
             orders.Add(order);
@@ -73,8 +76,8 @@ public static class Sparsifier
 
         var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
         var report = new SparsifyReport(
-            metric, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. Enumerable.Range(1, 15).Select(At)], layers);
-        Write(checkpoint, orders, report, output, cancel);
+            sum, timesDownNorm, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. Enumerable.Range(1, 15).Select(At)], layers);
+        Write(checkpoint, orders, report, output, new StageProgress(progress, "writing"), cancel);
         return report;
 
         RateThresholds At(int twentieths)
@@ -85,13 +88,14 @@ public static class Sparsifier
         }
     }
 
-    private static void Write(Checkpoint checkpoint, IReadOnlyList<int[][]?> orders, SparsifyReport report, string output, CancellationToken cancel)
+    private static void Write(
+        Checkpoint checkpoint, IReadOnlyList<int[][]?> orders, SparsifyReport report, string output, IProgress<double> progress, CancellationToken cancel)
     {
         string temporary = $"{output}.{Environment.ProcessId}.tmp";
         Directory.CreateDirectory(temporary);
         try
         {
-            ReorderedCheckpoint.Write(checkpoint, orders, temporary, cancel);
+            ReorderedCheckpoint.Write(checkpoint, orders, temporary, progress, cancel);
             report.Save(temporary);
             Directory.Move(temporary, output);
         }

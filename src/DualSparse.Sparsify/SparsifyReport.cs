@@ -5,11 +5,12 @@ namespace DualSparse.Sparsify;
 
 /// <summary>What dualsparse.json says about a checkpoint whose neurons were reordered.</summary>
 /// <param name="Metric">The importance metric, 1 to 4.</param>
+/// <param name="TimesDownNorm">Whether it is multiplied with ‖W2_n‖₂.</param>
 /// <param name="Calibration">The text it was measured on.</param>
 /// <param name="Thresholds">Thresholds on ŝ for drop rates, each T ∓ δ, as the calibration text has them.</param>
 /// <param name="Layers">The layers with routed experts.</param>
 public sealed record SparsifyReport(
-    int Metric, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers)
+    int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers)
 {
     /// <summary>The file's name in the checkpoint's folder.</summary>
     public const string FileName = "dualsparse.json";

@@ -12,9 +12,12 @@ internal static class WeightNorms
     {
         double[] importance = RowNorms(checkpoint.Get(expert.Gate));
         TensorPrimitives.Multiply(importance, RowNorms(checkpoint.Get(expert.Up)), importance);
-        TensorPrimitives.Multiply(importance, ColumnNorms(checkpoint.Get(expert.Down)), importance);
+        TensorPrimitives.Multiply(importance, Down(checkpoint, expert), importance);
         return importance;
     }
+
+    /// <summary>‖W2_n‖₂ of every neuron n: how much of what it computes reaches the output.</summary>
+    public static double[] Down(Checkpoint checkpoint, MlpTensors expert) => ColumnNorms(checkpoint.Get(expert.Down));
 
     private static double[] RowNorms(TensorView matrix)
     {

@@ -27,8 +27,11 @@ internal static class SparsifyCommand
         var windows = NumberOption.Create<int>("--windows", $"Windows of text, a quarter of them kept apart to measure the loss on. [default: {CalibrationInput.DefaultWindows}]");
         var context = NumberOption.Create<int>(
             "--context", $"Tokens in a window of text. [default: {CalibrationInput.DefaultContext}, or the model's context where that is less]");
-        var metric = NumberOption.Create<int>(
-            "--metric", $"What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude. [default: {Sparsifier.DefaultMetric}]");
+        var metric = new Option<string>("--metric")
+        {
+            Description = "What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude; 1w to 4w: times the norm of its down weights.",
+            DefaultValueFactory = _ => ImportanceMetric.Default.ToString(),
+        };
         command.Arguments.Add(folder);
         command.Options.Add(output);
         command.Options.Add(ids);
@@ -39,21 +42,18 @@ internal static class SparsifyCommand
         var engine = new EngineArguments(command, withModel: false);
         command.SetAction(parsed =>
         {
-            int chosen = parsed.GetValue(metric) ?? Sparsifier.DefaultMetric;
-            if (chosen is < 1 or > NeuronImportance.Metrics)
-                throw new ArgumentException($"--metric is {chosen}, expected 1 to {NeuronImportance.Metrics}");
+            var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
             var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
             return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed));
         });
         return command;
     }
 
-    private static int Run(string folder, string output, CalibrationInput input, int metric, EngineOptions engine)
+    private static int Run(string folder, string output, CalibrationInput input, ImportanceMetric metric, EngineOptions engine)
     {
         using var interrupt = new Interrupt();
         var (windows, source) = input.Read(folder);
-        var report = Sparsifier.Run(
-            folder, output, windows.Calibration, source, metric, engine, new CalibrationLine(), interrupt.Token);
+        var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows.Calibration, source, metric, engine, progress, interrupt.Token));
         Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
         if (fallback > 0)
@@ -61,15 +61,5 @@ internal static class SparsifyCommand
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
             Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
         return 0;
-    }
-
-    // "calibrating 43 %" on a terminal.
-    private sealed class CalibrationLine : IProgress<double>
-    {
-        public void Report(double value)
-        {
-            if (!Console.IsErrorRedirected)
-                Console.Error.Write(value < 1 ? $"\rcalibrating {(int)(100 * value)} %" : "\r                 \r");
-        }
     }
 }

@@ -27,7 +27,7 @@ public class ProgramTests
     [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
     [InlineData("expected 0 ≤ major ≤ minor", "generate", "x", "--t-major", "0.2", "--t-minor", "0.1")]
     [InlineData("'prompt'", "generate")]
-    [InlineData("--metric is 7, expected 1 to 4", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
+    [InlineData("--metric is 7, expected 1 to 4, or 1w to 4w", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
     [InlineData("not both", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--calibration-text", "y.txt")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {

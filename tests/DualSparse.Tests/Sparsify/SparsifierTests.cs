@@ -110,11 +110,11 @@ public class SparsifierTests
             string.Join(',', Enumerable.Range(0, down.Length / neurons).Select(d => down[d * neurons + n])))];
     }
 
-    private sealed class AtTheEnd(Action action) : IProgress<double>
+    private sealed class AtTheEnd(Action action) : IProgress<SparsifyProgress>
     {
-        public void Report(double value)
+        public void Report(SparsifyProgress value)
         {
-            if (value >= 1)
+            if (value is { Stage: "calibrating", Share: >= 1 })
                 action();
         }
     }
