@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Engine;
+using DualSparse.Engine.Loading;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;
@@ -79,6 +80,26 @@ public class SparsifierTests
         using var checkpoint = Checkpoint.Open(folder.File("out"));
         double[] norms = WeightNorms.Of(checkpoint, checkpoint.Config.Tensors.Layer(0).Expert(0));
         Assert.Equal(norms.OrderDescending(), norms);
+    }
+
+    [Fact]
+    public void A_weighted_metric_orders_by_the_sum_times_the_norm_of_the_down_weights()
+    {
+        using var folder = new TemporaryFolder();
+        string source = TestPaths.Golden("olmoe");
+        int[][] windows = [.. Enumerable.Range(0, 8).Select(w => Enumerable.Range(w * 5, 40).ToArray())];
+        var report = Sparsifier.Run(source, folder.File("out"), windows, "test", ImportanceMetric.Parse("2w"), F32, cancel: Cancel);
+        Assert.Equal((2, true), (report.Metric, report.TimesDownNorm));
+        using var stream = LayerStream.Open(source, F32);
+        var calibration = Calibration.Run(stream, windows, cancel: Cancel);
+        using Checkpoint before = Checkpoint.Open(source), after = Checkpoint.Open(folder.File("out"));
+        int e = Enumerable.Range(0, 16).First(x => calibration.Importance[0]!.Tokens[x] >= 32);
+        var expert = before.Config.Tensors.Layer(0).Expert(e);
+        double[] expected = [.. WeightNorms.Down(before, expert).Zip(calibration.Importance[0]!.Of(2, e).ToArray(), (norm, sum) => norm * sum)];
+        string[] old = Neurons(before, expert);
+        Assert.Equal(NeuronOrder.Descending(expected).Select(n => old[n]), Neurons(after, expert));
+        Assert.Equal("2w", ImportanceMetric.Parse("2w").ToString());
+        Assert.All(["", "w", "0", "5w", "4x", "-1", "4ww"], text => Assert.Throws<ArgumentException>(() => ImportanceMetric.Parse(text)));
     }
 
     [Fact]
