@@ -18,16 +18,25 @@ public sealed unsafe class KvCache : IDisposable
     /// <param name="capacity">The longest sequence, in tokens.</param>
     /// <exception cref="ArgumentOutOfRangeException">The capacity isn't positive or exceeds the model's context.</exception>
     public KvCache(ModelConfig config, int capacity)
+        : this(config, capacity, config.Layers)
+    {
+    }
+
+    // Where one layer at a time runs, one layer's room serves all of them in turn.
+    private KvCache(ModelConfig config, int capacity, int layers)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         if (capacity > config.MaxPositions)
             throw new ArgumentOutOfRangeException(nameof(capacity), $"a context of {capacity} tokens exceeds the model's {config.MaxPositions}");
         Capacity = capacity;
         layout = Attention.Layout(config.Attention);
-        pages = [.. Enumerable.Range(0, config.Layers).Select(_ => new List<AlignedBuffer>())];
+        pages = [.. Enumerable.Range(0, layers).Select(_ => new List<AlignedBuffer>())];
         pagesPerLayer = (capacity + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
-        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)config.Layers * sizeof(float*)));
+        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(float*)));
     }
+
+    /// <summary>A cache with room for one layer, which each layer overwrites: for layers that run one after the other over a whole text.</summary>
+    internal static KvCache OfOneLayer(ModelConfig config, int capacity) => new(config, capacity, layers: 1);
 
     /// <summary>Tokens that it holds.</summary>
     public int Length { get; private set; }
@@ -62,7 +71,7 @@ public sealed unsafe class KvCache : IDisposable
     internal void Advance(int tokens) => Length += tokens;
 
     /// <summary>A layer's pages; Reserve has made room in them.</summary>
-    internal float** Pages(int layer) => (float**)pointers.Pointer + (nint)layer * pagesPerLayer;
+    internal float** Pages(int layer) => (float**)pointers.Pointer + (nint)(layer % pages.Length) * pagesPerLayer;
 
     /// <summary>Compares what so many tokens more than <see cref="Length"/> take with the memory that is free, before any of it is taken.</summary>
     /// <exception cref="InsufficientMemoryException">They take more.</exception>

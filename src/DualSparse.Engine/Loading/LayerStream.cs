@@ -62,6 +62,7 @@ public sealed unsafe class LayerStream : IDisposable
     /// <param name="cancel">Ends it between two windows of a layer.</param>
     /// <returns>[variants][layers] the routed experts' work.</returns>
     /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or a rule makes no sense for this model.</exception>
+    /// <exception cref="InsufficientMemoryException">There is no memory for the keys and values of the longest window.</exception>
     /// <exception cref="ModelFormatException">A weight can't be read, or what is needed at once exceeds the memory that is free.</exception>
     public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
         IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
@@ -69,12 +70,14 @@ public sealed unsafe class LayerStream : IDisposable
         Check(windows, variants);
         var counts = variants.Select(_ => new DropCounts[Config.Layers]).ToArray();
         var states = new StreamStates(variants.Count, [.. windows.Select(Embed)]);
+        int[] longest = windows.MaxBy(w => w.Length)!;
+        using var cache = KvCache.OfOneLayer(Config, longest.Length);
+        KvCache.Reserve([new SequenceChunk(cache, longest)]);
         int rounds = Config.Layers + (hooks.Logits is null ? 0 : 1);
         for (int l = 0; l < Config.Layers; l++)
         {
             using var layer = loader.LoadLayer(l);
             var rules = variants.Select(v => Config.LayerPlan[l].IsMoe ? LayerRule.Of(v, l, layer.Mlp.Experts.Count) : null).ToArray();
-            using var cache = new KvCache(Config, windows.Max(w => w.Length));
             for (int w = 0; w < windows.Count; w++)
             {
                 cancel.ThrowIfCancellationRequested();
@@ -163,6 +166,7 @@ public sealed unsafe class LayerStream : IDisposable
     private float[] Embed(int[] ids)
     {
         var embedding = checkpoint.Get(Config.Tensors.Embedding);
+        embedding.RequireWhole();
         float[] x = new float[ids.Length * Config.HiddenSize];
         for (int t = 0; t < ids.Length; t++)
             embedding.ReadRow(ids[t], x.AsSpan(t * Config.HiddenSize, Config.HiddenSize));
