@@ -24,37 +24,46 @@ public class ImportanceTests(ITestOutputHelper output)
         Assert.Equal((windows.Length, ids.Count), (calibration.Windows, calibration.Tokens));
         Assert.All(calibration.Importance, layer => Assert.Equal(ids.Count * moe.TopK, layer!.Tokens.Sum()));
 
+        // Where two experts tie for a token, rounding decides: the reference may have sent it to the other one.
+        var ties = RouterTie.Find(windows, within: 1e-5);
         for (int metric = 1; metric <= NeuronImportance.Metrics; metric++)
         {
             float[] expected = golden.Get($"importance_{metric}").ReadFloats();
             // Signed sums cancel: their error is measured against the sum of magnitudes.
             float[] scale = golden.Get($"importance_{(metric + 1) / 2 * 2}").ReadFloats();
             double worst = 0;
-            int same = 0, near = 0, i = 0;
+            int same = 0, i = 0;
+            HashSet<(int Layer, int Expert)> gained = [];
+            List<(int Layer, int Expert, double Error)> errors = [];
             for (int l = 0; l < model.Config.Layers; l++)
             {
-                for (int e = 0; e < moe.Experts; e++)
+                for (int e = 0; e < moe.Experts; e++, i += moe.Intermediate)
                 {
-                    var ours = calibration.Importance[l]!.Of(metric, e);
-                    double[] theirs = [.. expected.AsSpan(i, ours.Length).ToArray().Select(v => (double)v)];
-                    for (int n = 0; n < ours.Length; n++)
+                    double[] ours = calibration.Importance[l]!.Of(metric, e).ToArray();
+                    double[] theirs = [.. expected.Skip(i).Take(ours.Length).Select(v => (double)v)];
+                    double error = Error(ours, theirs, scale.AsSpan(i, ours.Length));
+                    worst = Math.Max(worst, error);
+                    foreach (var tie in ties.Where(t => error > 1e-4 && t.Layer == l && t.Chosen == e))
                     {
-                        double error = Math.Abs(ours[n] - theirs[n]) / scale[i + n];
-                        worst = Math.Max(worst, error);
-                        near += error <= 1e-3 ? 1 : 0;
+                        double[] without = [.. ours.Zip(tie.Alone.Of(metric, e).ToArray(), (sum, token) => sum - token)];
+                        double left = Error(without, theirs, scale.AsSpan(i, ours.Length));
+                        if (left >= error)
+                            continue;
+                        output.WriteLine($"metric {metric}: layer {l}, a token goes to expert {e}, in the reference to {tie.Other}, by a gap of {tie.Gap:0.0e+0}; error {error:0.0e+0}, without it {left:0.0e+0}");
+                        gained.Add((l, tie.Other));
+                        error = left;
                     }
 
+                    errors.Add((l, e, error));
                     var major = NeuronOrder.Descending(theirs).Take((ours.Length + 1) / 2).ToHashSet();
                     same += NeuronOrder.Descending(ours).Take((ours.Length + 1) / 2).Count(major.Contains);
-                    i += ours.Length;
                 }
             }
 
             double share = (double)same / (expected.Length / 2);
-            double within = (double)near / expected.Length;
-            output.WriteLine($"metric {metric}: worst relative error {worst:0.0e+0}, within 1e-3 {within:0.00000}, major halves {share:0.00000} the same");
-            // A near tie in the router sends a token to another expert: where few tokens go, one may move a neuron's sum by more than 1e-3.
-            Assert.InRange(within, 0.999, 1);
+            output.WriteLine($"metric {metric}: worst relative error {worst:0.0e+0}, of experts without such a token {errors.Where(x => !gained.Contains((x.Layer, x.Expert))).Max(x => x.Error):0.0e+0}, major halves {share:0.00000} the same");
+            Assert.All(errors, x => Assert.InRange(x.Error, 0, gained.Contains((x.Layer, x.Expert)) ? 1e-2 : 1e-4));
+            Assert.InRange(gained.Count, 0, 8);
             Assert.InRange(worst, 0, 1e-2);
             Assert.InRange(share, 0.995, 1);
         }
@@ -71,6 +80,15 @@ public class ImportanceTests(ITestOutputHelper output)
 
         // The dropped run's own hidden states shift the later layers' scores a little.
         Assert.InRange(model.Counts.Rate, 0.23, 0.27);
+    }
+
+    // The worst of an expert's neurons.
+    private static double Error(double[] ours, double[] theirs, ReadOnlySpan<float> scale)
+    {
+        double worst = 0;
+        for (int n = 0; n < ours.Length; n++)
+            worst = Math.Max(worst, Math.Abs(ours[n] - theirs[n]) / scale[n]);
+        return worst;
     }
 
     [Fact]
