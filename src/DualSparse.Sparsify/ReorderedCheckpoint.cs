@@ -35,10 +35,8 @@ internal static class ReorderedCheckpoint
                     AppendRows(writer, tensor, order);
                 else if (columns.TryGetValue(tensor.Name, out order))
                     AppendColumns(writer, tensor, order);
-                else if (tensor.ByteLength <= int.MaxValue)
-                    writer.AppendBytes(tensor.Name, tensor.Bytes);
                 else
-                    AppendRows(writer, tensor, null);
+                    CheckpointFolder.Append(writer, tensor);
                 tensor.Release();
                 progress.Report((double)(written += tensor.ByteLength) / total);
             }
@@ -46,19 +44,13 @@ internal static class ReorderedCheckpoint
             writer.Commit();
         }
 
-        var weights = tensors.Select(t => Path.GetFullPath(t.File)).ToHashSet(StringComparer.Ordinal);
-        foreach (string file in Directory.EnumerateFiles(source.Folder).Where(file => !weights.Contains(Path.GetFullPath(file))))
-        {
-            string target = Path.Combine(folder, Path.GetFileName(file));
-            if (!file.EndsWith(".safetensors.index.json", StringComparison.Ordinal) && Path.GetFileName(file) != SparsifyReport.FileName)
-                File.Copy(file, target);
-        }
+        CheckpointFolder.CopyOthers(source, folder);
     }
 
-    private static void AppendRows(CheckpointWriter writer, TensorView tensor, int[]? order)
+    private static void AppendRows(CheckpointWriter writer, TensorView tensor, int[] order)
     {
-        for (long r = 0; r < tensor.Rows; r++)
-            writer.AppendBytes(tensor.Name, tensor.RowBytes(order is null ? r : order[r]));
+        foreach (int row in order)
+            writer.AppendBytes(tensor.Name, tensor.RowBytes(row));
     }
 
     private static void AppendColumns(CheckpointWriter writer, TensorView tensor, int[] order)

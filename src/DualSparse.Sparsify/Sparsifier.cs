@@ -37,9 +37,7 @@ public static class Sparsifier
         var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
         if (sum is < 1 or > NeuronImportance.Metrics)
             throw new ArgumentException($"the metric is {sum}, expected 1 to {NeuronImportance.Metrics}");
-        output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
-        if (Path.Exists(output))
-            throw new IOException($"{output} exists already: name a folder that doesn't");
+        output = CheckpointFolder.Free(output);
         Calibration calibration;
         using (var stream = LayerStream.Open(model, engine))
             calibration = Calibration.Run(stream, windows, new StageProgress(progress, "calibrating"), cancel);
@@ -77,7 +75,11 @@ public static class Sparsifier
         var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
         var report = new SparsifyReport(
             sum, timesDownNorm, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. Enumerable.Range(1, 15).Select(At)], layers);
-        Write(checkpoint, orders, report, output, new StageProgress(progress, "writing"), cancel);
+        CheckpointFolder.Make(output, folder =>
+        {
+            ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
+            report.Save(folder);
+        });
         return report;
 
         RateThresholds At(int twentieths)
@@ -85,24 +87,6 @@ public static class Sparsifier
             double rate = twentieths / 20.0;
             var thresholds = scores.Thresholds(rate, Delta);
             return new RateThresholds(rate, thresholds.Major, thresholds.Minor, Math.Round(scores.Rate(thresholds), 6));
-        }
-    }
-
-    private static void Write(
-        Checkpoint checkpoint, IReadOnlyList<int[][]?> orders, SparsifyReport report, string output, IProgress<double> progress, CancellationToken cancel)
-    {
-        string temporary = $"{output}.{Environment.ProcessId}.tmp";
-        Directory.CreateDirectory(temporary);
-        try
-        {
-            ReorderedCheckpoint.Write(checkpoint, orders, temporary, progress, cancel);
-            report.Save(temporary);
-            Directory.Move(temporary, output);
-        }
-        catch
-        {
-            Directory.Delete(temporary, recursive: true);
-            throw;
         }
     }
 }

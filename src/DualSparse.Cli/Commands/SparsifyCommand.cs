@@ -10,7 +10,7 @@ internal static class SparsifyCommand
 {
     public static Command Create()
     {
-        var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first.");
+        var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first, or with every expert cut into several.");
         var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
         var output = new Option<string>("--output", "-o") { Description = "The folder to make.", HelpName = "folder", Required = true };
         var ids = new Option<string?>("--calibration-ids")
@@ -39,9 +39,12 @@ internal static class SparsifyCommand
         command.Options.Add(windows);
         command.Options.Add(context);
         command.Options.Add(metric);
+        var complete = new CompleteArguments(command);
         var engine = new EngineArguments(command, withModel: false);
         command.SetAction(parsed =>
         {
+            if (complete.Given(parsed))
+                return complete.Run(parsed, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!);
             var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
             var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
             return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed));

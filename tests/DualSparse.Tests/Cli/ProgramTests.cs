@@ -29,6 +29,9 @@ public class ProgramTests
     [InlineData("'prompt'", "generate")]
     [InlineData("--metric is 7, expected 1 to 4, or 1w to 4w", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
     [InlineData("not both", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--calibration-text", "y.txt")]
+    [InlineData("--metric has no meaning beside it", "sparsify", "-o", "nowhere/new", "--complete", "2", "--metric", "4w")]
+    [InlineData("only beside --complete", "sparsify", "-o", "nowhere/new", "--allow-rounding")]
+    [InlineData("can't be cut into 3 equal parts", "sparsify", "-o", "nowhere/new", "--complete", "3")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {
         var run = Run(arguments);
@@ -60,6 +63,16 @@ public class ProgramTests
         Assert.Equal(0, Run(["verify", TestPaths.Golden("mixtral"), "--weights", "f32"]).Code);
         Assert.Equal(1, Run(["verify", TestPaths.Golden("mixtral"), "--weights", "int4", "--tolerance", "1e-6"]).Code);
         Assert.Equal(0, Run(["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl")]).Code);
+    }
+
+    [Fact]
+    public void A_completed_checkpoint_passes_with_the_originals_logits()
+    {
+        using var folder = new TemporaryFolder();
+        var run = Run(["sparsify", TestPaths.Golden("deepseek_v2"), "-o", folder.File("out"), "--complete", "2"]);
+        Assert.Equal((0, ""), (run.Code, run.Errors));
+        Assert.Contains("32 experts of 24 neurons, 8 a token", run.Output);
+        Assert.Equal(0, Run(["verify", folder.File("out"), "--weights", "f32", "--tolerance", "1e-5"]).Code);
     }
 
     [Fact]

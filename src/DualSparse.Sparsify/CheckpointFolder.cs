@@ -1,0 +1,63 @@
+using DualSparse.Engine.Moe;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>Makes a checkpoint's folder from another's: whole or not at all.</summary>
+internal static class CheckpointFolder
+{
+    /// <summary>The path of a folder to come.</summary>
+    /// <exception cref="IOException">It exists already.</exception>
+    public static string Free(string output)
+    {
+        output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
+        return Path.Exists(output) ? throw new IOException($"{output} exists already: name a folder that doesn't") : output;
+    }
+
+    /// <summary>Fills a temporary folder beside the target and gives it its name; where filling fails, nothing stays behind.</summary>
+    /// <param name="output">What <see cref="Free"/> returned.</param>
+    /// <param name="fill">Writes everything into the folder it is given.</param>
+    public static void Make(string output, Action<string> fill)
+    {
+        string temporary = $"{output}.{Environment.ProcessId}.tmp";
+        Directory.CreateDirectory(temporary);
+        try
+        {
+            fill(temporary);
+            Directory.Move(temporary, output);
+        }
+        catch
+        {
+            Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>Appends a tensor as it is.</summary>
+    public static void Append(CheckpointWriter writer, TensorView tensor)
+    {
+        if (tensor.ByteLength <= int.MaxValue)
+        {
+            writer.AppendBytes(tensor.Name, tensor.Bytes);
+            return;
+        }
+
+        for (long r = 0; r < tensor.Rows; r++)
+            writer.AppendBytes(tensor.Name, tensor.RowBytes(r));
+    }
+
+    /// <summary>Copies every file that isn't there yet, but for weights, their index, and what speaks of the neurons in their old order.</summary>
+    /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
+    public static void CopyOthers(Checkpoint source, string folder)
+    {
+        var weights = source.Names.Select(name => source.TryGet(name, out var tensor) ? Path.GetFullPath(tensor.File) : "").ToHashSet(StringComparer.Ordinal);
+        foreach (string file in Directory.EnumerateFiles(source.Folder).Where(file => !weights.Contains(Path.GetFullPath(file))))
+        {
+            string target = Path.Combine(folder, Path.GetFileName(file));
+            bool stale = file.EndsWith(".safetensors.index.json", StringComparison.Ordinal)
+                || Path.GetFileName(file) is SparsifyReport.FileName or CompensationFile.FileName;
+            if (!stale && !File.Exists(target))
+                File.Copy(file, target);
+        }
+    }
+}
