@@ -13,11 +13,18 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
 
     public override void Multiply(in PanelArgs args)
     {
-        nint r = 0, tiles = args.RowCount / 6 * (PanelLayout.Columns / 8), tile = 0;
+        nint r = 0, fours = args.RowCount % 6 / 4, tiles = (args.RowCount / 6 + fours) * (PanelLayout.Columns / 8), tile = 0, steps = args.Inputs / 4;
         for (; r + 6 <= args.RowCount; r += 6)
         {
             for (nint c = 0; c < PanelLayout.Columns; c += 8)
-                Rows6(args, r, c, new NextPanel(args, tile++, tiles, args.Inputs / 4, PanelLayout.StepBytes));
+                Rows6(args, r, c, new NextPanel(args, tile++, tiles, steps, PanelLayout.StepBytes));
+        }
+
+        if (fours > 0)
+        {
+            for (nint c = 0; c < PanelLayout.Columns; c += 8)
+                Rows4(args, r, c, new NextPanel(args, tile++, tiles, steps, PanelLayout.StepBytes));
+            r += 4;
         }
 
         for (; r + 2 <= args.RowCount; r += 2)
@@ -94,6 +101,41 @@ internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat
         Finish(args, r + 3, c, s30, s31);
         Finish(args, r + 4, c, s40, s41);
         Finish(args, r + 5, c, s50, s51);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows4(in PanelArgs args, nint r, nint c, NextPanel ahead)
+    {
+        byte* weights = args.Panel + PanelLayout.Int8HeaderBytes + 4 * c;
+        var row = (short*)(args.Rows + r * args.RowBytes);
+        nint stride = args.RowBytes / sizeof(short);
+        Vector256<int> s00 = default, s01 = default;
+        Vector256<int> s10 = default, s11 = default;
+        Vector256<int> s20 = default, s21 = default;
+        Vector256<int> s30 = default, s31 = default;
+        for (nint k = 0; k < args.Inputs; k += 4, row += 4, weights += PanelLayout.StepBytes)
+        {
+            ahead.Step();
+            var w0 = Widen(weights);
+            var w1 = Widen(weights + 16);
+            var x = Four(row);
+            s00 += MultiplyAddPairs(x, w0);
+            s01 += MultiplyAddPairs(x, w1);
+            x = Four(row + stride);
+            s10 += MultiplyAddPairs(x, w0);
+            s11 += MultiplyAddPairs(x, w1);
+            x = Four(row + 2 * stride);
+            s20 += MultiplyAddPairs(x, w0);
+            s21 += MultiplyAddPairs(x, w1);
+            x = Four(row + 3 * stride);
+            s30 += MultiplyAddPairs(x, w0);
+            s31 += MultiplyAddPairs(x, w1);
+        }
+
+        Finish(args, r, c, s00, s01);
+        Finish(args, r + 1, c, s10, s11);
+        Finish(args, r + 2, c, s20, s21);
+        Finish(args, r + 3, c, s30, s31);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
