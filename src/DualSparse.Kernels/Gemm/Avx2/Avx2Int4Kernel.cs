@@ -13,14 +13,23 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
 
     public override void Multiply(in PanelArgs args)
     {
-        nint r = 0, tiles = args.RowCount / 3 * 2, tile = 0, steps = args.Inputs / PanelLayout.GroupInputs * 4;
+        // Every tile but a last single row fetches its share of the next panel; one row alone goes at the pace of its own panel.
+        nint r = 0, twos = args.RowCount % 3 / 2, tiles = (args.RowCount / 3 + twos) * 2, tile = 0;
+        nint steps = args.Inputs / PanelLayout.GroupInputs * 4, stepBytes = PanelLayout.GroupBytes / 4;
         for (; r + 3 <= args.RowCount; r += 3)
         {
             for (nint c = 0; c < PanelLayout.Columns; c += 16)
-                Rows3(args, r, c, new NextPanel(args, tile++, tiles, steps, PanelLayout.GroupBytes / 4));
+                Rows3(args, r, c, new NextPanel(args, tile++, tiles, steps, stepBytes));
         }
 
-        for (; r < args.RowCount; r++)
+        if (twos > 0)
+        {
+            for (nint c = 0; c < PanelLayout.Columns; c += 16)
+                Rows2(args, r, c, new NextPanel(args, tile++, tiles, steps, stepBytes));
+            r += 2;
+        }
+
+        if (r < args.RowCount)
             Rows1(args, r);
     }
 
@@ -49,6 +58,10 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
         var sum = Isa.MultiplyAddAdjacent(pairs, Vector256<short>.One) - bias;
         return Fma.MultiplyAdd(Avx.ConvertToVector256Single(sum), scale, total);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish(in PanelArgs args, nint r, nint c, Vector256<float> total) =>
+        (total * Vector256.Create(args.RowScales[r])).Store(args.Result + r * PanelLayout.Columns + c);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rows3(in PanelArgs args, nint r, nint c, NextPanel ahead)
@@ -108,16 +121,66 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
             t21 = Accumulate(s21, bias, scale1, t21);
         }
 
-        float* result = args.Result + r * PanelLayout.Columns + c;
-        var rowScale = Vector256.Create(args.RowScales[r]);
-        (t00 * rowScale).Store(result);
-        (t01 * rowScale).Store(result + 8);
-        rowScale = Vector256.Create(args.RowScales[r + 1]);
-        (t10 * rowScale).Store(result + PanelLayout.Columns);
-        (t11 * rowScale).Store(result + PanelLayout.Columns + 8);
-        rowScale = Vector256.Create(args.RowScales[r + 2]);
-        (t20 * rowScale).Store(result + 2 * PanelLayout.Columns);
-        (t21 * rowScale).Store(result + 2 * PanelLayout.Columns + 8);
+        Finish(args, r, c, t00);
+        Finish(args, r, c + 8, t01);
+        Finish(args, r + 1, c, t10);
+        Finish(args, r + 1, c + 8, t11);
+        Finish(args, r + 2, c, t20);
+        Finish(args, r + 2, c + 8, t21);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows2(in PanelArgs args, nint r, nint c, NextPanel ahead)
+    {
+        byte* group = args.Panel;
+        byte* row = args.Rows + r * args.RowBytes;
+        int* sums = args.RowSums + r * args.RowSumStride;
+        nint stride = args.RowBytes, sumStride = args.RowSumStride;
+        Vector256<float> t00 = default, t01 = default;
+        Vector256<float> t10 = default, t11 = default;
+        for (nint k = 0; k < args.Inputs; k += PanelLayout.GroupInputs, group += PanelLayout.GroupBytes, sums++)
+        {
+            byte* weights = group + 64 + 4 * c;
+            Vector256<short> s00 = default, s01 = default;
+            Vector256<short> s10 = default, s11 = default;
+            for (byte* end = row + PanelLayout.GroupInputs; row < end; row += 8, weights += PanelLayout.StepBytes)
+            {
+                Prefetch.Step(weights);
+                ahead.Step();
+                var b0 = Vector256.Load(weights);
+                var b1 = Vector256.Load(weights + 32);
+                var w0 = Low(b0);
+                var w1 = Low(b1);
+                var x = Four(row);
+                s00 += MultiplyAddPairs(w0, x);
+                s01 += MultiplyAddPairs(w1, x);
+                x = Four(row + stride);
+                s10 += MultiplyAddPairs(w0, x);
+                s11 += MultiplyAddPairs(w1, x);
+                w0 = High(b0);
+                w1 = High(b1);
+                x = Four(row + 4);
+                s00 += MultiplyAddPairs(w0, x);
+                s01 += MultiplyAddPairs(w1, x);
+                x = Four(row + stride + 4);
+                s10 += MultiplyAddPairs(w0, x);
+                s11 += MultiplyAddPairs(w1, x);
+            }
+
+            var scale0 = Bf16Scales((ushort*)group + c);
+            var scale1 = Bf16Scales((ushort*)group + c + 8);
+            var bias = Vector256.Create(8 * sums[0]);
+            t00 = Accumulate(s00, bias, scale0, t00);
+            t01 = Accumulate(s01, bias, scale1, t01);
+            bias = Vector256.Create(8 * sums[sumStride]);
+            t10 = Accumulate(s10, bias, scale0, t10);
+            t11 = Accumulate(s11, bias, scale1, t11);
+        }
+
+        Finish(args, r, c, t00);
+        Finish(args, r, c + 8, t01);
+        Finish(args, r + 1, c, t10);
+        Finish(args, r + 1, c + 8, t11);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -170,11 +233,9 @@ internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat
             t03 = Accumulate(s03, bias, scale3, t03);
         }
 
-        float* result = args.Result + r * PanelLayout.Columns;
-        var rowScale = Vector256.Create(args.RowScales[r]);
-        (t00 * rowScale).Store(result);
-        (t01 * rowScale).Store(result + 8);
-        (t02 * rowScale).Store(result + 16);
-        (t03 * rowScale).Store(result + 24);
+        Finish(args, r, 0, t00);
+        Finish(args, r, 8, t01);
+        Finish(args, r, 16, t02);
+        Finish(args, r, 24, t03);
     }
 }
