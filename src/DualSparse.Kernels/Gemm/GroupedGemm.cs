@@ -1,4 +1,7 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Gemm;
@@ -17,6 +20,9 @@ public static unsafe class GroupedGemm
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
 
+    // Rows that one thread encodes in some microseconds: less than another loop is worth.
+    private const int LateRows = 64;
+
     /// <summary>Adds the experts' weighted outputs to y.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
     /// <param name="experts">The weights.</param>
@@ -29,25 +35,33 @@ public static unsafe class GroupedGemm
         if (batch.Tokens.Count == 0)
             return;
         var kernel = work.Kernels[experts.Format];
-        MatMul.Encode(work, work.Rows, kernel.Activations, x, tokens, experts.Hidden, experts.Hidden);
-        var rows = Gather(work, batch, tokens);
+        var rows = Gather(work, batch, kernel.Activations, x, tokens, experts.Hidden);
         GateUp(work, kernel, experts, batch, rows);
         Down(work, kernel, experts, batch, tokens, y);
     }
 
     // Each expert's rows side by side. Where they lie so already (one token, or every token in order) nothing is copied.
-    private static RowSource Gather(Workspace work, ExpertBatch batch, int tokens)
+    private static RowSource Gather(Workspace work, ExpertBatch batch, ActivationFormat format, float* x, int tokens, int hidden)
     {
-        if (tokens == 1)
-            return new RowSource(work.Rows, Fixed: true);
-        if (batch.Experts.Count == 1 && batch.Tokens.Count == tokens && InOrder(batch.Tokens))
-            return new RowSource(work.Rows, Fixed: false);
-        work.Gathered.Reset(work.Rows.Format, batch.Tokens.Count, work.Rows.Inputs);
+        bool dense = tokens == 1 || (batch.Experts.Count == 1 && batch.Tokens.Count == tokens && InOrder(batch.Tokens));
+        // Converting to f32 is copying: rows then go straight to where they are gathered.
+        bool convert = dense || format != ActivationFormat.F32;
+        if (convert)
+            MatMul.Encode(work, work.Rows, format, x, tokens, hidden, hidden);
+        if (dense)
+            return new RowSource(work.Rows, Fixed: tokens == 1);
+        work.Gathered.Reset(format, batch.Tokens.Count, hidden);
         const int chunk = 16;
         work.Team.For((batch.Tokens.Count + chunk - 1) / chunk, (item, _) =>
         {
             for (int r = item * chunk; r < Math.Min(batch.Tokens.Count, (item + 1) * chunk); r++)
-                work.Gathered.Copy(r, work.Rows, batch.Tokens[r]);
+            {
+                int token = batch.Tokens[r];
+                if (convert)
+                    work.Gathered.Copy(r, work.Rows, token);
+                else
+                    work.Gathered.Encode(r, new ReadOnlySpan<float>(x + (nint)token * hidden, hidden));
+            }
         });
         return new RowSource(work.Gathered, Fixed: false);
     }
@@ -70,9 +84,11 @@ public static unsafe class GroupedGemm
         int majorItems = layout.MajorPadded / PanelLayout.InputAlignment;
         bool quantised = kernel.Activations is ActivationFormat.Int8 or ActivationFormat.Int16;
         work.Hidden.Reset(kernel.Activations, batch.Tokens.Count, layout.Padded);
-        // An integer row's scale needs the whole row: it waits in f32 until its expert's last panel is done.
+        // An integer row's scale needs the whole row: it waits in f32 until its expert's last panel is done. Of many experts the rows are
+        // then encoded by whoever did that panel, while others go on with the next; of few, all threads encode when all is done.
         nint stride = quantised ? layout.Padded + 16 : 0;
         float* wide = quantised ? work.Floats("hidden", stride * batch.Tokens.Count) : null;
+        bool encodeLater = quantised && batch.Tokens.Count > LateRows && batch.Experts.Count < 4 * work.Team.Size;
         int[] pending = new int[batch.Experts.Count];
         Array.Fill(pending, itemsPerExpert);
 
@@ -95,29 +111,35 @@ public static unsafe class GroupedGemm
                     int after = panel + 1 < (part + 1) * PanelsPerItem ? panel + 1 : goesOn ? nextPart * PanelsPerItem : -1;
                     byte* next = first + block < count || after < 0 ? null : weights.Panel(after);
                     MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile, next);
-                    for (int r = 0; r < block; r++)
-                    {
-                        int position = panel * PackedExperts.NeuronsPerPanel;
-                        float* gates = tile + r * PanelLayout.Columns;
-                        if (quantised)
-                            SwiGlu(gates, wide + (row + r) * stride + position);
-                        else if (kernel.Activations == ActivationFormat.F32)
-                            SwiGlu(gates, (float*)work.Hidden.Row(row + r) + position);
-                        else
-                            SwiGluBf16(gates, (ushort*)work.Hidden.Row(row + r) + position);
-                    }
+                    int position = panel * PackedExperts.NeuronsPerPanel;
+                    if (quantised)
+                        SwiGlu.Rows(tile, block, PackedExperts.NeuronsPerPanel, wide + row * stride + position, stride);
+                    else if (kernel.Activations == ActivationFormat.F32)
+                        SwiGlu.Rows(tile, block, PackedExperts.NeuronsPerPanel, (float*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(float));
+                    else
+                        SwiGlu.RowsBf16(tile, block, PackedExperts.NeuronsPerPanel, (ushort*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(ushort));
                 }
             }
 
-            if (quantised && Interlocked.Decrement(ref pending[index]) == 0)
-            {
-                for (int r = 0; r < expert.Count; r++)
-                {
-                    int inputs = r < expert.Full ? layout.Padded : layout.MajorPadded;
-                    work.Hidden.Encode(expert.First + r, new ReadOnlySpan<float>(wide + (expert.First + r) * stride, inputs));
-                }
-            }
+            if (quantised && !encodeLater && Interlocked.Decrement(ref pending[index]) == 0)
+                Encode(expert, 0, expert.Count);
         });
+        if (!encodeLater)
+            return;
+        foreach (var expert in batch.Experts)
+        {
+            const int chunk = 8;
+            work.Team.For((expert.Count + chunk - 1) / chunk, (item, _) => Encode(expert, item * chunk, Math.Min(expert.Count, (item + 1) * chunk)));
+        }
+
+        void Encode(ExpertRows expert, int first, int end)
+        {
+            for (int r = first; r < end; r++)
+            {
+                int inputs = r < expert.Full ? layout.Padded : layout.MajorPadded;
+                work.Hidden.Encode(expert.First + r, new ReadOnlySpan<float>(wide + (expert.First + r) * stride, inputs));
+            }
+        }
     }
 
     private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y)
@@ -159,33 +181,24 @@ public static unsafe class GroupedGemm
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
                     MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, inputs, tile, first + block < count ? null : next);
-                    for (int r = 0; r < block; r++)
-                    {
-                        int row = firstRow + first + r;
-                        AddScaled(sum + batch.Tokens[row] * PanelLayout.Columns, tile + r * PanelLayout.Columns, batch.Weights[row]);
-                    }
+                    AddRows(sum, tile, batch, firstRow + first, block);
                 }
             }
         });
     }
 
-    private static void AddScaled(float* sum, float* tile, float weight)
+    // sums[token of r] += weight of r · tile[r], for the rows of a block in order.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddRows(float* sums, float* tile, ExpertBatch batch, int first, int count)
     {
-        for (int i = 0; i < PanelLayout.Columns; i += Vector<float>.Count)
-            (Vector.Load(sum + i) + Vector.Load(tile + i) * weight).Store(sum + i);
-    }
-
-    private static void SwiGlu(float* gatesAndUps, float* hidden) => Ops.SwiGlu.Forward(
-        new ReadOnlySpan<float>(gatesAndUps, PackedExperts.NeuronsPerPanel),
-        new ReadOnlySpan<float>(gatesAndUps + PackedExperts.NeuronsPerPanel, PackedExperts.NeuronsPerPanel),
-        new Span<float>(hidden, PackedExperts.NeuronsPerPanel));
-
-    private static void SwiGluBf16(float* gatesAndUps, ushort* hidden)
-    {
-        float* wide = stackalloc float[PackedExperts.NeuronsPerPanel];
-        SwiGlu(gatesAndUps, wide);
-        Bf16.FromSingle(
-            new ReadOnlySpan<float>(wide, PackedExperts.NeuronsPerPanel), new Span<ushort>(hidden, PackedExperts.NeuronsPerPanel));
+        var tokens = CollectionsMarshal.AsSpan(batch.Tokens).Slice(first, count);
+        var weights = CollectionsMarshal.AsSpan(batch.Weights).Slice(first, count);
+        for (int r = 0; r < tokens.Length; r++, tile += PanelLayout.Columns)
+        {
+            float* sum = sums + (nint)tokens[r] * PanelLayout.Columns;
+            for (int i = 0; i < PanelLayout.Columns; i += Vector<float>.Count)
+                (Vector.Load(sum + i) + Vector.Load(tile + i) * weights[r]).Store(sum + i);
+        }
     }
 
     /// <param name="Rows">Where the rows are.</param>

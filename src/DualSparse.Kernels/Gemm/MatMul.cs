@@ -54,11 +54,16 @@ public static unsafe class MatMul
     internal static void Encode(Workspace work, ActivationRows target, ActivationFormat format, float* x, int rows, int inputs, nint xStride)
     {
         target.Reset(format, rows, inputs);
-        work.Team.For((rows + EncodeRows - 1) / EncodeRows, (chunk, _) =>
+        if (rows <= EncodeRows)
+            EncodeChunk(0, 0);
+        else
+            work.Team.For((rows + EncodeRows - 1) / EncodeRows, EncodeChunk);
+
+        void EncodeChunk(int chunk, int worker)
         {
             for (int r = chunk * EncodeRows; r < Math.Min(rows, (chunk + 1) * EncodeRows); r++)
                 target.Encode(r, new ReadOnlySpan<float>(x + r * xStride, inputs));
-        });
+        }
     }
 
     /// <summary>

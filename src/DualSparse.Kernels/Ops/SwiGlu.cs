@@ -33,6 +33,35 @@ public static unsafe class SwiGlu
         new ReadOnlySpan<float>(rest, y.Length - i).CopyTo(y[i..]);
     }
 
+    /// <summary>The same for rows of a product whose columns are <paramref name="neurons"/> gates, then as many ups.</summary>
+    /// <param name="gatesAndUps">[rows, 2·neurons], dense.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="neurons">A multiple of 16.</param>
+    /// <param name="y">[rows, neurons], overwritten.</param>
+    /// <param name="stride">Floats from one row of y to the next.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void Rows(float* gatesAndUps, int rows, int neurons, float* y, nint stride)
+    {
+        for (int r = 0; r < rows; r++, gatesAndUps += 2 * neurons, y += stride)
+        {
+            for (int i = 0; i < neurons; i += Vector<float>.Count)
+                Of(Vector.Load(gatesAndUps + i), Vector.Load(gatesAndUps + neurons + i)).Store(y + i);
+        }
+    }
+
+    /// <summary>As <see cref="Rows"/>, rounded to bf16.</summary>
+    /// <param name="gatesAndUps">[rows, 2·neurons], dense; overwritten.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="neurons">A multiple of 16.</param>
+    /// <param name="y">[rows, neurons] bf16, overwritten.</param>
+    /// <param name="stride">Elements from one row of y to the next.</param>
+    internal static void RowsBf16(float* gatesAndUps, int rows, int neurons, ushort* y, nint stride)
+    {
+        Rows(gatesAndUps, rows, neurons, gatesAndUps, 2 * neurons);
+        for (int r = 0; r < rows; r++)
+            Bf16.FromSingle(new ReadOnlySpan<float>(gatesAndUps + r * 2 * neurons, neurons), new Span<ushort>(y + r * stride, neurons));
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<float> Of(Vector<float> gate, Vector<float> up) =>
         gate / (Vector<float>.One + Exp.Of<PortableSimd, Vector<float>>(-gate)) * up;
