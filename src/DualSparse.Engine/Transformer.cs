@@ -49,6 +49,8 @@ public sealed unsafe class Transformer : IDisposable
         set
         {
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
+            value = DropProfile.Resolve(checkpoint.Folder, value);
+            value.Check(layers.Length, Config.Moe?.Experts ?? 0);
             if (value.Compensate)
                 Compensations ??= CompensationFile.Read(checkpoint);
             field = value;

@@ -21,7 +21,7 @@ public static class Sparsifier
     /// <summary>Calibrates and writes. The folder appears whole, at the end, or not at all.</summary>
     /// <param name="model">The model's folder.</param>
     /// <param name="output">The folder to make; it must not exist.</param>
-    /// <param name="windows">Token ids to calibrate on.</param>
+    /// <param name="split">Text to calibrate on; thresholds are searched where there is text kept apart to measure their loss on.</param>
     /// <param name="source">What the report calls them.</param>
     /// <param name="metric">The importance metric; null: <see cref="ImportanceMetric.Default"/>.</param>
     /// <param name="engine">How the model runs for calibration.</param>
@@ -31,7 +31,7 @@ public static class Sparsifier
     /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
     public static SparsifyReport Run(
-        string model, string output, IReadOnlyList<int[]> windows, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,
+        string model, string output, CalibrationSplit split, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,
         IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default)
     {
         var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
@@ -40,7 +40,7 @@ public static class Sparsifier
         output = CheckpointFolder.Free(output);
         Calibration calibration;
         using (var stream = LayerStream.Open(model, engine))
-            calibration = Calibration.Run(stream, windows, new StageProgress(progress, "calibrating"), cancel);
+            calibration = Calibration.Run(stream, split.Calibration, new StageProgress(progress, "calibrating"), cancel);
 
         using var checkpoint = Checkpoint.Open(model);
         List<int[][]?> orders = [];
@@ -78,6 +78,8 @@ public static class Sparsifier
         CheckpointFolder.Make(output, folder =>
         {
             ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
+            if (split.HeldApart.Count > 0)
+                report = Search(folder, split, report, scores, engine, progress, cancel);
             report.Save(folder);
         });
         return report;
@@ -88,5 +90,14 @@ public static class Sparsifier
             var thresholds = scores.Thresholds(rate, Delta);
             return new RateThresholds(rate, thresholds.Major, thresholds.Minor, Math.Round(scores.Rate(thresholds), 6));
         }
+    }
+
+    private static SparsifyReport Search(
+        string folder, CalibrationSplit split, SparsifyReport report, ScoreHistogram scores, EngineOptions? engine, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
+    {
+        using var stream = LayerStream.Open(folder, engine);
+        var found = ThresholdSearch.Run(folder, stream, split, scores, progress, cancel);
+        CompensationFile.Write(folder, found.Means, stream.Config.HiddenSize);
+        return report with { Methods = found.Methods };
     }
 }

@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using DualSparse.Engine.Moe;
 
 namespace DualSparse.Sparsify;
 
@@ -9,21 +9,17 @@ namespace DualSparse.Sparsify;
 /// <param name="Calibration">The text it was measured on.</param>
 /// <param name="Thresholds">Thresholds on ŝ for drop rates, each T ∓ δ, as the calibration text has them.</param>
 /// <param name="Layers">The layers with routed experts.</param>
+/// <param name="Methods">What to drop, by method and rate, and the loss to expect (<see cref="DropProfile"/>); null where it wasn't searched.</param>
 public sealed record SparsifyReport(
-    int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers)
+    int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers,
+    IReadOnlyList<DropMethod>? Methods = null)
 {
     /// <summary>The file's name in the checkpoint's folder.</summary>
-    public const string FileName = "dualsparse.json";
-
-    private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
+    public const string FileName = DropProfile.FileName;
 
     /// <summary>Writes it into a folder.</summary>
     /// <exception cref="IOException">Writing failed.</exception>
-    public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, s_options));
+    public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, DropProfile.Json));
 }
 
 /// <summary>Where the calibration text came from.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Spectre.Console;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Sparsify;
@@ -32,6 +33,8 @@ internal static class SparsifyCommand
             Description = "What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude; 1w to 4w: times the norm of its down weights.",
             DefaultValueFactory = _ => ImportanceMetric.Default.ToString(),
         };
+        var noSearch = new Option<bool>("--no-search") { Description = "Reorder only: no thresholds by search, no loss to expect." };
+        command.Options.Add(noSearch);
         command.Arguments.Add(folder);
         command.Options.Add(output);
         command.Options.Add(ids);
@@ -47,22 +50,36 @@ internal static class SparsifyCommand
                 return complete.Run(parsed, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!);
             var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
             var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
-            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed));
+            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
         });
         return command;
     }
 
-    private static int Run(string folder, string output, CalibrationInput input, ImportanceMetric metric, EngineOptions engine)
+    private static int Run(string folder, string output, CalibrationInput input, ImportanceMetric metric, EngineOptions engine, bool search)
     {
         using var interrupt = new Interrupt();
         var (windows, source) = input.Read(folder);
-        var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows.Calibration, source, metric, engine, progress, interrupt.Token));
+        if (!search)
+            windows = windows with { HeldApart = [] };
+        var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
         Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
         if (fallback > 0)
             Console.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
+        if (report.Methods is { } methods)
+        {
+            var table = Terminal.Table(["--drop", .. methods.Select(m => $"KL to the dense run, {m.Name}")]);
+            foreach (double rate in new[] { 0.1, 0.25, 0.5 })
+                table.AddRow([FormattableString.Invariant($"{rate}"), .. methods.Select(m => Expected(m.Points.First(p => Math.Abs(p.Drop - rate) < 1e-9).Loss!.Kl))]);
+            Terminal.Output().Write(table);
+            Console.WriteLine($"from here: dualsparse generate --model {output} --drop 0.25 \"text\"");
+            return 0;
+        }
+
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
             Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
         return 0;
     }
+
+    private static string Expected(DualSparse.Engine.Moe.Interval kl) => FormattableString.Invariant($"{kl.Value:0.00000} ({kl.Low:0.00000}–{kl.High:0.00000})");
 }

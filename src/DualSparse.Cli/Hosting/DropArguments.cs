@@ -14,9 +14,24 @@ internal sealed class DropArguments
 
     private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token lose its best expert too." };
 
+    private readonly Option<double?> rate = NumberOption.Create<double>(
+        "--drop", "Leave out this share of the routed experts' work, 0 to 0.75: by thresholds of the model's dualsparse.json, else by the scores as they come.");
+
+    private readonly Option<double?> generationRate = NumberOption.Create<double>(
+        "--drop-generation", "The same for generated tokens. [default: as --drop]");
+
+    private readonly Option<double?> maxKl = NumberOption.Create<double>(
+        "--max-kl", "Leave out as much as keeps the KL to the dense run, as dualsparse.json expects it, within this: nats a token.");
+
+    private readonly Option<string?> method = new("--method") { Description = "How --drop and --max-kl choose: search or paper. [default: the best there is]", HelpName = "name" };
+
     /// <summary>Adds the options to a command.</summary>
     public DropArguments(Command command)
     {
+        command.Options.Add(rate);
+        command.Options.Add(generationRate);
+        command.Options.Add(maxKl);
+        command.Options.Add(method);
         command.Options.Add(major);
         command.Options.Add(minor);
         command.Options.Add(noGuard);
@@ -25,7 +40,21 @@ internal sealed class DropArguments
     /// <summary>The rule asked for; the model checks it.</summary>
     public DropRule Rule(ParseResult parsed)
     {
+        bool guard = !parsed.GetValue(noGuard), byThreshold = parsed.GetValue(major) is not null || parsed.GetValue(minor) is not null;
+        var (share, kl, name) = (parsed.GetValue(rate), parsed.GetValue(maxKl), parsed.GetValue(method));
+        if ((share is null ? 0 : 1) + (kl is null ? 0 : 1) + (byThreshold ? 1 : 0) > 1)
+            throw new ArgumentException("--drop, --max-kl and --t-major/--t-minor are three ways to say one thing: give one of them");
+        if (name is not null && share is null && kl is null && parsed.GetValue(generationRate) is null)
+            throw new ArgumentException("--method says how --drop or --max-kl chooses: give one of them too");
         float below = parsed.GetValue(major) ?? 0;
-        return new DropRule { Thresholds = new DropThresholds(below, parsed.GetValue(minor) ?? below), Guard = !parsed.GetValue(noGuard) };
+        return new DropRule
+        {
+            Thresholds = new DropThresholds(below, parsed.GetValue(minor) ?? below),
+            Rate = share,
+            MaxKl = kl,
+            Method = share is null && kl is null ? null : name,
+            Guard = guard,
+            Generation = parsed.GetValue(generationRate) is { } other ? new DropRule { Rate = other, Method = name, Guard = guard } : null,
+        };
     }
 }

@@ -33,6 +33,9 @@ public sealed unsafe class LayerStream : IDisposable
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config => checkpoint.Config;
 
+    /// <summary>Bytes of the weights in the checkpoint.</summary>
+    public long CheckpointBytes => Config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
+
     /// <summary>By layer, what dropped experts leave behind under <see cref="DropRule.Compensate"/>; null: what the checkpoint's folder has.</summary>
     public IReadOnlyList<Compensation?>? Compensations { get; set; }
 

@@ -25,10 +25,16 @@ public sealed record DropRule
     public bool Compensate { get; init; }
 
     /// <summary>
-    /// Aims at this drop rate: each layer's threshold on ŝ follows the scores that it has seen, T ∓ <see cref="Delta"/>. Thresholds are
-    /// not looked at then. Null: thresholds as given.
+    /// Aims at this drop rate, with thresholds of the checkpoint's dualsparse.json; without one, each layer's threshold on ŝ follows the
+    /// scores that it has seen, T ∓ <see cref="Delta"/>. Score and thresholds are not looked at then. Null: thresholds as given.
     /// </summary>
     public double? Rate { get; init; }
+
+    /// <summary>Aims at the highest drop rate whose KL, as dualsparse.json expects it, stays within this: nats a token.</summary>
+    public double? MaxKl { get; init; }
+
+    /// <summary>Whose thresholds of dualsparse.json are taken for <see cref="Rate"/> or <see cref="MaxKl"/>; null: the best method's.</summary>
+    public string? Method { get; init; }
 
     /// <summary>δ of <see cref="Rate"/>; 0 is 1T-Drop.</summary>
     public float Delta { get; init; } = 0.01f;
@@ -37,7 +43,7 @@ public sealed record DropRule
     public DropRule? Generation { get; init; }
 
     /// <summary>Whether nothing is dropped, ever.</summary>
-    public bool IsNone => Rate is null or 0
+    public bool IsNone => Rate is null or 0 && MaxKl is null
         && Thresholds == DropThresholds.None
         && (Layers?.All(l => l.Thresholds == DropThresholds.None && (l.Experts?.All(t => t == DropThresholds.None) ?? true)) ?? true)
         && (Generation?.IsNone ?? true);
@@ -52,6 +58,8 @@ public sealed record DropRule
     {
         if (Rate is not (null or (>= 0 and < 1)))
             throw new ArgumentException($"the drop rate is {Rate}, expected 0 to below 1");
+        if (MaxKl is not (null or > 0))
+            throw new ArgumentException($"the highest KL is {MaxKl}, expected more than 0");
         if (!(Delta >= 0))
             throw new ArgumentException($"the drop's δ is {Delta}, expected 0 or more");
         if (Layers is not null && Layers.Count != layers)

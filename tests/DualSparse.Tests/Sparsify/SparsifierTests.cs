@@ -75,7 +75,7 @@ public class SparsifierTests
     public void Experts_that_no_token_reached_are_ordered_by_their_weights()
     {
         using var folder = new TemporaryFolder();
-        var report = Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [[3]], "one token", engine: F32, cancel: Cancel);
+        var report = Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), new([[3]], []), "one token", engine: F32, cancel: Cancel);
         Assert.All(report.Layers, layer => Assert.Equal(layer.TokensPerExpert.Count, layer.WeightNormExperts.Count));
         using var checkpoint = Checkpoint.Open(folder.File("out"));
         double[] norms = WeightNorms.Of(checkpoint, checkpoint.Config.Tensors.Layer(0).Expert(0));
@@ -88,7 +88,7 @@ public class SparsifierTests
         using var folder = new TemporaryFolder();
         string source = TestPaths.Golden("olmoe");
         int[][] windows = [.. Enumerable.Range(0, 8).Select(w => Enumerable.Range(w * 5, 40).ToArray())];
-        var report = Sparsifier.Run(source, folder.File("out"), windows, "test", ImportanceMetric.Parse("2w"), F32, cancel: Cancel);
+        var report = Sparsifier.Run(source, folder.File("out"), new(windows, []), "test", ImportanceMetric.Parse("2w"), F32, cancel: Cancel);
         Assert.Equal((2, true), (report.Metric, report.TimesDownNorm));
         using var stream = LayerStream.Open(source, F32);
         var calibration = Calibration.Run(stream, windows, cancel: Cancel);
@@ -106,19 +106,19 @@ public class SparsifierTests
     public void Nothing_stays_behind_when_it_fails()
     {
         using var folder = new TemporaryFolder();
-        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [[-1]], "no id", cancel: Cancel));
-        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), [], "nothing", cancel: Cancel));
+        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), new([[-1]], []), "no id", cancel: Cancel));
+        Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), new([], []), "nothing", cancel: Cancel));
         using var cancelled = new CancellationTokenSource();
         // Cancelled at the last window: the weights' writing begins and ends at its first tensor.
         var progress = new AtTheEnd(cancelled.Cancel);
         Assert.Throws<OperationCanceledException>(() => Sparsifier.Run(
-            TestPaths.Golden("olmoe"), folder.File("out"), [[1, 2, 3]], "ids", progress: progress, cancel: cancelled.Token));
+            TestPaths.Golden("olmoe"), folder.File("out"), new([[1, 2, 3]], []), "ids", progress: progress, cancel: cancelled.Token));
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
-        Assert.Throws<IOException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.Path, [[1]], "ids", cancel: Cancel));
+        Assert.Throws<IOException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.Path, new([[1]], []), "ids", cancel: Cancel));
     }
 
     private static SparsifyReport Run(string source, string output) => Sparsifier.Run(
-        source, output, [.. Enumerable.Range(0, 8).Select(w => Enumerable.Range(w * 5, 40).ToArray())], "test", engine: F32, cancel: Cancel);
+        source, output, new([.. Enumerable.Range(0, 8).Select(w => Enumerable.Range(w * 5, 40).ToArray())], []), "test", engine: F32, cancel: Cancel);
 
     // Each neuron as one text: its rows of gate and up, its column of down.
     private static string[] Neurons(Checkpoint checkpoint, MlpTensors expert)

@@ -1,0 +1,94 @@
+using System.Numerics.Tensors;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Packing;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>
+/// What a layer's experts give to the pairs that a drop takes first, those of the lower half of a token's choice: the mean, which can stay
+/// behind in their place, and how far outputs lie from it, which is what a drop costs.
+/// </summary>
+internal sealed class ExpertOutputs
+{
+    // Outputs per expert that the deviation is taken from: enough for two digits.
+    private const int Samples = 256;
+
+    // Fewer say nothing of a mean.
+    private const int FewestPairs = 8;
+
+    private readonly int experts;
+    private readonly int neurons;
+    private readonly double[][] sums;
+    private readonly long[] counts;
+    private readonly List<float[]>[] samples;
+    private readonly List<(int Expert, float Weight, bool Best)> pairs = [];
+
+    public ExpertOutputs(int experts, int neurons)
+    {
+        (this.experts, this.neurons) = (experts, neurons);
+        sums = [.. Enumerable.Range(0, experts).Select(_ => new double[neurons])];
+        samples = [.. Enumerable.Range(0, experts).Select(_ => new List<float[]>())];
+        counts = new long[experts];
+    }
+
+    /// <summary>Watches a layer's next step.</summary>
+    public void Watch(MoeLayer layer) => layer.Observer = (token, expert, gate, up) =>
+    {
+        int topK = layer.Plan.TopK, place = layer.Plan.Experts.Slice(token * topK, topK).IndexOf(expert);
+        pairs.Add((expert, layer.Plan.Weights[token * topK + place], place == 0));
+        if (place < topK / 2)
+            return;
+        float[] hidden = new float[neurons];
+        SwiGlu.Forward(gate, up, hidden);
+        for (int n = 0; n < neurons; n++)
+            sums[expert][n] += hidden[n];
+        // Every so many, so that the samples come from all of the text.
+        if (samples[expert].Count < Samples)
+            samples[expert].Add(hidden);
+        else if (counts[expert] % 7 == 0)
+            samples[expert][(int)(counts[expert] / 7 % Samples)] = hidden;
+        counts[expert]++;
+    };
+
+    /// <summary>Means, deviations over their mean, and every pair's weight times its expert's deviation.</summary>
+    public (Compensation Means, float[] Scales, LayerKeys Keys) Finish(Checkpoint checkpoint, int layer)
+    {
+        int hidden = checkpoint.Config.HiddenSize;
+        float[] whole = new float[experts * hidden], minor = new float[experts * hidden], scales = new float[experts];
+        Parallel.For(0, experts, e => scales[e] = Expert(checkpoint, layer, e, whole.AsSpan(e * hidden, hidden), minor.AsSpan(e * hidden, hidden)));
+        float mean = scales.Where(s => s > 0).DefaultIfEmpty(1).Average();
+        for (int e = 0; e < experts; e++)
+            scales[e] = scales[e] > 0 ? scales[e] / mean : 1;
+        return (new Compensation(hidden, whole, minor), scales, new LayerKeys(pairs.Select(p => (p.Weight * scales[p.Expert], p.Best))));
+    }
+
+    private float Expert(Checkpoint checkpoint, int layer, int expert, Span<float> whole, Span<float> minor)
+    {
+        if (counts[expert] < FewestPairs)
+            return 0;
+        float[] down = checkpoint.Get(checkpoint.Config.Tensors.Layer(layer).Expert(expert).Down).ReadFloats();
+        float[] mean = [.. sums[expert].Select(s => (float)(s / counts[expert]))];
+        int major = new NeuronLayout(neurons).Major;
+        for (int d = 0; d < whole.Length; d++)
+        {
+            var row = down.AsSpan(d * neurons, neurons);
+            minor[d] = TensorPrimitives.Dot<float>(row[major..], mean.AsSpan(major));
+            whole[d] = minor[d] + TensorPrimitives.Dot<float>(row[..major], mean.AsSpan(0, major));
+        }
+
+        double squares = 0;
+        foreach (float[] sample in samples[expert])
+        {
+            TensorPrimitives.Subtract(sample, mean, sample);
+            for (int d = 0; d < whole.Length; d++)
+            {
+                float output = TensorPrimitives.Dot<float>(down.AsSpan(d * neurons, neurons), sample);
+                squares += output * output;
+            }
+        }
+
+        return (float)Math.Sqrt(squares / samples[expert].Count);
+    }
+}

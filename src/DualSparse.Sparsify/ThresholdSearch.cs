@@ -1,0 +1,135 @@
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Sparsify;
+
+/// <summary>What a search found.</summary>
+/// <param name="Methods">Thresholds by method, the best first.</param>
+/// <param name="Means">By layer, what dropped experts leave behind.</param>
+public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means);
+
+/// <summary>
+/// Spends a budget of dropped work where it hurts least. Within a layer a pair's score is its weight times its expert's deviation from the
+/// mean that stays behind. Between layers: each layer's KL is measured with that layer alone dropping, a law KL_l(r) = a·(r/(1−r))^b is laid
+/// through it, and the budget is shared out so that all slopes are equal, where the sum of the losses is least.
+/// </summary>
+public static class ThresholdSearch
+{
+    /// <summary>The search's name, and the paper's rule's: one threshold on ŝ for all, T ∓ .01, nothing left behind.</summary>
+    public const string Search = "search", Paper = "paper";
+
+    /// <summary>Drop rates that thresholds are made for.</summary>
+    public static IReadOnlyList<double> Rates { get; } = [.. Enumerable.Range(1, 15).Select(r => r / 20.0)];
+
+    // T_minor / T = T / T_major: on the model that ships 1.1 and 1.35 lose more on books or on technical text.
+    private const float Spread = 1.25f;
+
+    private const float PaperDelta = 0.01f;
+
+    // Where each layer's law is measured.
+    private static readonly double[] s_alone = [0.15, 0.35, 0.6];
+
+    // Windows that layers are measured alone on, and that the loss to expect is measured on.
+    private const int AloneWindows = 16, ExpectWindows = 32;
+
+    /// <summary>Searches.</summary>
+    /// <param name="folder">The checkpoint whose neurons are reordered.</param>
+    /// <param name="stream">The same, opened.</param>
+    /// <param name="split">Text to calibrate on, and text to measure the loss on.</param>
+    /// <param name="scores">ŝ of all layers, for the paper's rule.</param>
+    /// <param name="progress">Told how far it has come.</param>
+    /// <param name="cancel">Ends it.</param>
+    internal static SearchResult Run(
+        string folder, LayerStream stream, CalibrationSplit split, ScoreHistogram scores, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
+    {
+        var moe = stream.Config.Moe!;
+        int layers = stream.Config.Layers;
+        int[] routed = [.. Enumerable.Range(0, layers).Where(l => stream.Config.LayerPlan[l].IsMoe)];
+        var keys = new LayerKeys?[layers];
+        var scales = new float[]?[layers];
+        var means = new Compensation?[layers];
+        using (var checkpoint = Checkpoint.Open(folder))
+        {
+            ExpertOutputs? outputs = null;
+            int last = split.Calibration.Count - 1;
+            var hooks = new StreamHooks
+            {
+                Before = step =>
+                {
+                    if (stream.Config.LayerPlan[step.Layer].IsMoe)
+                        (outputs ??= new ExpertOutputs(moe.Experts, moe.Intermediate)).Watch(step.Moe);
+                },
+                After = step =>
+                {
+                    if (step.Window != last || outputs is null)
+                        return;
+                    (means[step.Layer], scales[step.Layer], keys[step.Layer]) = outputs.Finish(checkpoint, step.Layer);
+                    outputs = null;
+                },
+            };
+            stream.Run(split.Calibration, [DropRule.None], hooks, new StageProgress(progress, "watching outputs"), cancel);
+        }
+
+        stream.Compensations = means;
+        DropMethod search = new(Search, DropScore.Weight, Compensate: true, scales, []);
+        DropRule[] alone = [.. routed.SelectMany(l => s_alone.Select(rate => Rule(search, At(l, rate))))];
+        var sample = Spaced(split.Calibration, AloneWindows);
+        var losses = Loss(stream, sample, alone, new StageProgress(progress, "layers alone"), cancel);
+        var laws = routed.Select((_, i) => LossLaw.Through(s_alone, [.. s_alone.Select((_, r) => losses.Loss.Kl(1 + i * s_alone.Length + r))])).ToArray();
+
+        var shares = Rates.Select(rate => LossLaw.Share(laws, rate)).ToArray();
+        var searched = shares.Select(share => Enumerable.Range(0, layers).Select(l =>
+            Array.IndexOf(routed, l) is >= 0 and var i ? keys[l]!.Thresholds(share[i], Spread) : DropThresholds.None).ToArray()).ToArray();
+        var paper = Rates.Select(rate => scores.Thresholds(rate, PaperDelta)).Select(t => Enumerable.Range(0, layers).Select(_ => t).ToArray()).ToArray();
+
+        DropMethod plain = new(Paper, DropScore.Gate, Compensate: false, null, []);
+        DropRule[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];
+        var (expected, rates) = split.HeldApart.Count == 0 ? (null, [])
+            : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, new StageProgress(progress, "loss to expect"), cancel);
+        return new SearchResult(
+            [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means);
+
+        DropThresholds[] At(int layer, double rate) =>
+            [.. Enumerable.Range(0, layers).Select(l => l == layer ? keys[l]!.Thresholds(rate, Spread) : DropThresholds.None)];
+
+        DropPoint[] Points(DropThresholds[][] thresholds, int first) => [.. Rates.Select((rate, r) => new DropPoint(
+            rate, expected is null ? rate : Math.Round(rates[first + r], 5), thresholds[r], expected?.Expect(first + r)))];
+    }
+
+    private static DropRule Rule(DropMethod method, DropThresholds[] layers) =>
+        (method with { Points = [new DropPoint(1, 1, layers, null)] }).Rule(1);
+
+    // Runs rules beside the dense run, as many windows at a time as a sixteenth of the checkpoint's memory holds.
+    private static (WindowLoss Loss, double[] Rates) Loss(
+        LayerStream stream, IReadOnlyList<int[]> windows, DropRule[] rules, IProgress<double> progress, CancellationToken cancel)
+    {
+        DropRule[] variants = [DropRule.None, .. rules];
+        var loss = new WindowLoss(windows, variants.Length, stream.Config.VocabSize);
+        var counts = new DropCounts[variants.Length];
+        long perWindow = (long)variants.Length * windows.Max(w => w.Length) * stream.Config.HiddenSize * sizeof(float);
+        int together = (int)Math.Clamp(Math.Max(stream.CheckpointBytes / 16, LeastBytes) / perWindow, 1, windows.Count);
+        for (int done = 0; done < windows.Count; done += together)
+        {
+            int first = done;
+            int[][] batch = [.. windows.Skip(first).Take(together)];
+            var hooks = new StreamHooks { Logits = (w, v, row, dense, logits) => loss.See(first + w, v, row, dense, logits) };
+            var batchCounts = stream.Run(batch, variants, hooks, new Part(progress, (double)first / windows.Count, (double)batch.Length / windows.Count), cancel);
+            for (int v = 0; v < variants.Length; v++)
+                counts[v] = batchCounts[v].Aggregate(counts[v], (sum, c) => sum + c);
+        }
+
+        return (loss, [.. counts.Select(c => c.Rate)]);
+    }
+
+    // However small the checkpoint, some windows go together.
+    private const long LeastBytes = 32 << 20;
+
+    private static int[][] Spaced(IReadOnlyList<int[]> windows, int most) =>
+        [.. Enumerable.Range(0, Math.Min(most, windows.Count)).Select(i => windows[(int)((long)i * windows.Count / Math.Min(most, windows.Count))])];
+
+    private sealed class Part(IProgress<double> progress, double start, double share) : IProgress<double>
+    {
+        public void Report(double value) => progress.Report(start + share * value);
+    }
+}
