@@ -2,7 +2,6 @@ using CsCheck;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
-using DualSparse.Models.Safetensors;
 using DualSparse.Sparsify;
 
 namespace DualSparse.Tests.Sparsify;

@@ -93,7 +93,7 @@ public class CompleteTransformationTests
     {
         using var folder = new TemporaryFolder();
         int[][] windows = [[.. Enumerable.Range(1, 128)]];
-        Sparsifier.Run(TestPaths.Model, folder.File("reordered"), windows, "ids", engine: F32, cancel: Cancel);
+        Sparsifier.Run(TestPaths.Model, folder.File("reordered"), new(windows, []), "ids", engine: F32, cancel: Cancel);
         CompleteTransformation.Run(folder.File("reordered"), folder.File("out"), 4, cancel: Cancel);
         Verify(folder.File("out"), TestPaths.Model);
         Assert.True(File.Exists(Path.Combine(folder.File("out"), "tokenizer.json")));
