@@ -8,6 +8,7 @@ var root = new RootCommand("Runs mixture-of-experts language models.")
     GenerateCommand.Create(),
     InspectCommand.Create(),
     VerifyCommand.Create(),
+    EvalCommand.Create(),
     BenchCommand.Create(),
     SparsifyCommand.Create(),
 };

@@ -16,9 +16,12 @@ public static class Distributions
     }
 
     /// <summary>KL(p ‖ q) in nats, p and q the softmax of two rows of logits; never below 0.</summary>
-    public static double KullbackLeibler(ReadOnlySpan<float> p, ReadOnlySpan<float> q)
+    public static double KullbackLeibler(ReadOnlySpan<float> p, ReadOnlySpan<float> q) => KullbackLeibler(p, q, LogSumExp(p), LogSumExp(q));
+
+    /// <summary>The same where the rows' <see cref="LogSumExp"/> are known.</summary>
+    internal static double KullbackLeibler(ReadOnlySpan<float> p, ReadOnlySpan<float> q, double logP, double logQ)
     {
-        double logP = LogSumExp(p), logQ = LogSumExp(q), sum = 0;
+        double sum = 0;
         for (int i = 0; i < p.Length; i++)
             sum += Math.Exp(p[i] - logP) * ((p[i] - logP) - (q[i] - logQ));
         return Math.Max(0, sum);

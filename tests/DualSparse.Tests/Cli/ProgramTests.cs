@@ -167,6 +167,20 @@ public class ProgramTests
         Assert.NotEmpty(run.Output);
     }
 
+    [Fact]
+    public void Eval_measures_windows_of_ids()
+    {
+        var run = Run(["eval", "--ids", TestPaths.Golden("eval", "windows.safetensors"), "--windows", "2", "--t-major", "0.07", "--t-minor", "0.09", "--json"]);
+        Assert.True(run.Code == 0, run.Errors);
+        using var json = System.Text.Json.JsonDocument.Parse(run.Output);
+        var books = json.RootElement.GetProperty("texts").GetProperty("books");
+        Assert.Equal(1024, books.GetProperty("tokens").GetInt32());
+        Assert.InRange(books.GetProperty("dropRate").GetDouble(), 0.35, 0.55);
+        var kl = books.GetProperty("kl");
+        Assert.InRange(kl.GetProperty("value").GetDouble(), kl.GetProperty("low").GetDouble(), kl.GetProperty("high").GetDouble());
+        Assert.Equal(1, Run(["eval"]).Code);
+    }
+
     private static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
 
     private static int Exit(string program, params string[] arguments)

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+using DualSparse.Evaluation;
+using DualSparse.Evaluation.Tasks;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary><c>dualsparse eval</c>: loss on texts and accuracy on tasks, and what a drop does to them.</summary>
+internal static class EvalCommand
+{
+    private const int DefaultWindows = 48, DefaultContext = 512;
+
+    public static Command Create()
+    {
+        var command = new Command("eval", "Measures a model on texts and tasks, and what a drop costs there.");
+        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var text = new Option<string[]>("--text") { Description = "Texts, each cut into windows.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
+        var ids = new Option<string?>("--ids") { Description = "Windows as ids: a safetensors file's NAME.input_ids and NAME.targets.", HelpName = "file" };
+        var context = NumberOption.Create<int>("--context", $"Tokens in a window of text. [default: {DefaultContext}, or the model's context where that is less]");
+        var windows = NumberOption.Create<int>("--windows", $"Windows of each text at most. [default: {DefaultWindows}]");
+        var tasks = new Option<string?>("--tasks") { Description = $"Tasks: all, or some of {string.Join(',', TaskFile.Names)}.", HelpName = "names" };
+        var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };
+        var limit = NumberOption.Create<int>("--limit", "Rows of each task at most. [default: all]");
+        var json = new Option<bool>("--json") { Description = "Write JSON." };
+        command.Arguments.Add(folder);
+        foreach (Option option in new Option[] { text, ids, context, windows, tasks, data, limit, json })
+            command.Options.Add(option);
+        var engine = new EngineArguments(command, withModel: false);
+        var drop = new DropArguments(command);
+        command.SetAction(parsed =>
+        {
+            string[] files = parsed.GetValue(text) ?? [];
+            var (idFile, taskList) = (parsed.GetValue(ids), parsed.GetValue(tasks));
+            if (files.Length == 0 && idFile is null && taskList is null)
+                throw new ArgumentException("there is nothing to measure on: give --text FILE, --ids FILE or --tasks NAMES --data FOLDER");
+            if (taskList is not null && parsed.GetValue(data) is null)
+                throw new ArgumentException("--tasks needs --data, the folder of the tasks' files");
+            int most = parsed.GetValue(windows) ?? DefaultWindows;
+            if (most < 1)
+                throw new ArgumentException($"--windows is {most}, expected at least 1");
+            List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
+            var rule = drop.Rule(parsed);
+
+            string path = ModelFolder.Find(parsed.GetValue(folder));
+            using var interrupt = new Interrupt();
+            using var model = Load(path, engine.Engine(parsed));
+            var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;
+            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, model.Config.MaxPositions);
+            List<TextWindows> texts = [.. files.Select(file => TextWindows.Read(file, tokenizer!, length, most))];
+            if (idFile is not null)
+                texts.AddRange(TextWindows.ReadIds(idFile, most));
+            if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
+                throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
+            List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
+            List<TaskScores> scores = [.. sets.Select(set => Score(model, tokenizer!, set, rule, interrupt.Token))];
+            EvalOutput.Write(reports, scores, parsed.GetValue(json));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Transformer Load(string folder, EngineOptions options)
+    {
+        using var progress = new LoadingLine();
+        return Transformer.Load(folder, options, progress);
+    }
+
+    private static TaskScores Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, CancellationToken cancellation)
+    {
+        model.Drop = DropRule.None;
+        var dense = TaskEvaluation.Run(model, tokenizer, set, cancellation: cancellation);
+        if (rule.IsNone)
+            return new TaskScores(dense, null);
+        model.Drop = rule;
+        return new TaskScores(dense, TaskEvaluation.Run(model, tokenizer, set, cancellation: cancellation));
+    }
+}

@@ -1,0 +1,73 @@
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+using DualSparse.Models.Text;
+
+namespace DualSparse.Evaluation;
+
+/// <summary>Windows of a text: each predicts its targets from its inputs alone.</summary>
+/// <param name="Name">The text.</param>
+/// <param name="Inputs">Each window's ids.</param>
+/// <param name="Targets">The id that follows each of them.</param>
+public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IReadOnlyList<int[]> Targets)
+{
+    private const string InputSuffix = ".input_ids", TargetSuffix = ".targets";
+
+    /// <summary>Window i predicts the ids iN + 1 to iN + N from iN to iN + N − 1.</summary>
+    /// <param name="name">The text.</param>
+    /// <param name="ids">Its ids; what fills no window is left out.</param>
+    /// <param name="context">N.</param>
+    /// <param name="most">Windows at most.</param>
+    /// <exception cref="ArgumentException">A number isn't positive, or the text fills no window.</exception>
+    public static TextWindows Cut(string name, ReadOnlySpan<int> ids, int context, int most)
+    {
+        if (context < 1 || most < 1)
+            throw new ArgumentException($"{most} windows of {context} tokens, expected at least one of one");
+        int windows = Math.Min(most, (ids.Length - 1) / context);
+        if (windows < 1)
+            throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context} and the one after it");
+        var (inputs, targets) = (new int[windows][], new int[windows][]);
+        for (int w = 0; w < windows; w++)
+            (inputs[w], targets[w]) = (ids.Slice(w * context, context).ToArray(), ids.Slice(w * context + 1, context).ToArray());
+        return new TextWindows(name, inputs, targets);
+    }
+
+    /// <summary>A UTF-8 file as one stream of ids, without the special tokens that a tokenizer puts around a prompt.</summary>
+    /// <exception cref="ModelFormatException">The file can't be read.</exception>
+    /// <exception cref="ArgumentException">As <see cref="Cut"/>.</exception>
+    public static TextWindows Read(string file, Tokenizer tokenizer, int context, int most)
+    {
+        try
+        {
+            return Cut(Path.GetFileNameWithoutExtension(file), tokenizer.Encode(File.ReadAllText(file), addSpecial: false, allowSpecial: false), context, most);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"{file}: it can't be read ({e.Message})", e);
+        }
+    }
+
+    /// <summary>The sets of a safetensors file: NAME.input_ids and NAME.targets, [windows, N] integers.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="most">Of each set the first so many windows.</param>
+    /// <exception cref="ModelFormatException">There is no such tensor, or a pair differs in shape.</exception>
+    public static IReadOnlyList<TextWindows> ReadIds(string file, int most)
+    {
+        using var tensors = SafetensorsFile.Open(file);
+        string[] names = [.. tensors.Tensors.Keys.Where(n => n.EndsWith(InputSuffix, StringComparison.Ordinal)).Select(n => n[..^InputSuffix.Length]).Order(StringComparer.Ordinal)];
+        return names.Length > 0
+            ? [.. names.Select(name => ReadSet(tensors, name, most))]
+            : throw new ModelFormatException($"{file} has no tensor NAME{InputSuffix}");
+    }
+
+    private static TextWindows ReadSet(SafetensorsFile file, string name, int most)
+    {
+        var (inputs, targets) = (file.Get(name + InputSuffix), file.Get(name + TargetSuffix));
+        if (inputs.Shape.Count != 2 || inputs.Count == 0)
+            throw new ModelFormatException($"{file.Path}: {inputs.Name} has the shape [{string.Join(", ", inputs.Shape)}], expected [windows, ids]");
+        targets.Expect([.. inputs.Shape]);
+        return new TextWindows(name, Rows(inputs, most), Rows(targets, most));
+    }
+
+    private static int[][] Rows(TensorView tensor, int most) =>
+        [.. tensor.ReadInt64s().Select(id => checked((int)id)).Chunk((int)tensor.RowLength).Take(most)];
+}

@@ -1,0 +1,52 @@
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+using DualSparse.Evaluation;
+using DualSparse.Kernels;
+
+namespace DualSparse.Tests.Evaluation;
+
+/// <summary>Windows of text, their loss with and without a drop, and intervals.</summary>
+public class WindowEvaluationTests
+{
+    [Fact]
+    public void Windows_follow_one_another_and_targets_are_one_ahead()
+    {
+        var windows = TextWindows.Cut("text", [0, 1, 2, 3, 4, 5, 6, 7], 3, 9);
+        Assert.Equal([[0, 1, 2], [3, 4, 5]], windows.Inputs);
+        Assert.Equal([[1, 2, 3], [4, 5, 6]], windows.Targets);
+        Assert.Single(TextWindows.Cut("text", [0, 1, 2, 3], 3, 9).Inputs);
+        Assert.Single(TextWindows.Cut("text", [0, 1, 2, 3, 4, 5, 6], 3, 1).Inputs);
+        Assert.Throws<ArgumentException>(() => TextWindows.Cut("text", [0, 1, 2], 3, 9));
+    }
+
+    [Fact]
+    public void Intervals_are_the_closed_cases()
+    {
+        Assert.Equal(new Interval(2, 2, 2), PairedBootstrap.Ratio([2, 4, 8], [1, 2, 4]));
+        // The mean of 400 fair coins: 0.5 ± 1.96 · 0.5 / 20.
+        var coins = PairedBootstrap.Mean([.. Enumerable.Range(0, 400).Select(i => i % 2.0)]);
+        Assert.Equal(0.5, coins.Value);
+        Assert.InRange(coins.Low, 0.44, 0.46);
+        Assert.InRange(coins.High, 0.54, 0.56);
+        Assert.Throws<ArgumentException>(() => PairedBootstrap.Mean([]));
+    }
+
+    [Fact]
+    public void One_model_gives_what_two_give()
+    {
+        var text = TextWindows.ReadIds(TestPaths.Golden("eval", "windows.safetensors"), 12).Single(t => t.Name == "books");
+        var rule = new DropRule { Thresholds = new DropThresholds(0.07f, 0.09f) };
+        using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32 });
+        using var dropped = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32, Drop = rule });
+        var expected = WindowDivergence.Compare(model, dropped, text.Inputs, text.Targets);
+        var report = WindowEvaluation.Run(model, text, rule, TestContext.Current.CancellationToken);
+        Assert.True(model.Drop.IsNone);
+        Assert.Equal(12 * 512, report.Tokens);
+        Assert.Equal(expected.ReferenceNll, report.Nll.Value - report.DeltaNll!.Value, 1e-9);
+        Assert.Equal(expected.Nll, report.Nll.Value, 1e-9);
+        Assert.Equal(expected.KullbackLeibler, report.KullbackLeibler!.Value, 1e-9);
+        Assert.Equal(expected.Flips, report.Flips!.Value, 1e-9);
+        Assert.Equal(dropped.Counts.Rate, report.DropRate!.Value, 1e-9);
+        Assert.InRange(report.Perplexity.Value, report.Perplexity.Low, report.Perplexity.High);
+    }
+}
