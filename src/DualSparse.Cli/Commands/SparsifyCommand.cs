@@ -1,8 +1,8 @@
 using System.CommandLine;
-using Spectre.Console;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Sparsify;
+using Spectre.Console;
 
 namespace DualSparse.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using DualSparse.Engine;
-using DualSparse.Models;
 using DualSparse.Kernels;
+using DualSparse.Models;
 
 namespace DualSparse.Tests.Engine;
 
