@@ -54,6 +54,8 @@ public static class WindowEvaluation
         try
         {
             DropCounts counts = default;
+            model.Drop = rule;
+            rule = model.Drop; // a rate has become thresholds, where the checkpoint has some
             var sums = new WindowSums[text.Inputs.Count];
             for (int w = 0; w < sums.Length; w++)
             {
