@@ -19,7 +19,7 @@ internal static class EvalCommand
         var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
         var text = new Option<string[]>("--text") { Description = "Texts, each cut into windows.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
         var ids = new Option<string?>("--ids") { Description = "Windows as ids: a safetensors file's NAME.input_ids and NAME.targets.", HelpName = "file" };
-        var context = NumberOption.Create<int>("--context", $"Tokens in a window of text. [default: {DefaultContext}, or the model's context where that is less]");
+        var context = NumberOption.Create<int>("--context", $"Tokens in a window of text; of a longer task item the last so many are kept. [default: {DefaultContext}, or the model's context where that is less]");
         var windows = NumberOption.Create<int>("--windows", $"Windows of each text at most. [default: {DefaultWindows}]");
         var tasks = new Option<string?>("--tasks") { Description = $"Tasks: all, or some of {string.Join(',', TaskFile.Names)}.", HelpName = "names" };
         var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };
@@ -38,6 +38,8 @@ internal static class EvalCommand
                 throw new ArgumentException("there is nothing to measure on: give --text FILE, --ids FILE or --tasks NAMES --data FOLDER");
             if (taskList is not null && parsed.GetValue(data) is null)
                 throw new ArgumentException("--tasks needs --data, the folder of the tasks' files");
+            if (taskList is null && (parsed.GetValue(data) is not null || parsed.GetValue(limit) is not null))
+                throw new ArgumentException("--data and --limit go with --tasks");
             int most = parsed.GetValue(windows) ?? DefaultWindows;
             if (most < 1)
                 throw new ArgumentException($"--windows is {most}, expected at least 1");
@@ -55,7 +57,7 @@ internal static class EvalCommand
             if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
             List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
-            List<TaskScores> scores = [.. sets.Select(set => Score(model, tokenizer!, set, rule, interrupt.Token))];
+            List<TaskFigures> scores = [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), interrupt.Token))];
             EvalOutput.Write(reports, scores, parsed.GetValue(json));
             return 0;
         });
@@ -68,13 +70,7 @@ internal static class EvalCommand
         return Transformer.Load(folder, options, progress);
     }
 
-    private static TaskScores Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, CancellationToken cancellation)
-    {
-        model.Drop = DropRule.None;
-        var dense = TaskEvaluation.Run(model, tokenizer, set, cancellation: cancellation);
-        if (rule.IsNone)
-            return new TaskScores(dense, null);
-        model.Drop = rule;
-        return new TaskScores(dense, TaskEvaluation.Run(model, tokenizer, set, cancellation: cancellation));
-    }
+    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, CancellationToken cancel) => rule.IsNone
+        ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, cancel: cancel))
+        : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, cancel: cancel));
 }

@@ -1,33 +1,16 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Evaluation;
-using DualSparse.Evaluation.Tasks;
 using Spectre.Console;
 
 namespace DualSparse.Cli.Commands;
-
-/// <summary>A task without a drop and, where there is one, with it.</summary>
-internal sealed record TaskScores(TaskResult Dense, TaskResult? Dropped)
-{
-    /// <summary>What the run asked for.</summary>
-    public TaskResult Result => Dropped ?? Dense;
-
-    /// <summary>Accuracy under the drop less without, item by item.</summary>
-    public Interval? DeltaAccuracy => Paired((dense, dropped) => (dropped.Right ? 1 : 0) - (dense.Right ? 1 : 0));
-
-    /// <summary>Share of items that turned right or wrong.</summary>
-    public Interval? Flips => Paired((dense, dropped) => dense.Right == dropped.Right ? 0 : 1);
-
-    private Interval? Paired(Func<ItemResult, ItemResult, double> figure) =>
-        Dropped is null ? null : PairedBootstrap.Mean([.. Dense.Items.Zip(Dropped.Items, figure)]);
-}
 
 /// <summary>What <c>eval</c> prints.</summary>
 internal static class EvalOutput
 {
     private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
-    public static void Write(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskScores> tasks, bool json)
+    public static void Write(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json)
     {
         if (json)
             WriteJson(texts, tasks);
@@ -35,7 +18,7 @@ internal static class EvalOutput
             WriteTables(texts, tasks);
     }
 
-    private static void WriteJson(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskScores> tasks) => Console.WriteLine(JsonSerializer.Serialize(
+    private static void WriteJson(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks) => Console.WriteLine(JsonSerializer.Serialize(
         new
         {
             Texts = texts.ToDictionary(t => t.Name, t => new
@@ -48,18 +31,11 @@ internal static class EvalOutput
                 t.Flips,
                 t.DropRate,
             }),
-            Tasks = tasks.ToDictionary(t => t.Result.Task, t => new
-            {
-                N = t.Result.Items.Count,
-                Acc = t.Result.Accuracy,
-                AccNorm = t.Result.NormalisedAccuracy,
-                DeltaAcc = t.DeltaAccuracy,
-                t.Flips,
-            }),
+            Tasks = tasks.ToDictionary(t => t.Task),
         },
         s_json));
 
-    private static void WriteTables(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskScores> tasks)
+    private static void WriteTables(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks)
     {
         var console = Terminal.Output();
         if (texts.Count > 0)
@@ -76,11 +52,11 @@ internal static class EvalOutput
 
         if (tasks.Count > 0)
         {
-            var table = Terminal.Table("task", "n", "acc", "acc_norm", "Δacc", "flips");
+            var table = Terminal.Table("task", "n", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
             foreach (var t in tasks)
             {
-                table.AddRow([.. new[] { t.Result.Task, $"{t.Result.Items.Count}", $"{t.Result.Accuracy:0.0000}", $"{t.Result.NormalisedAccuracy:0.0000}",
-                    Show(t.DeltaAccuracy, "0.0000"), Show(t.Flips, "0.00%") }.Select(Cell)]);
+                table.AddRow([.. new[] { t.Task, $"{t.N}", $"{t.Acc:0.0000}", $"{t.AccNorm:0.0000}", Show(t.DeltaAcc, "0.0000"), $"{t.RightToWrong}", $"{t.WrongToRight}",
+                    Show(t.DeltaAccNorm, "0.0000"), $"{t.DropRate:0.0%}" }.Select(Cell)]);
             }
 
             console.Write(table);

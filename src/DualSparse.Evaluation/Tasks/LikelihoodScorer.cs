@@ -26,10 +26,10 @@ internal sealed class LikelihoodScorer(Transformer model)
     /// <summary>Scores items.</summary>
     /// <param name="items">The candidates of each.</param>
     /// <param name="done">Told how many items are done.</param>
-    /// <param name="cancellation">Looked at between batches.</param>
+    /// <param name="cancel">Looked at between batches.</param>
     /// <returns>The scores of each item's candidates.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public CandidateScore[][] Score(IReadOnlyList<EncodedCandidate[]> items, Action<int> done, CancellationToken cancellation)
+    public CandidateScore[][] Score(IReadOnlyList<EncodedCandidate[]> items, Action<int> done, CancellationToken cancel)
     {
         var scores = new List<CandidateScore[]>(items.Count);
         List<Pending> batch = [];
@@ -50,7 +50,7 @@ internal sealed class LikelihoodScorer(Transformer model)
 
         void Flush()
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancel.ThrowIfCancellationRequested();
             Run(batch);
             scores.AddRange(batch.Select(p => p.Scores));
             done(scores.Count);

@@ -14,17 +14,17 @@ public static class TaskEvaluation
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="task">The rows.</param>
     /// <param name="context">Of a longer sequence the last so many ids are kept; null: <see cref="DefaultContext"/> or the model's longest.</param>
-    /// <param name="progress">Told how many items are done.</param>
-    /// <param name="cancellation">Looked at between batches.</param>
+    /// <param name="progress">Told the share of items done, from 0 to 1.</param>
+    /// <param name="cancel">Looked at between batches.</param>
     /// <exception cref="ArgumentException">The model has no id that opens a text, or the context makes no sense for it.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskResult Run(
-        Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(task);
         var encoder = new CandidateEncoder(tokenizer, model.Config, context ?? Math.Min(DefaultContext, model.Config.MaxPositions));
         var items = task.Items.Select(item => item.Candidates.Select(encoder.Encode).ToArray()).ToList();
-        var scores = new LikelihoodScorer(model).Score(items, done => progress?.Report(done), cancellation);
+        var scores = new LikelihoodScorer(model).Score(items, done => progress?.Report((double)done / items.Count), cancel);
         return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]);
     }
 

@@ -48,7 +48,8 @@ internal sealed record TaskFormat(string Name, Func<TaskRow, TaskItem> Read)
         string[] choices = [.. row.Choices().Take(Letters)];
         char[] letters = [.. Enumerable.Range(0, choices.Length).Select(i => (char)('A' + i))];
         string subject = row.Text("subject").Replace('_', ' ');
-        string context = $"The following are multiple choice questions (with answers) about {subject}.\n\n{row.Text("query")}\n"
+        // The reference's scores are those of the question without the spaces around it, which some rows have.
+        string context = $"The following are multiple choice questions (with answers) about {subject}.\n\n{row.Text("query").Trim()}\n"
             + string.Concat(choices.Select((choice, i) => $"{letters[i]}. {choice}\n")) + "Answer:";
         return new([.. letters.Select(letter => new TaskCandidate(context, $" {letter}"))], row.Gold(choices.Length));
     }

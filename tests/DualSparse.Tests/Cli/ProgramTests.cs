@@ -190,7 +190,7 @@ public class ProgramTests
         return process.ExitCode;
     }
 
-    private static (int Code, string Output, string Errors) Run(string[] arguments, string? input = null)
+    internal static (int Code, string Output, string Errors) Run(string[] arguments, string? input = null)
     {
         var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
         {

@@ -20,7 +20,7 @@ public sealed class TaskFileTests : IDisposable
     [InlineData("hellaswag", """{"query": "Q", "choices": ["a", "b"], "gold": 0}""", "Q| a", "Q| b")]
     [InlineData("winogrande", """{"sentence": "Ann met Eve, so _ left.", "choices": ["Ann", "Eve"], "gold": 0}""", "Ann met Eve, so Ann| left.", "Ann met Eve, so Eve| left.")]
     [InlineData("boolq", """{"passage": "P.", "question": "is it", "choices": ["no", "yes"], "gold": 0}""", "P.\nQuestion: is it?\nAnswer:| no", "P.\nQuestion: is it?\nAnswer:| yes")]
-    [InlineData("mmlu", """{"subject": "abstract_algebra", "query": "1+1?", "choices": ["2", "3"], "gold": 0}""",
+    [InlineData("mmlu", """{"subject": "abstract_algebra", "query": " 1+1?", "choices": ["2", "3"], "gold": 0}""",
         "The following are multiple choice questions (with answers) about abstract algebra.\n\n1+1?\nA. 2\nB. 3\nAnswer:| A",
         "The following are multiple choice questions (with answers) about abstract algebra.\n\n1+1?\nA. 2\nB. 3\nAnswer:| B")]
     public void Every_tasks_rows_become_candidates(string task, string row, params string[] expected)
