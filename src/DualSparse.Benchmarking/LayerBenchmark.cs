@@ -113,10 +113,12 @@ public static unsafe class LayerBenchmark
     /// <summary>The thresholds on ŝ that leave out the given share of a set of plans' work.</summary>
     internal static DropRule Rule(IEnumerable<RoutingPlan> plans, double rate)
     {
+        if (rate <= 0)
+            return DropRule.None;
         var scores = new ScoreHistogram();
         foreach (var plan in plans)
             scores.Add(plan);
-        return rate <= 0 ? DropRule.None : new DropRule { Thresholds = scores.Thresholds(rate, Delta) };
+        return new DropRule { Thresholds = scores.Thresholds(rate, Delta) };
     }
 
     private static ExpertBatch[] Batches(RoutingPlan[] plans, int experts, double drop)

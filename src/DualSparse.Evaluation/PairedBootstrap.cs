@@ -1,14 +1,6 @@
-namespace DualSparse.Evaluation;
+using DualSparse.Engine.Moe;
 
-/// <summary>A figure and its 95 % interval.</summary>
-/// <param name="Value">On the windows as they are.</param>
-/// <param name="Low">The 2.5th percentile of the resamples.</param>
-/// <param name="High">The 97.5th.</param>
-public sealed record Interval(double Value, double Low, double High)
-{
-    /// <summary>The interval of a rising function of the figure.</summary>
-    public Interval Map(Func<double, double> rising) => new(rising(Value), rising(Low), rising(High));
-}
+namespace DualSparse.Evaluation;
 
 /// <summary>
 /// Percentile intervals by drawing units (windows of text, items of a task) with replacement. Every figure meets the same draws, and a

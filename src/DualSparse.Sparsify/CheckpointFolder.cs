@@ -55,7 +55,7 @@ internal static class CheckpointFolder
         {
             string target = Path.Combine(folder, Path.GetFileName(file));
             bool stale = file.EndsWith(".safetensors.index.json", StringComparison.Ordinal)
-                || Path.GetFileName(file) is SparsifyReport.FileName or CompensationFile.FileName;
+                || Path.GetFileName(file) is DropProfile.FileName or CompensationFile.FileName;
             if (!stale && !File.Exists(target))
                 File.Copy(file, target);
         }

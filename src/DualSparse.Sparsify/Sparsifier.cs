@@ -74,29 +74,29 @@ public static class Sparsifier
 
         var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
         var report = new SparsifyReport(
-            sum, timesDownNorm, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. Enumerable.Range(1, 15).Select(At)], layers);
+            sum, timesDownNorm, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. ThresholdSearch.Rates.Select(At)], layers);
         CheckpointFolder.Make(output, folder =>
         {
             ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
             if (split.HeldApart.Count > 0)
-                report = Search(folder, split, report, scores, engine, progress, cancel);
+                report = Search(folder, split, report, engine, progress, cancel);
             report.Save(folder);
         });
         return report;
 
-        RateThresholds At(int twentieths)
+        RateThresholds At(double rate)
         {
-            double rate = twentieths / 20.0;
             var thresholds = scores.Thresholds(rate, Delta);
             return new RateThresholds(rate, thresholds.Major, thresholds.Minor, Math.Round(scores.Rate(thresholds), 6));
         }
     }
 
     private static SparsifyReport Search(
-        string folder, CalibrationSplit split, SparsifyReport report, ScoreHistogram scores, EngineOptions? engine, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
+        string folder, CalibrationSplit split, SparsifyReport report, EngineOptions? engine, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
     {
         using var stream = LayerStream.Open(folder, engine);
-        var found = ThresholdSearch.Run(folder, stream, split, scores, progress, cancel);
+        DropThresholds[] paper = [.. report.Thresholds.Select(t => new DropThresholds(t.Major, t.Minor))];
+        var found = ThresholdSearch.Run(folder, stream, split, paper, progress, cancel);
         CompensationFile.Write(folder, found.Means, stream.Config.HiddenSize);
         return report with { Methods = found.Methods };
     }

@@ -14,12 +14,9 @@ public sealed record SparsifyReport(
     int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers,
     IReadOnlyList<DropMethod>? Methods = null)
 {
-    /// <summary>The file's name in the checkpoint's folder.</summary>
-    public const string FileName = DropProfile.FileName;
-
     /// <summary>Writes it into a folder.</summary>
     /// <exception cref="IOException">Writing failed.</exception>
-    public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, DropProfile.Json));
+    public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, DropProfile.FileName), JsonSerializer.SerializeToUtf8Bytes(this, DropProfile.Json));
 }
 
 /// <summary>Where the calibration text came from.</summary>

@@ -25,8 +25,6 @@ public static class ThresholdSearch
     // T_minor / T = T / T_major: on the model that ships 1.1 and 1.35 lose more on books or on technical text.
     private const float Spread = 1.25f;
 
-    private const float PaperDelta = 0.01f;
-
     // Where each layer's law is measured.
     private static readonly double[] s_alone = [0.15, 0.35, 0.6];
 
@@ -37,11 +35,11 @@ public static class ThresholdSearch
     /// <param name="folder">The checkpoint whose neurons are reordered.</param>
     /// <param name="stream">The same, opened.</param>
     /// <param name="split">Text to calibrate on, and text to measure the loss on.</param>
-    /// <param name="scores">ŝ of all layers, for the paper's rule.</param>
+    /// <param name="paperThresholds">The paper's rule for each of <see cref="Rates"/>.</param>
     /// <param name="progress">Told how far it has come.</param>
     /// <param name="cancel">Ends it.</param>
     internal static SearchResult Run(
-        string folder, LayerStream stream, CalibrationSplit split, ScoreHistogram scores, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
+        string folder, LayerStream stream, CalibrationSplit split, IReadOnlyList<DropThresholds> paperThresholds, IProgress<SparsifyProgress>? progress, CancellationToken cancel)
     {
         var moe = stream.Config.Moe!;
         int layers = stream.Config.Layers;
@@ -81,7 +79,7 @@ public static class ThresholdSearch
         var shares = Rates.Select(rate => LossLaw.Share(laws, rate)).ToArray();
         var searched = shares.Select(share => Enumerable.Range(0, layers).Select(l =>
             Array.IndexOf(routed, l) is >= 0 and var i ? keys[l]!.Thresholds(share[i], Spread) : DropThresholds.None).ToArray()).ToArray();
-        var paper = Rates.Select(rate => scores.Thresholds(rate, PaperDelta)).Select(t => Enumerable.Range(0, layers).Select(_ => t).ToArray()).ToArray();
+        var paper = paperThresholds.Select(t => Enumerable.Range(0, layers).Select(_ => t).ToArray()).ToArray();
 
         DropMethod plain = new(Paper, DropScore.Gate, Compensate: false, null, []);
         DropRule[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];

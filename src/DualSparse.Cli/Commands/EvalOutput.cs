@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
+using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using Spectre.Console;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Sparsify;
 using Spectre.Console;
 
@@ -81,5 +82,5 @@ internal static class SparsifyCommand
         return 0;
     }
 
-    private static string Expected(DualSparse.Engine.Moe.Interval kl) => FormattableString.Invariant($"{kl.Value:0.00000} ({kl.Low:0.00000}–{kl.High:0.00000})");
+    private static string Expected(Interval kl) => FormattableString.Invariant($"{kl.Value:0.00000} ({kl.Low:0.00000}–{kl.High:0.00000})");
 }

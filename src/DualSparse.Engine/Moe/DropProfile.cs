@@ -135,5 +135,12 @@ public sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropT
 /// <param name="Flips">Share of predictions whose best id changes.</param>
 public sealed record LossToExpect(Interval Kl, Interval DeltaNll, Interval Flips);
 
-/// <summary>A mean with its 95 % interval.</summary>
-public sealed record Interval(double Value, double Low, double High);
+/// <summary>A figure and its 95 % interval.</summary>
+/// <param name="Value">On what was measured.</param>
+/// <param name="Low">Its lower end.</param>
+/// <param name="High">Its upper end.</param>
+public sealed record Interval(double Value, double Low, double High)
+{
+    /// <summary>The interval of a rising function of the figure.</summary>
+    public Interval Map(Func<double, double> rising) => new(rising(Value), rising(Low), rising(High));
+}

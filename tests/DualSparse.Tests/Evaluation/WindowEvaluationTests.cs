@@ -2,7 +2,6 @@ using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
-using Interval = DualSparse.Evaluation.Interval;
 
 namespace DualSparse.Tests.Evaluation;
 

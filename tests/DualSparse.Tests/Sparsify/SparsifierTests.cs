@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Engine.Loading;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
@@ -31,7 +32,7 @@ public class SparsifierTests
         Assert.Equal(0, comparison.GreedyMismatches);
         Assert.Equal([output], Directory.GetFileSystemEntries(folder.Path));
 
-        using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, SparsifyReport.FileName)));
+        using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, DropProfile.FileName)));
         Assert.Equal(4, json.RootElement.GetProperty("metric").GetInt32());
         Assert.Equal(15, json.RootElement.GetProperty("thresholds").GetArrayLength());
         Assert.Equal(model.Config.LayerPlan.Count(l => l.IsMoe), report.Layers.Count);

@@ -1,7 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Evaluation.Tasks;
-using Interval = DualSparse.Evaluation.Interval;
 
 namespace DualSparse.Tests.Evaluation.Tasks;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;
@@ -98,7 +99,7 @@ public class CompleteTransformationTests
         Verify(folder.File("out"), TestPaths.Model);
         Assert.True(File.Exists(Path.Combine(folder.File("out"), "tokenizer.json")));
         // It speaks of the neurons of experts that are no more.
-        Assert.False(File.Exists(Path.Combine(folder.File("out"), SparsifyReport.FileName)));
+        Assert.False(File.Exists(Path.Combine(folder.File("out"), DropProfile.FileName)));
     }
 
     // No release with groups is small enough to stand among the golden checkpoints: the engine itself is the judge.
