@@ -3,23 +3,22 @@ using System.Runtime.InteropServices;
 namespace DualSparse.Kernels.Memory;
 
 /// <summary>A block of native memory, freed on <see cref="Dispose"/> (or, forgotten, by the finalizer). Its contents start undefined.</summary>
-public sealed unsafe partial class AlignedBuffer : IDisposable
+public sealed unsafe class AlignedBuffer : IDisposable
 {
-    // From this size on a block is worth huge pages: weights are streamed, and 4 KiB pages would cost a table walk each.
-    private const nuint HugePage = 2 << 20;
-    private const int AdviseHugePages = 14;
+    // A cache line, and a vector of 512 bits.
+    private const nuint Alignment = 64;
+    private readonly bool huge;
     private byte* pointer;
 
-    /// <summary>Allocates <paramref name="bytes"/> bytes, aligned to 64 (a cache line), or to 2 MiB for large blocks.</summary>
+    /// <summary>Allocates <paramref name="bytes"/> bytes, aligned to 64, or, on Linux, in huge pages where they fill one.</summary>
     /// <exception cref="OutOfMemoryException">The system gives no more memory.</exception>
     public AlignedBuffer(nuint bytes)
     {
         Bytes = bytes;
-        nuint alignment = bytes >= HugePage ? HugePage : 64;
-        nuint rounded = (Math.Max(bytes, 1) + alignment - 1) / alignment * alignment;
-        pointer = (byte*)NativeMemory.AlignedAlloc(rounded, alignment);
-        if (alignment == HugePage && OperatingSystem.IsLinux())
-            _ = Advise(pointer, rounded, AdviseHugePages);
+        huge = bytes >= HugePages.Bytes && OperatingSystem.IsLinux();
+        pointer = huge ? HugePages.Allocate(bytes) : (byte*)NativeMemory.AlignedAlloc((Math.Max(bytes, 1) + Alignment - 1) / Alignment * Alignment, Alignment);
+        if (pointer is null)
+            throw new OutOfMemoryException($"the system gives no block of {bytes:N0} bytes");
         GC.AddMemoryPressure((long)Math.Max(bytes, 1));
     }
 
@@ -55,11 +54,11 @@ public sealed unsafe partial class AlignedBuffer : IDisposable
     {
         if (pointer is null)
             return;
-        NativeMemory.AlignedFree(pointer);
+        if (huge)
+            HugePages.Free(pointer, Bytes);
+        else
+            NativeMemory.AlignedFree(pointer);
         pointer = null;
         GC.RemoveMemoryPressure((long)Math.Max(Bytes, 1));
     }
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(void* start, nuint length, int advice);
 }
