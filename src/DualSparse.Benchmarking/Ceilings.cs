@@ -6,7 +6,20 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>What the machine gives, probed between the rounds of a benchmark: the best round of each counts.</summary>
+/// <summary>What the machine gave.</summary>
+/// <param name="BytesPerSecond">Read bandwidth.</param>
+/// <param name="OperationsPerSecond">Rate of the strongest instruction for the weights, two operations a multiply-add.</param>
+internal readonly record struct Ceiling(double BytesPerSecond, double OperationsPerSecond)
+{
+    /// <summary>The higher of both, each for itself.</summary>
+    public Ceiling Or(Ceiling other) =>
+        new(Math.Max(BytesPerSecond, other.BytesPerSecond), Math.Max(OperationsPerSecond, other.OperationsPerSecond));
+
+    /// <summary>The least time for what must be read and computed.</summary>
+    public double Seconds(Floor floor) => floor.Seconds(BytesPerSecond, OperationsPerSecond);
+}
+
+/// <summary>Probes the machine between the rounds of a benchmark.</summary>
 internal sealed unsafe class Ceilings : IDisposable
 {
     // Larger than any cache: the rate of memory.
@@ -24,17 +37,18 @@ internal sealed unsafe class Ceilings : IDisposable
         NativeMemory.Fill(memory.Pointer, memory.Bytes, 1);
     }
 
-    /// <summary>Read bandwidth.</summary>
-    public double BytesPerSecond { get; private set; }
-
-    /// <summary>Rate of the strongest instruction for the weights, two operations a multiply-add.</summary>
-    public double OperationsPerSecond { get; private set; }
+    /// <summary>The best of all rounds.</summary>
+    public Ceiling Best { get; private set; }
 
     /// <summary>One round of each.</summary>
-    public void Probe()
+    public Ceiling Probe()
     {
-        BytesPerSecond = Math.Max(BytesPerSecond, MachineProbe.ReadBytesPerSecond(team, memory));
-        OperationsPerSecond = Math.Max(OperationsPerSecond, MachineProbe.OperationsPerSecond(team, weights));
+        double rate = MachineProbe.OperationsPerSecond(team, weights);
+        // A host may lend twice its lasting bandwidth for the first gigabyte after a pause: the second is what work that follows gets.
+        MachineProbe.ReadBytesPerSecond(team, memory);
+        var now = new Ceiling(MachineProbe.ReadBytesPerSecond(team, memory), rate);
+        Best = Best.Or(now);
+        return now;
     }
 
     /// <summary>Frees the memory.</summary>

@@ -39,8 +39,8 @@ public static class ModelBenchmark
         }
 
         var results = timed.Select(t => new ModelResult(
-            t.Test, t.Tokens, t.Rate, (t.Test == "prompt" ? t.Tokens : 1) / t.Floor.Seconds(ceilings.BytesPerSecond, ceilings.OperationsPerSecond)));
-        return new ModelReport([.. results], ceilings.BytesPerSecond / 1e9, ceilings.OperationsPerSecond / 1e9);
+            t.Test, t.Tokens, t.Rate, (t.Test == "prompt" ? t.Tokens : 1) / ceilings.Best.Seconds(t.Floor)));
+        return new ModelReport([.. results], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
     private static double Measure(Transformer model, Ceilings ceilings, int tokens, int rounds, bool oneByOne)

@@ -1,9 +1,7 @@
 using System.CommandLine;
-using System.Text.Json;
 using DualSparse.Benchmarking;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
-using DualSparse.Kernels;
 using DualSparse.Kernels.Threading;
 using Spectre.Console;
 
@@ -12,7 +10,9 @@ namespace DualSparse.Cli.Commands;
 /// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor.</summary>
 internal static class BenchCommand
 {
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    private static readonly Option<bool> AsJson = new("--json") { Description = "Write JSON." };
+
+    private static readonly Option<string?> Save = new("--save") { Description = "Write a page of Markdown too, with machine, versions and ceilings.", HelpName = "file.md" };
 
     public static Command Create()
     {
@@ -22,10 +22,10 @@ internal static class BenchCommand
         var generate = new Option<int>("--generate") { Description = "Tokens to generate.", HelpName = "n", DefaultValueFactory = _ => 64 };
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
         var layers = new Option<int>("--layers") { Description = "Layers of the shape.", HelpName = "n", DefaultValueFactory = _ => 4 };
-        var (rounds, json, save) = (Rounds(), AsJson(), SaveTo());
+        var rounds = Rounds();
         command.Arguments.Add(folder);
         var engine = new EngineArguments(command, withModel: false);
-        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, json, save })
+        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -34,35 +34,42 @@ internal static class BenchCommand
             using var model = Transformer.Load(path, engine.Engine(parsed));
             var report = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
-            Tell(parsed, model.Report, report, what, parsed.GetValue(json), parsed.GetValue(save));
+            Tell(parsed, model.Report, report, what);
             return 0;
         });
         return command;
     }
 
-    private static void Tell(ParseResult parsed, LoadReport load, ModelReport report, string what, bool json, string? save)
+    private static void Tell(ParseResult parsed, LoadReport load, ModelReport report, string what)
     {
         var machine = MachineFacts.Current();
         var run = new RunFacts(load.Threads, load.Kernel, Figures.Name(load.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
         string loaded = $"loaded {load.CheckpointBytes / 1e9:0.00} GB in {load.Seconds:0.00} s";
-        string[] columns = ["test", "tokens", "tokens/s", "floor allows", "× floor"];
-        string[][] rows = [.. report.Results.Select(r => (string[])
-            [r.Test, $"{r.Tokens}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}", $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}"])];
-        if (save is not null)
+        Show(parsed, $"Tokens a second: {what}", machine, run, [loaded], ["test", "tokens", "tokens/s", "floor allows", "× floor"], report.Results, r =>
+            [r.Test, $"{r.Tokens}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}", $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}"]);
+    }
+
+    // A page if one is wanted; then JSON or a table.
+    private static void Show<T>(
+        ParseResult parsed, string title, MachineFacts machine, RunFacts run, string[] notes, string[] columns, IReadOnlyList<T> results, Func<T, string[]> cells)
+    {
+        string[][] rows = [.. results.Select(cells)];
+        if (parsed.GetValue(Save) is { } path)
         {
-            var page = new ResultPage($"Tokens a second: {what}", $"dualsparse {string.Join(' ', parsed.Tokens.Select(t => t.Value))}", machine);
-            page.Add(run, [loaded], columns, rows);
-            page.Save(save);
+            var page = new ResultPage(title, $"dualsparse {string.Join(' ', parsed.Tokens.Select(t => t.Value))}", machine);
+            page.Add(run, notes, columns, rows);
+            page.Save(path);
         }
 
-        if (json)
+        if (parsed.GetValue(AsJson))
         {
-            Console.WriteLine(ResultPage.ToJson(machine, run, report.Results));
+            Console.WriteLine(ResultPage.ToJson(machine, run, results));
             return;
         }
 
         Console.WriteLine($"{machine.Cpu}, {run.Heading}");
-        Console.WriteLine(loaded);
+        foreach (string note in notes)
+            Console.WriteLine(note);
         Console.WriteLine(run.Ceilings);
         var table = Terminal.Table(columns);
         foreach (string[] row in rows)
@@ -74,13 +81,13 @@ internal static class BenchCommand
 
     private static Command Layer()
     {
-        var command = new Command("layer", "Times the experts of one layer (row lists made, routing excluded) beside max(bytes / bandwidth, operations / rate) of the same run.");
+        var command = new Command("layer", "Times one layer behind its router's product (drop decisions, row lists, experts) beside max(bytes / bandwidth, operations / rate) of the same run.");
         var shape = new Option<string>("--shape") { Description = $"One of {Shapes}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
         var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
         var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
-        var (rounds, json) = (Rounds(), AsJson());
+        var rounds = Rounds();
         var engine = new EngineArguments(command, withModel: false);
-        foreach (Option option in new Option[] { shape, tokens, drops, rounds, json })
+        foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -89,37 +96,19 @@ internal static class BenchCommand
             var report = LayerBenchmark.Run(
                 LayerShape.Named(parsed.GetValue(shape)!), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
                 threads, Positive(parsed.GetValue(rounds)), step => Console.Error.WriteLine(step));
-            if (parsed.GetValue(json))
-                Console.WriteLine(JsonSerializer.Serialize(report.Results, Json));
-            else
-                Write(report, $"{CpuFeatures.Current.Name}, {threads} threads, kernel {report.Kernel}, weights {Figures.Name(options.Weights)}, .NET {Environment.Version}");
+            var run = new RunFacts(threads, report.Kernel, Figures.Name(options.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
+            string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)"];
+            Show(parsed, $"One layer's experts: {parsed.GetValue(shape)}", MachineFacts.Current(), run, [], columns, report.Results, r =>
+            [
+                $"{r.Tokens}", $"{r.DropRate:0.0%}", $"{r.Milliseconds:0.00}", $"{r.Gflops:0}", $"{r.GigabytesPerSecond:0.0}", $"{r.FloorMilliseconds:0.00}",
+                $"{r.TimesFloor:0.00}", $"{r.PairedTimesFloor:0.00}", $"{r.TimeRatio:0.000} ({r.TimeRatioLow:0.000}–{r.TimeRatioHigh:0.000})", $"{r.FloorRatio:0.000}",
+            ]);
             return 0;
         });
         return command;
     }
 
-    private static void Write(LayerReport report, string heading)
-    {
-        Console.WriteLine(heading);
-        Console.WriteLine($"ceilings of this run: read {report.ReadGigabytesPerSecond:0.0} GB/s, arithmetic {report.RateGflops:0} GFLOP/s");
-        var table = Terminal.Table("tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "time(r)/time(0)", "floor(r)/floor(0)");
-        foreach (var result in report.Results)
-        {
-            var dense = report.Results.FirstOrDefault(r => r.Tokens == result.Tokens && r.DropRate < 1e-9);
-            table.AddRow(
-                $"{result.Tokens}", $"{result.DropRate:0.0%}", $"{result.Milliseconds:0.00}", $"{result.Gflops:0}", $"{result.GigabytesPerSecond:0.0}",
-                $"{result.FloorMilliseconds:0.00}", $"{result.TimesFloor:0.00}",
-                dense is null ? "" : $"{result.Milliseconds / dense.Milliseconds:0.000}", dense is null ? "" : $"{result.FloorMilliseconds / dense.FloorMilliseconds:0.000}");
-        }
-
-        Terminal.Output().Write(table);
-    }
-
     private static Option<int> Rounds() => new("--rounds") { Description = "Rounds, of which medians are taken.", HelpName = "n", DefaultValueFactory = _ => 5 };
-
-    private static Option<bool> AsJson() => new("--json") { Description = "Write JSON." };
-
-    private static Option<string?> SaveTo() => new("--save") { Description = "Write a page of Markdown too, with machine, versions and ceilings.", HelpName = "file.md" };
 
     private static int Positive(int rounds) => rounds > 0 ? rounds : throw new ArgumentException($"--rounds is {rounds}, expected at least 1");
 

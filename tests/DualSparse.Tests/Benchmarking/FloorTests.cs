@@ -65,7 +65,9 @@ public class FloorTests
     {
         var report = LayerBenchmark.Run(Shape, WeightFormat.Int8, [1, 5], [0, 0.5], threads: 2, rounds: 1, workingSetBytes: 1);
         Assert.Equal([(1, 0.0), (1, 0.5), (5, 0.0), (5, 0.5)], report.Results.Select(r => (r.Tokens, Math.Round(r.DropRate * 2) / 2)));
-        Assert.All(report.Results, r => Assert.True(r.Milliseconds > 0 && r.FloorMilliseconds > 0 && r.TimesFloor > 0));
+        Assert.All(report.Results, r => Assert.True(r.Milliseconds > 0 && r.FloorMilliseconds > 0 && r.TimesFloor > 0 && r.PairedTimesFloor > 0 && r.PairedTimesFloor <= r.TimesFloor));
+        Assert.All(report.Results.Where(r => r.DropRate == 0), r => Assert.Equal((1.0, 1.0), (r.TimeRatio, r.FloorRatio)));
+        Assert.All(report.Results.Where(r => r.DropRate > 0), r => Assert.True(r.FloorRatio < 1));
     }
 
     [Fact]
@@ -84,4 +86,14 @@ public class FloorTests
         Assert.Equal(2, Statistics.Median([3, 1, 2]));
         Assert.Equal(2.5, Statistics.Median([4, 1, 2, 3]));
     }
+
+    [Theory]
+    [InlineData(1, 0, 0)]
+    [InlineData(5, 0, 4)]
+    [InlineData(8, 0, 7)]
+    [InlineData(9, 1, 7)]
+    [InlineData(15, 3, 11)]
+    [InlineData(100, 39, 60)]
+    public void Medians_have_intervals(int count, int low, int high) =>
+        Assert.Equal((low, high), Statistics.MedianInterval([.. Enumerable.Range(0, count).Select(i => (double)i)]));
 }

@@ -1,0 +1,44 @@
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Benchmarking;
+
+/// <summary>One drop rate on a set of plans: its rule, the least that it costs, and the time that each round took.</summary>
+internal sealed class LayerVariant
+{
+    public LayerVariant(LayerShape shape, WeightFormat weights, RoutingPlan[] plans, DropRule rule, bool shared)
+    {
+        Rule = LayerRule.Of(rule, 0, shape.Experts);
+        var batch = new ExpertBatch();
+        var neurons = new NeuronLayout(shape.Neurons);
+        double bytes = 0, operations = 0, kept = 0, pairs = 0;
+        foreach (var plan in plans)
+        {
+            DropPolicy.Apply(plan, Rule);
+            RowLists.Build(plan, shape.Experts, batch);
+            var floor = Floor.Of(weights, shape, batch);
+            if (shared)
+                floor = floor.WithShared(weights, shape, plan.Tokens);
+            bytes += floor.Bytes / plans.Length;
+            operations += floor.Operations / plans.Length;
+            pairs += plan.Experts.Length;
+            kept += batch.Experts.Sum(e => e.Full + (double)(e.Count - e.Full) * neurons.Major / neurons.Neurons);
+        }
+
+        (Floor, DropRate) = (new Floor(bytes, operations), 1 - kept / pairs);
+    }
+
+    /// <summary>What is left out; null: nothing.</summary>
+    public LayerRule? Rule { get; }
+
+    /// <summary>Mean over the plans, shared experts included.</summary>
+    public Floor Floor { get; }
+
+    /// <summary>Of the neurons of all routed pairs, those left out.</summary>
+    public double DropRate { get; }
+
+    /// <summary>One layer, a round each.</summary>
+    public List<double> Seconds { get; } = [];
+}
