@@ -58,12 +58,17 @@ internal sealed unsafe class PanelStream : IDisposable
             args.Result = (float*)results.Pointer + worker * maxRows * PanelLayout.Columns;
             for (int i = 0; i < Math.Min(PanelsAnItem, panels - item * PanelsAnItem); i++)
             {
-                args.Panel = weights.Pointer + (first + item * PanelsAnItem + i) % panelCount * PanelBytes;
+                // As in a layer: threads take items in turn, so the panel after an item's last is so many items further on.
+                int after = i + 1 < PanelsAnItem ? i + 1 : team.Size * PanelsAnItem;
+                args.Panel = At(first + item * PanelsAnItem + i);
+                args.Next = At(first + item * PanelsAnItem + after);
                 kernel.Multiply(args);
             }
         });
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
+
+    private byte* At(int panel) => weights.Pointer + panel % panelCount * PanelBytes;
 
     public void Dispose()
     {

@@ -20,6 +20,9 @@ public static unsafe class GroupedGemm
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
 
+    // Of the second product: 256 KiB of sums leave room for weights and rows in a second-level cache of 1 MiB.
+    private const int MostPanels = 4, MostSumBytes = 1 << 18, LeastItemsAThread = 16;
+
     // Rows that one thread encodes in some microseconds: less than another loop is worth.
     private const int LateRows = 64;
 
@@ -99,17 +102,14 @@ public static unsafe class GroupedGemm
             int count = part < majorItems ? expert.Count : expert.Full;
             var weights = experts.GateUp(expert.Expert);
             float* tile = work.Tile(worker);
-            // Threads take items in turn: this one's next is so many further on, if it is this expert's and has rows.
-            int nextPart = part + work.Team.Size;
-            bool goesOn = nextPart < itemsPerExpert && (nextPart < majorItems || expert.Full > 0);
+            byte* following = FirstPanel(item + work.Team.Size);
             for (int panel = part * PanelsPerItem; panel < (part + 1) * PanelsPerItem; panel++)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
                     int row = expert.First + first;
-                    int after = panel + 1 < (part + 1) * PanelsPerItem ? panel + 1 : goesOn ? nextPart * PanelsPerItem : -1;
-                    byte* next = first + block < count || after < 0 ? null : weights.Panel(after);
+                    byte* next = first + block < count ? null : panel + 1 < (part + 1) * PanelsPerItem ? weights.Panel(panel + 1) : following;
                     MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile, next);
                     int position = panel * PackedExperts.NeuronsPerPanel;
                     if (quantised)
@@ -132,6 +132,15 @@ public static unsafe class GroupedGemm
             work.Team.For((expert.Count + chunk - 1) / chunk, (item, _) => Encode(expert, item * chunk, Math.Min(expert.Count, (item + 1) * chunk)));
         }
 
+        // Threads take items in turn: a thread's next is as many further on as there are threads, if it has rows.
+        byte* FirstPanel(int item)
+        {
+            int index = item / itemsPerExpert, part = item % itemsPerExpert;
+            if (index >= batch.Experts.Count || (part >= majorItems && batch.Experts[index].Full == 0))
+                return null;
+            return experts.GateUp(batch.Experts[index].Expert).Panel(part * PanelsPerItem);
+        }
+
         void Encode(ExpertRows expert, int first, int end)
         {
             for (int r = first; r < end; r++)
@@ -145,15 +154,18 @@ public static unsafe class GroupedGemm
     private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y)
     {
         var layout = experts.Neurons;
-        // A worker sums one panel's 32 columns of all tokens in dense scratch: rows of y are so far apart that they would
-        // fall into one set of the cache.
+        int panels = experts.Down(0).PanelCount;
+        int width = DownPanels(work.Team.Size, panels, tokens);
+        // A worker sums an item's columns of all tokens in dense scratch: rows of y are so far apart that they would fall into one set
+        // of the cache.
         nint sumsStride = (nint)tokens * PanelLayout.Columns;
-        float* sums = work.Floats("sums", sumsStride * work.Team.Size);
-        work.Team.For(experts.Down(0).PanelCount, (panel, worker) =>
+        float* sums = work.Floats("sums", sumsStride * width * work.Team.Size);
+        work.Team.For((panels + width - 1) / width, (item, worker) =>
         {
             float* tile = work.Tile(worker);
-            float* sum = sums + worker * sumsStride;
-            new Span<float>(sum, (int)sumsStride).Clear();
+            float* sum = sums + worker * sumsStride * width;
+            int firstPanel = item * width, endPanel = Math.Min(panels, firstPanel + width);
+            new Span<float>(sum, checked((int)sumsStride * width)).Clear();
             for (int i = 0; i < batch.Experts.Count; i++)
             {
                 var expert = batch.Experts[i];
@@ -161,21 +173,30 @@ public static unsafe class GroupedGemm
                 int majorOnly = expert.Count - expert.Full;
                 // What isn't read to the end isn't fetched to the end either.
                 bool sameLength = i + 1 < batch.Experts.Count && (majorOnly > 0 || batch.Experts[i + 1].Full > 0);
-                byte* next = sameLength ? experts.Down(batch.Experts[i + 1].Expert).Panel(panel) : null;
-                Accumulate(expert.First, expert.Full, layout.Padded, weights, majorOnly > 0 ? null : next);
-                Accumulate(expert.First + expert.Full, majorOnly, layout.MajorPadded, weights, next);
+                byte* after = sameLength ? experts.Down(batch.Experts[i + 1].Expert).Panel(firstPanel) : null;
+                for (int panel = firstPanel; panel < endPanel; panel++)
+                {
+                    byte* next = panel + 1 == endPanel ? after : majorOnly == 0 || expert.Full == 0 ? weights.Panel(panel + 1) : null;
+                    float* panelSum = sum + (panel - firstPanel) * sumsStride;
+                    Accumulate(panelSum, panel, expert.First, expert.Full, layout.Padded, weights, majorOnly > 0 ? null : next);
+                    Accumulate(panelSum, panel, expert.First + expert.Full, majorOnly, layout.MajorPadded, weights, next);
+                }
             }
 
-            int column = panel * PanelLayout.Columns;
-            int columns = Math.Min(PanelLayout.Columns, experts.Hidden - column);
-            for (int t = 0; t < tokens; t++)
+            for (int panel = firstPanel; panel < endPanel; panel++)
             {
-                var target = new Span<float>(y + (nint)t * experts.Hidden + column, columns);
-                System.Numerics.Tensors.TensorPrimitives.Add(
-                    target, new ReadOnlySpan<float>(sum + t * PanelLayout.Columns, columns), target);
+                int column = panel * PanelLayout.Columns;
+                int columns = Math.Min(PanelLayout.Columns, experts.Hidden - column);
+                float* panelSum = sum + (panel - firstPanel) * sumsStride;
+                for (int t = 0; t < tokens; t++)
+                {
+                    var target = new Span<float>(y + (nint)t * experts.Hidden + column, columns);
+                    System.Numerics.Tensors.TensorPrimitives.Add(
+                        target, new ReadOnlySpan<float>(panelSum + t * PanelLayout.Columns, columns), target);
+                }
             }
 
-            void Accumulate(int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
+            void Accumulate(float* sum, int panel, int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
@@ -185,6 +206,14 @@ public static unsafe class GroupedGemm
                 }
             }
         });
+    }
+
+    // Panels of an expert that one thread takes in a row: a longer stream from memory, and intermediate rows are read for all of them,
+    // as long as the sums stay in the second-level cache and every thread has some items.
+    private static int DownPanels(int threads, int panels, int tokens)
+    {
+        int bySums = MostSumBytes / (tokens * PanelLayout.StepBytes), byItems = panels / (LeastItemsAThread * threads);
+        return Math.Clamp(Math.Min(bySums, byItems), 1, MostPanels);
     }
 
     // sums[token of r] += weight of r · tile[r], for the rows of a block in order.

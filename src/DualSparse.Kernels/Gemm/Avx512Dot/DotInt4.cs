@@ -13,12 +13,15 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 /// </summary>
 /// <remarks>
 /// Registers for six rows: zmm0–zmm11 the group's sums, zmm12–zmm23 the totals, zmm24–zmm27 the unpacked nibbles (low and high of
-/// both halves) and, after a group, its scales; zmm30 the row's four bytes, zmm31 the nibble mask. Six rows need two cursors, so two
+/// both halves), zmm28 and zmm29 the group's scales; zmm30 the row's four bytes, zmm31 the nibble mask. Six rows need two cursors, so two
 /// are left to walk through the sums.
 /// </remarks>
 internal static class DotInt4
 {
     private const int LargestBlock = 6;
+
+    // From three rows on a group takes longer than its bytes do.
+    private const int ManyRows = 3;
     private const int InputsPerStep = 8;
     private const int StepsPerGroup = PanelLayout.GroupInputs / InputsPerStep;
     private const int ScaleBytes = PanelLayout.Columns * sizeof(ushort);
@@ -33,14 +36,14 @@ internal static class DotInt4
     private static AssemblerRegisterZMM Total(int row, int half) => Zmm(12 + row * Halves + half);
     private static AssemblerRegisterZMM Low(int half) => Zmm(24 + half);
     private static AssemblerRegisterZMM High(int half) => Zmm(26 + half);
-    private static AssemblerRegisterZMM Scale(int half) => Zmm(24 + half);
+    private static AssemblerRegisterZMM Scale(int half) => Zmm(28 + half);
 
     /// <summary>The kernel's code.</summary>
     public static EmittedFunction Function { get; } = new("avx512-dot int4", c =>
     {
         c.mov(eax, NibbleMask);
         c.vpbroadcastd(Mask, eax);
-        RowBlocks.Emit(c, LargestBlock, integers: true, Block);
+        RowBlocks.Emit(c, LargestBlock, PanelLayout.GroupBytes, ManyRows, integers: true, Block);
     });
 
     private static void Block(FunctionAssembler c, int rows)
@@ -58,11 +61,9 @@ internal static class DotInt4
         c.mov(Panel, Field(nameof(PanelArgs.Panel)));
         c.mov(Counter, Field(nameof(PanelArgs.Inputs)));
         c.shr(Counter, (byte)int.Log2(PanelLayout.GroupInputs));
-        PanelPrefetch.Begin(c, PanelLayout.GroupBytes);
         c.Mark(ref group);
         PanelPrefetch.Round(c, PanelLayout.GroupBytes);
-        for (int line = 0; line < PanelLayout.GroupBytes; line += VectorBytes)
-            PanelPrefetch.Line(c, line);
+        LoadScales(c);
         StartSums(c, rows, sumCursors);
         for (int step = 0; step < StepsPerGroup; step++)
             Step(c, rows, step);
@@ -72,7 +73,6 @@ internal static class DotInt4
         c.add(Panel, PanelLayout.GroupBytes);
         c.dec(Counter);
         c.jnz(group);
-        PanelPrefetch.End(c);
         Finish(c, rows);
     }
 
@@ -108,15 +108,18 @@ internal static class DotInt4
         }
     }
 
-    // Widening a bf16 is a shift into the upper half.
-    private static void AddToTotals(FunctionAssembler c, int rows)
+    // Read first, in the order of memory, which the processor's prefetchers follow. Widening a bf16 is a shift into the upper half.
+    private static void LoadScales(FunctionAssembler c)
     {
         for (int half = 0; half < Halves; half++)
         {
             c.vpmovzxwd(Scale(half), __ymmword_ptr[Panel + half * (ScaleBytes / Halves)]);
             c.vpslld(Scale(half), Scale(half), 16);
         }
+    }
 
+    private static void AddToTotals(FunctionAssembler c, int rows)
+    {
         for (int row = 0; row < rows; row++)
         {
             for (int half = 0; half < Halves; half++)

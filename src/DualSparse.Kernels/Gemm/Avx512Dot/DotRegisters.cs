@@ -22,7 +22,7 @@ internal static class DotRegisters
     // … these too, in the integer kernels: sums of the block's first row, bytes between two rows' sums …
     public static readonly AssemblerRegister64 Sums = r14, SumBytes = r15;
 
-    // … and these live within a block: weights, distance to the line to prefetch, rounds left with the loop, and outside it the scales.
+    // … and these live within a block: weights, what to prefetch, rounds left with the loop, and outside it the scales.
     public static readonly AssemblerRegister64 Panel = rsi, Ahead = r13, Counter = rax, RowScales = rax;
     public static readonly AssemblerRegister64 WideScratch = r12;
     public static readonly AssemblerRegister32 Scratch = r12d;
@@ -30,9 +30,6 @@ internal static class DotRegisters
     // Each points into a row and serves the two behind it as well, through RowBytes as an index.
     private static readonly AssemblerRegister64[] Cursors = [r8, r9, r10, r11];
     private const int RowsPerCursor = 3;
-
-    /// <summary>Most rows that the cursors reach.</summary>
-    public static int ReachableRows => Cursors.Length * RowsPerCursor;
 
     /// <summary>A pair of cursors more, where few rows leave some free.</summary>
     public static AssemblerRegister64[] SpareCursors(int rows) => Cursors[CursorCount(rows)..];

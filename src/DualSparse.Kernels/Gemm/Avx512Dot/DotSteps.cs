@@ -12,18 +12,25 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 /// int8) with four bytes of each of the 32 outputs.
 /// </summary>
 /// <remarks>
-/// Registers: zmm0–zmm23 the accumulators of twelve rows, zmm28 and zmm29 the weights, zmm30 the row's four bytes. They are loaded
+/// Registers: zmm0–zmm15 the accumulators of eight rows, zmm28 and zmm29 the weights, zmm30 the row's four bytes. They are loaded
 /// into a register once rather than twice as an operand in memory: with two products a cycle the load ports would be the bottleneck.
 /// Each result has one accumulator, which adds in the order of inputs, whatever the rows of a block.
 /// </remarks>
 internal static class DotSteps
 {
-    /// <summary>Rows of a block: what four cursors reach; 24 accumulators hide the latency of any product many times over.</summary>
-    public static int LargestBlock => ReachableRows;
+    /// <summary>
+    /// Rows of a block: 16 accumulators hide the latency of any product several times over. Registers would do for twelve, which were
+    /// slower on Zen 4 in bf16: 77 % of the rate where twelve rows come as 6 + 6 with 95 %.
+    /// </summary>
+    public const int LargestBlock = 8;
+
+    /// <summary>From seven rows on a step's products take as long as its bytes do at some 30 GB/s a thread.</summary>
+    public const int ManyRows = 7;
 
     // Steps between two tests of the loop counter; a multiple of 64 inputs is 16 steps of int8, 32 of bf16.
     private const int Unroll = 4;
-    private const int RoundBytes = Unroll * PanelLayout.StepBytes;
+    /// <summary>Bytes of the panel between two tests of the loop counter.</summary>
+    public const int RoundBytes = Unroll * PanelLayout.StepBytes;
 
     private const int FirstWeights = 28;
     private const int RowVector = 30;
@@ -48,7 +55,6 @@ internal static class DotSteps
         PointRows(c, rows);
         c.mov(Counter, Field(nameof(PanelArgs.Inputs)));
         c.shr(Counter, (byte)int.Log2(inputsPerStep * Unroll));
-        PanelPrefetch.Begin(c, RoundBytes);
         c.Mark(ref loop);
         PanelPrefetch.Round(c, RoundBytes);
         for (int step = 0; step < Unroll; step++)
@@ -57,7 +63,6 @@ internal static class DotSteps
         c.add(Panel, RoundBytes);
         c.dec(Counter);
         c.jnz(loop);
-        PanelPrefetch.End(c);
     }
 
     /// <summary>Stores the accumulators as the result of the block.</summary>
@@ -70,7 +75,6 @@ internal static class DotSteps
         {
             int offset = step * PanelLayout.StepBytes + half * VectorBytes;
             c.vmovdqu32(Weights(half), __zmmword_ptr[Panel + offset]);
-            PanelPrefetch.Line(c, offset);
         }
 
         var rowVector = Zmm(RowVector);

@@ -1,47 +1,85 @@
 using DualSparse.Kernels.Jit;
+using Iced.Intel;
 using static DualSparse.Kernels.Gemm.Avx512Dot.DotRegisters;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Gemm.Avx512Dot;
 
 /// <summary>
-/// Asks for the panel's lines some KiB before their use and, near its end, for the first of <see cref="PanelArgs.Next"/>; without one
-/// nothing beyond the panel is fetched: what lies there is often a neighbour's, or a half that is skipped in order not to be read.
+/// Fetches <see cref="PanelArgs.Next"/> into the second-level cache while the present panel is multiplied. Within a panel the
+/// processor's own prefetchers do better than any distance tried; what they can't know is where the next one lies.
 /// </summary>
+/// <remarks>
+/// <para>Several blocks of rows pass over a panel. If it came from memory at the first pass, this would wait for memory and the others
+/// leave it idle. So the next panel is fetched over all blocks evenly: with B blocks, a round's worth of bytes in every B-th round.</para>
+/// <para>Few rows need a panel sooner than such a stream brings it: they leave it to the processor, and fetch only the next panel's
+/// beginning in their last rounds. Without a next panel nothing is fetched.</para>
+/// </remarks>
 internal static class PanelPrefetch
 {
-    // What one core must keep in flight at 20 GB/s and 100 ns, twice.
-    private const int LeadBytes = 4096;
+    // Of the next panel, by few rows: what the processor needs to see before its own prefetchers run ahead.
+    private const int LeadBytes = 2048;
 
-    /// <summary>Before a loop: <see cref="Panel"/> and <see cref="Counter"/> are set. Leaves one word on the stack.</summary>
-    public static void Begin(FunctionAssembler c, int roundBytes)
+    // On the stack from the first to the last block.
+    private const int Words = 4, WordBytes = sizeof(ulong);
+
+    // In the last so many rounds of a block …
+    private static AssemblerMemoryOperand LastRounds => __qword_ptr[rsp];
+
+    // … one of so many, B …
+    private static AssemblerMemoryOperand Period => __qword_ptr[rsp + WordBytes];
+
+    // … when this comes to zero …
+    private static AssemblerMemoryOperand CountDown => __qword_ptr[rsp + 2 * WordBytes];
+
+    // … fetches a round's bytes from here.
+    private static AssemblerMemoryOperand Cursor => __qword_ptr[rsp + 3 * WordBytes];
+
+    /// <summary>Once, before all blocks.</summary>
+    /// <param name="c">Where to.</param>
+    /// <param name="largestBlock">Rows of a block, at most.</param>
+    /// <param name="roundBytes">Bytes of the panel in one round of a block's loop.</param>
+    /// <param name="manyRows">From so many rows on the whole next panel is fetched.</param>
+    public static void Open(FunctionAssembler c, int largestBlock, int roundBytes, int manyRows)
     {
-        // While the panel lasts the line is some rounds ahead; once it would be past the end it is as far into the next panel,
-        // or, without one, the line in hand: a distance of zero.
-        c.imul(Ahead, Counter, roundBytes);
-        c.add(Ahead, Panel);
+        // B = ⌊(rows − 1) / largest⌋ + 1, by a multiplication.
+        const int fraction = 16;
+        c.mov(Counter, FunctionAssembler.Field(nameof(PanelArgs.RowCount)));
+        c.mov(Ahead, int.MaxValue);
+        c.mov(WideScratch, LeadBytes / roundBytes);
+        c.cmp(Counter, manyRows);
+        c.cmovb(Ahead, WideScratch);
+        c.dec(Counter);
+        c.imul(Counter, Counter, ((1 << fraction) + largestBlock - 1) / largestBlock);
+        c.shr(Counter, fraction);
+        c.add(Counter, 1);
         c.mov(WideScratch, FunctionAssembler.Field(nameof(PanelArgs.Next)));
-        c.add(WideScratch, Rounds(roundBytes) * roundBytes);
-        c.sub(WideScratch, Ahead);
-        c.mov(Ahead, FunctionAssembler.Field(nameof(PanelArgs.Next)));
-        c.cmp(Ahead, 0);
-        c.cmove(WideScratch, Ahead);
+        c.cmp(WideScratch, 0);
+        c.cmove(Ahead, WideScratch);
         c.push(WideScratch);
-        c.mov(Ahead, Rounds(roundBytes) * roundBytes);
+        c.push(Counter);
+        c.push(Counter);
+        c.push(Ahead);
     }
 
-    /// <summary>At the start of each round.</summary>
+    /// <summary>At the start of each round; <see cref="Counter"/> holds the rounds left, this one included.</summary>
     public static void Round(FunctionAssembler c, int roundBytes)
     {
-        c.cmp(Counter, Rounds(roundBytes));
-        c.cmovbe(Ahead, __qword_ptr[rsp]);
+        var no = c.CreateLabel();
+        c.cmp(Counter, LastRounds);
+        c.ja(no);
+        c.dec(CountDown);
+        c.jnz(no);
+        c.mov(Ahead, Period);
+        c.mov(CountDown, Ahead);
+        c.mov(Ahead, Cursor);
+        for (int line = 0; line < roundBytes; line += VectorBytes)
+            c.prefetcht1(__byte_ptr[Ahead + line]);
+        c.add(Ahead, roundBytes);
+        c.mov(Cursor, Ahead);
+        c.Mark(ref no);
     }
 
-    /// <summary>The line that belongs to the one at <paramref name="offset"/>.</summary>
-    public static void Line(FunctionAssembler c, int offset) => c.prefetcht0(__byte_ptr[Panel + Ahead + offset]);
-
-    /// <summary>After the loop: takes the word off the stack.</summary>
-    public static void End(FunctionAssembler c) => c.pop(WideScratch);
-
-    private static int Rounds(int roundBytes) => LeadBytes / roundBytes;
+    /// <summary>After the last block.</summary>
+    public static void Close(FunctionAssembler c) => c.add(rsp, Words * WordBytes);
 }

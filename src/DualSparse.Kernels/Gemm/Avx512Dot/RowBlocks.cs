@@ -14,15 +14,18 @@ internal static class RowBlocks
     /// </summary>
     /// <param name="c">Where to.</param>
     /// <param name="largest">Rows that the accumulators of one block hold.</param>
+    /// <param name="roundBytes">Bytes of the panel in one round of a block's loop.</param>
+    /// <param name="manyRows">From so many rows on the next panel is fetched whole.</param>
     /// <param name="integers">Whether rows have sums.</param>
     /// <param name="block">Emits the product of so many rows.</param>
-    public static void Emit(FunctionAssembler c, int largest, bool integers, Action<FunctionAssembler, int> block)
+    public static void Emit(FunctionAssembler c, int largest, int roundBytes, int manyRows, bool integers, Action<FunctionAssembler, int> block)
     {
         var next = c.CreateLabel("next");
         var dispatch = c.CreateLabel("dispatch");
         var done = c.CreateLabel("done");
         var blocks = Enumerable.Range(0, largest + 1).Select(rows => c.CreateLabel($"rows{rows}")).ToArray();
 
+        PanelPrefetch.Open(c, largest, roundBytes, manyRows);
         Load(c, integers);
         c.Mark(ref next);
         c.mov(rax, RowsLeft);
@@ -50,6 +53,7 @@ internal static class RowBlocks
         }
 
         c.Mark(ref done);
+        PanelPrefetch.Close(c);
     }
 
     /// <summary>Points <see cref="RowScales"/> at the scale of the block's first row.</summary>

@@ -41,9 +41,6 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
         _ => throw new ArgumentException($"no emitted kernel {name} for {weights}"),
     };
 
-    /// <summary>Bytes of the next panel that may be asked for while this one ends: what an AMX kernel does in its last block.</summary>
-    public const int MostBytesAhead = 32 * 1024;
-
     /// <summary>Address of the panel that is said to come next; nothing needs to lie there.</summary>
     public ulong Next { get; init; }
 
@@ -58,7 +55,8 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
         var copy = args;
         copy.Next = (byte*)Next;
         var memory = Promised(&copy);
-        memory.Prefetchable = (Next, Next == 0 ? 0 : Next + MostBytesAhead);
+        // As far as this one is read.
+        memory.Prefetchable = (Next, Next == 0 ? 0 : Next + (ulong)PanelLayout.PanelBytes(Weights, (int)args.Inputs));
         Prefetched = memory.Prefetched;
         interpreter.Call(abi, &copy, memory);
     }

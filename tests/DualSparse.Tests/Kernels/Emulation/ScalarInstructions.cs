@@ -11,7 +11,7 @@ internal static class ScalarInstructions
         switch (i.Mnemonic)
         {
             case Mnemonic.Mov:
-                m[i.Op0Register] = Read(m, i, 1);
+                Write(m, i, Read(m, i, 1));
                 return true;
             case Mnemonic.Lea:
                 m[i.Op0Register] = m.Address(i);
@@ -28,8 +28,9 @@ internal static class ScalarInstructions
                     m[i.Op0Register] = left - right;
                 return true;
             case Mnemonic.Dec:
-                m[i.Op0Register]--;
-                Flags(m, m[i.Op0Register], m.Carry);
+                ulong less = Truncate(i, Read(m, i, 0) - 1);
+                Write(m, i, less);
+                Flags(m, less, m.Carry);
                 return true;
             case Mnemonic.Imul:
                 m[i.Op0Register] = Read(m, i, 1) * Read(m, i, 2);
@@ -110,6 +111,16 @@ internal static class ScalarInstructions
             default:
                 return Truncate(i, i.GetImmediate(operand));
         }
+    }
+
+    private static void Write(MachineState m, in Instruction i, ulong value)
+    {
+        if (i.Op0Kind == OpKind.Register)
+            m[i.Op0Register] = value;
+        else if (i.MemorySize.GetSize() == sizeof(ulong))
+            BitConverter.TryWriteBytes(m.Memory.Write(m.Address(i), sizeof(ulong), i), value);
+        else
+            Assert.Fail($"{i} is not modelled");
     }
 
     private static ulong Truncate(in Instruction i, ulong value) => i.Op0Register.IsGPR32() ? (uint)value : value;
