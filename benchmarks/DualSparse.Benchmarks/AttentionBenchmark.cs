@@ -21,7 +21,7 @@ internal static unsafe class AttentionBenchmark
         ("olmoe", 16, new KvLayout(16, 128, 128)),
         ("qwen3-30b-a3b", 32, new KvLayout(4, 128, 128)),
         ("deepseek-v2-lite", 16, new KvLayout(16, 192, 128)),
-        ("deepseek-v2-lite, latent", 16, new KvLayout(1, 576, 512)),
+        ("deepseek-v2-lite, latent", 16, new KvLayout(1, 576, 512, ValuesInKeys: true)),
     ];
 
     private static readonly (int First, int Count)[] Calls = [(0, 128), (0, 512), (0, 2048), (1536, 512), (2047, 1), (8191, 1)];
@@ -67,7 +67,7 @@ internal static unsafe class AttentionBenchmark
             var (first, tokens) = Calls[i];
             double median = seconds[i].Order().ElementAt(Rounds / 2), width = shape.Cache.KeySize + shape.Cache.ValueSize;
             double pairs = (double)tokens * first + tokens * (tokens + 1.0) / 2;
-            double flops = 2 * pairs * shape.Heads * width, bytes = 4 * (first + tokens) * shape.Cache.Heads * width;
+            double flops = 2 * pairs * shape.Heads * width, bytes = 4 * (first + tokens) * shape.Cache.Heads * (shape.Cache.ValuesInKeys ? shape.Cache.KeySize : width);
             Console.WriteLine(
                 $"{first,7}{tokens,8}{median * 1e3,10:f3}{seconds[i].Min() * 1e3,9:f3}{flops / median / 1e9,9:f1}{flops / median / rate,9:p0}"
                 + $"{bytes / median / 1e9,7:f1}{bytes / median / bandwidth,14:p0}");

@@ -20,49 +20,91 @@ public static unsafe class MatMul
     /// <param name="yStride">Floats from one row of y to the next.</param>
     /// <param name="bias">[outputs] or empty.</param>
     public static void Multiply(
-        Workspace work, PackedMatrix weights, float* x, int rows, int inputs, nint xStride, float* y, nint yStride, ReadOnlySpan<float> bias = default)
+        Workspace work, PackedMatrix weights, float* x, int rows, int inputs, nint xStride, float* y, nint yStride, ReadOnlySpan<float> bias = default) =>
+        Multiply(work, new ArraySegment<PackedMatrix>([weights]), x, rows, inputs, xStride, 0, y, yStride, 0, bias);
+
+    /// <summary>Multiplies rows with several packed matrices of one shape, each its own rows or all the same.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="weights">[matrices] of [outputs, inputs].</param>
+    /// <param name="x">[<paramref name="rows"/>, <paramref name="inputs"/>] f32 of the first matrix.</param>
+    /// <param name="rows">Rows of each, may be 0.</param>
+    /// <param name="inputs">Inputs without padding, at most the matrices'.</param>
+    /// <param name="xStride">Floats from one row of x to the next.</param>
+    /// <param name="xStep">Floats from one matrix's rows to the next's; 0: all have the same.</param>
+    /// <param name="y">[rows, outputs] f32 of the first matrix, overwritten.</param>
+    /// <param name="yStride">Floats from one row of y to the next.</param>
+    /// <param name="yStep">Floats from one matrix's y to the next's.</param>
+    /// <param name="bias">[outputs], added to each matrix's, or empty.</param>
+    public static void Multiply(
+        Workspace work, ArraySegment<PackedMatrix> weights, float* x, int rows, int inputs, nint xStride, nint xStep, float* y, nint yStride, nint yStep, ReadOnlySpan<float> bias = default)
     {
-        var kernel = work.Kernels[weights.Format];
-        Encode(work, work.Rows, kernel.Activations, x, rows, inputs, xStride);
         fixed (float* added = bias)
         {
             float* addend = added;
-            work.Team.For(weights.PanelCount, (panel, worker) =>
+            Multiply(work, weights, x, rows, inputs, xStride, xStep, (matrix, column, first, count, tile) =>
             {
-                float* tile = work.Tile(worker);
-                int column = panel * PanelLayout.Columns;
-                int columns = Math.Min(PanelLayout.Columns, weights.Outputs - column);
-                for (int first = 0; first < rows; first += Workspace.MaxRows)
+                int columns = Math.Min(PanelLayout.Columns, weights[matrix].Outputs - column);
+                for (int r = 0; r < count; r++)
                 {
-                    int count = Math.Min(Workspace.MaxRows, rows - first);
-                    Run(kernel, work.Rows, first, count, weights, panel, weights.Inputs, tile, first + count < rows ? null : weights.PanelAhead(panel, work.Team.Size));
-                    for (int r = 0; r < count; r++)
-                    {
-                        var target = new Span<float>(y + (first + r) * yStride + column, columns);
-                        var source = new ReadOnlySpan<float>(tile + r * PanelLayout.Columns, columns);
-                        if (addend is null)
-                            source.CopyTo(target);
-                        else
-                            TensorPrimitives.Add(source, new ReadOnlySpan<float>(addend + column, columns), target);
-                    }
+                    var target = new Span<float>(y + matrix * yStep + (first + r) * yStride + column, columns);
+                    var source = new ReadOnlySpan<float>(tile + r * PanelLayout.Columns, columns);
+                    if (addend is null)
+                        source.CopyTo(target);
+                    else
+                        TensorPrimitives.Add(source, new ReadOnlySpan<float>(addend + column, columns), target);
                 }
             });
         }
     }
 
-    /// <summary>Converts rows into the form that a kernel wants, on all threads.</summary>
-    internal static void Encode(Workspace work, ActivationRows target, ActivationFormat format, float* x, int rows, int inputs, nint xStride)
+    /// <summary>Multiplies rows with several packed matrices of one shape and gives the products tile by tile, while they are in the nearest cache.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="weights">[matrices] of [outputs, inputs].</param>
+    /// <param name="x">[<paramref name="rows"/>, <paramref name="inputs"/>] f32 of the first matrix.</param>
+    /// <param name="rows">Rows of each, may be 0.</param>
+    /// <param name="inputs">Inputs without padding, at most the matrices'.</param>
+    /// <param name="xStride">Floats from one row of x to the next.</param>
+    /// <param name="xStep">Floats from one matrix's rows to the next's; 0: all have the same.</param>
+    /// <param name="body">Told of each tile, on any thread.</param>
+    public static void Multiply(
+        Workspace work, ArraySegment<PackedMatrix> weights, float* x, int rows, int inputs, nint xStride, nint xStep, TileBody body)
     {
-        target.Reset(format, rows, inputs);
-        if (rows <= EncodeRows)
+        var kernel = work.Kernels[weights[0].Format];
+        Encode(work, work.Rows, kernel.Activations, x, rows, inputs, xStride, xStep == 0 ? 1 : weights.Count, xStep);
+        int panels = weights[0].PanelCount, all = weights.Count * panels;
+        work.Team.For(all, (item, worker) =>
+        {
+            float* tile = work.Tile(worker);
+            var (index, panel) = Math.DivRem(item, panels);
+            var matrix = weights[index];
+            int rowsFrom = xStep == 0 ? 0 : index * rows;
+            // The panel that this thread is likely to take next, as threads take turns.
+            int ahead = item + work.Team.Size;
+            byte* next = ahead < all ? weights[ahead / panels].Panel(ahead % panels) : null;
+            for (int first = 0; first < rows; first += Workspace.MaxRows)
+            {
+                int count = Math.Min(Workspace.MaxRows, rows - first);
+                Run(kernel, work.Rows, rowsFrom + first, count, matrix, panel, matrix.Inputs, tile, first + count < rows ? null : next);
+                body(index, panel * PanelLayout.Columns, first, count, tile);
+            }
+        });
+    }
+
+    /// <summary>Converts rows, or several matrices' rows one after another, into the form that a kernel wants, on all threads.</summary>
+    internal static void Encode(
+        Workspace work, ActivationRows target, ActivationFormat format, float* x, int rows, int inputs, nint xStride, int matrices = 1, nint xStep = 0)
+    {
+        int all = rows * matrices;
+        target.Reset(format, all, inputs);
+        if (all <= EncodeRows)
             EncodeChunk(0, 0);
         else
-            work.Team.For((rows + EncodeRows - 1) / EncodeRows, EncodeChunk);
+            work.Team.For((all + EncodeRows - 1) / EncodeRows, EncodeChunk);
 
         void EncodeChunk(int chunk, int worker)
         {
-            for (int r = chunk * EncodeRows; r < Math.Min(rows, (chunk + 1) * EncodeRows); r++)
-                target.Encode(r, new ReadOnlySpan<float>(x + r * xStride, inputs));
+            for (int r = chunk * EncodeRows; r < Math.Min(all, (chunk + 1) * EncodeRows); r++)
+                target.Encode(r, new ReadOnlySpan<float>(x + r / rows * xStep + r % rows * xStride, inputs));
         }
     }
 
@@ -80,3 +122,11 @@ public static unsafe class MatMul
         kernel.Multiply(args);
     }
 }
+
+/// <summary>What is done with a tile of products.</summary>
+/// <param name="matrix">Of which matrix.</param>
+/// <param name="column">Its first output, a multiple of 32.</param>
+/// <param name="first">Its first row, a multiple of 128.</param>
+/// <param name="count">Rows.</param>
+/// <param name="tile">[128, 32]: rows after <paramref name="count"/> are undefined, outputs beyond the matrix are products with weights of 0.</param>
+public unsafe delegate void TileBody(int matrix, int column, int first, int count, float* tile);

@@ -17,6 +17,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     private readonly int rows;
     private readonly float* queries;
     private readonly float* scores;
+    private readonly float* turned;
 
     /// <summary>Gathers and scales the rows' queries.</summary>
     /// <param name="shape">The call's shape.</param>
@@ -34,6 +35,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         this.rows = rows;
         scores = scratch;
         queries = scratch + rows * Keys;
+        turned = queries + rows * (nint)shape.Cache.KeySize;
         int group = shape.Group, size = shape.Cache.KeySize;
         for (int r = 0; r < rows; r++)
         {
@@ -45,7 +47,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     }
 
     /// <summary>Floats of scratch for so many rows.</summary>
-    public static nint Scratch(in AttentionShape shape, int rows) => (nint)rows * (Keys + shape.Cache.KeySize);
+    public static nint Scratch(in AttentionShape shape, int rows) => (nint)rows * (Keys + shape.Cache.KeySize) + 2 * shape.Cache.TurnedFloats;
 
     /// <summary>Attends to the keys at positions from…to−1, <paramref name="from"/> a multiple of <see cref="Keys"/>.</summary>
     public readonly void Attend(int from, int to, AttentionState state)
@@ -72,7 +74,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         int size = shape.Cache.KeySize;
         for (int column = 0; column < count; column += 2 * TSimd.Width)
         {
-            float* b0 = shape.Cache.Keys(page, head, slot + column), b1 = shape.Cache.Keys(page, head, slot + column + TSimd.Width);
+            float* b0 = KeysAt(page, slot, column), b1 = KeysAt(page, slot, column + TSimd.Width);
             for (int r = 0, tile; r < rows; r += tile)
             {
                 tile = AttentionTile.Take(rows - r);
@@ -83,6 +85,17 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
                 }
             }
         }
+    }
+
+    // Keys from a column on, a multiple of the vectors' width; of those that must be turned first, two panels at a time.
+    private readonly float* KeysAt(float* page, int slot, int column)
+    {
+        if (!shape.Cache.ValuesInKeys)
+            return shape.Cache.Keys(page, head, slot + column);
+        float* panel = turned + column / KvLayout.Panel % 2 * shape.Cache.TurnedFloats;
+        if (column % KvLayout.Panel == 0)
+            shape.Cache.TurnKeys(page, head, slot + column, panel);
+        return panel + column % KvLayout.Panel;
     }
 
     // Scores become weights e^(s−m); the state is brought to the new m.

@@ -32,9 +32,6 @@ public sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int in
     /// <summary>Where panel <paramref name="index"/> starts.</summary>
     public byte* Panel(int index) => block.Pointer + offset + (nuint)index * (nuint)PanelBytes;
 
-    /// <summary>The panel that a thread is likely to take after <paramref name="index"/> where <paramref name="threads"/> take turns; null past the end.</summary>
-    internal byte* PanelAhead(int index, int threads) => index + threads < PanelCount ? Panel(index + threads) : null;
-
     /// <summary>Packs one panel from 32 rows of f32 weights.</summary>
     /// <param name="index">The panel.</param>
     /// <param name="rows">[32, <see cref="Inputs"/>] f32, dense; rows and inputs beyond the matrix hold zeros.</param>

@@ -49,7 +49,7 @@ internal static unsafe class PanelPacker
     private static void Transpose(uint* source, int words, uint* steps)
     {
         for (int k = 0; k < words; k += ChunkWords)
-            WordTranspose.Run(source + k, words, Math.Min(words - k, ChunkWords), steps + k * Columns);
+            WordTranspose.Run(source + k, words, Columns, Math.Min(words - k, ChunkWords), steps + k * Columns);
     }
 
     [SkipLocalsInit]
@@ -61,7 +61,7 @@ internal static unsafe class PanelPacker
             int count = Math.Min(inputs - k, 2 * ChunkWords);
             for (int c = 0; c < Columns; c++)
                 Bf16.FromSingle(new ReadOnlySpan<float>(source + c * (nint)inputs + k, count), new Span<ushort>(words + c * ChunkWords, count));
-            WordTranspose.Run(words, ChunkWords, count / 2, steps + k / 2 * Columns);
+            WordTranspose.Run(words, ChunkWords, Columns, count / 2, steps + k / 2 * Columns);
         }
     }
 
@@ -84,7 +84,7 @@ internal static unsafe class PanelPacker
             int count = Math.Min(inputs - k, 4 * ChunkWords);
             for (int c = 0; c < Columns; c++)
                 QuantizeInt8(source + c * (nint)inputs + k, count, inverses[c], (byte*)(words + c * ChunkWords));
-            WordTranspose.Run(words, ChunkWords, count / 4, steps + k / 4 * Columns);
+            WordTranspose.Run(words, ChunkWords, Columns, count / 4, steps + k / 4 * Columns);
         }
     }
 
@@ -112,7 +112,7 @@ internal static unsafe class PanelPacker
         {
             for (int c = 0; c < Columns; c++)
                 ((ushort*)panel)[c] = Int4Group.Quantize(source + c * (nint)inputs + k, (byte*)(words + c * groupWords));
-            WordTranspose.Run(words, groupWords, groupWords, (uint*)(panel + 64));
+            WordTranspose.Run(words, groupWords, Columns, groupWords, (uint*)(panel + 64));
         }
     }
 }

@@ -5,33 +5,32 @@ using System.Runtime.Intrinsics.X86;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>[32, n] words of four bytes to [n, 32]: the one movement that every weight format's packing comes down to.</summary>
+/// <summary>[rows, n] words of four bytes to [n, rows]: what every weight format's packing comes down to, and latent keys before they are scored.</summary>
 internal static unsafe class WordTranspose
 {
-    private const int Columns = PanelLayout.Columns;
-
-    /// <summary>Writes <paramref name="count"/> steps of 32 words, the words of one row to each place in them.</summary>
-    /// <param name="rows">32 rows.</param>
+    /// <summary>Writes <paramref name="count"/> steps, the words of one row to each place in them.</summary>
+    /// <param name="rows">Rows.</param>
     /// <param name="stride">Words from one row to the next.</param>
+    /// <param name="columns">How many rows, a multiple of 4: words of a step.</param>
     /// <param name="count">Words of a row, a multiple of 4.</param>
-    /// <param name="steps">[count, 32], dense.</param>
+    /// <param name="steps">[count, columns], dense.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(uint* rows, nint stride, int count, uint* steps)
+    public static void Run(uint* rows, nint stride, int columns, int count, uint* steps)
     {
-        for (int c = 0; c < Columns; c += 4, rows += 4 * stride, steps += 4)
+        for (int c = 0; c < columns; c += 4, rows += 4 * stride, steps += 4)
         {
             for (int k = 0; k < count; k += 4)
             {
                 uint* row = rows + k;
-                uint* step = steps + k * Columns;
+                uint* step = steps + k * columns;
                 var (ac0, ac1) = Zip(Vector128.Load(row), Vector128.Load(row + 2 * stride));
                 var (bd0, bd1) = Zip(Vector128.Load(row + stride), Vector128.Load(row + 3 * stride));
                 var (step0, step1) = Zip(ac0, bd0);
                 var (step2, step3) = Zip(ac1, bd1);
                 step0.Store(step);
-                step1.Store(step + Columns);
-                step2.Store(step + 2 * Columns);
-                step3.Store(step + 3 * Columns);
+                step1.Store(step + columns);
+                step2.Store(step + 2 * columns);
+                step3.Store(step + 3 * columns);
             }
         }
     }

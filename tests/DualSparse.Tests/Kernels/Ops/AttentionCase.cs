@@ -24,7 +24,9 @@ internal sealed unsafe class AttentionCase : IDisposable
         var cache = shape.Cache;
         Queries = Normal(random, positions * shape.Heads * cache.KeySize);
         keys = Normal(random, positions * cache.Heads * cache.KeySize);
-        values = Normal(random, positions * cache.Heads * cache.ValueSize);
+        values = cache.ValuesInKeys
+            ? [.. keys.Chunk(cache.KeySize).SelectMany(key => key.Take(cache.ValueSize))]
+            : Normal(random, positions * cache.Heads * cache.ValueSize);
         for (int p = 0; p < positions; p++)
         {
             if (p % KvLayout.PageKeys == 0)

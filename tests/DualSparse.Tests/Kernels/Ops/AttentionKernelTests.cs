@@ -25,25 +25,43 @@ public abstract class AttentionKernelTests(bool wide)
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Agrees_with_its_definition(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first)
+    public void Agrees_with_its_definition(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first) =>
+        Agrees(new AttentionShape(heads, new KvLayout(shared, keySize, valueSize), 1 / MathF.Sqrt(keySize), window), positions, first);
+
+    // query heads, key-value heads, key size, value size, window, positions, first query
+    public static TheoryData<int, int, int, int, int?, int, int> LatentCases => new()
     {
-        var shape = new AttentionShape(heads, new KvLayout(shared, keySize, valueSize), 1 / MathF.Sqrt(keySize), window);
+        { 1, 1, 8, 8, null, 1, 0 },
+        { 16, 1, 576, 512, null, 300, 297 },
+        { 4, 1, 40, 32, null, 150, 0 },
+        { 6, 2, 21, 5, null, 140, 100 },
+        { 5, 1, 72, 50, 30, 300, 200 },
+    };
+
+    [Theory]
+    [MemberData(nameof(LatentCases))]
+    public void Agrees_with_its_definition_where_values_are_in_keys(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first) =>
+        Agrees(new AttentionShape(heads, new KvLayout(shared, keySize, valueSize, ValuesInKeys: true), 1 / MathF.Sqrt(keySize), window), positions, first);
+
+    private void Agrees(AttentionShape shape, int positions, int first)
+    {
         using var team = new ThreadTeam(2);
         using var sample = new AttentionCase(shape, positions, positions);
         var actual = sample.Kernel(wide, team, first, positions - first);
         var expected = sample.Reference(first, positions - first);
         // Scores of size 4 carry a rounding for each of their products, about √n of them adding up; values are of size 4.
-        double tolerance = 4 * 4 * (Math.Sqrt(keySize) + 4) / (1 << 24);
+        double tolerance = 4 * 4 * (Math.Sqrt(shape.Cache.KeySize) + 4) / (1 << 24);
         for (int i = 0; i < actual.Length; i++)
             Assert.Equal(expected[i], actual[i], tolerance);
     }
 
     [Theory]
-    [InlineData(null)]
-    [InlineData(100)]
-    public void Chunks_threads_and_company_change_no_bit(int? window)
+    [InlineData(null, false)]
+    [InlineData(100, false)]
+    [InlineData(null, true)]
+    public void Chunks_threads_and_company_change_no_bit(int? window, bool valuesInKeys)
     {
-        var shape = new AttentionShape(6, new KvLayout(2, 24, 40), 0.25f, window);
+        var shape = new AttentionShape(6, valuesInKeys ? new KvLayout(2, 40, 24, true) : new KvLayout(2, 24, 40), 0.25f, window);
         const int positions = 620;
         using var one = new ThreadTeam(1);
         using var three = new ThreadTeam(3);
