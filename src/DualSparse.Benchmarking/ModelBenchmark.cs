@@ -58,7 +58,11 @@ public static class ModelBenchmark
             long start = Stopwatch.GetTimestamp();
             int step = oneByOne ? 1 : chunk;
             for (int i = 0; i < tokens; i += step)
-                model.Forward(cache, ids.AsSpan(i, Math.Min(step, tokens - i)), oneByOne || i + step >= tokens ? LogitRows.Last : LogitRows.None);
+            {
+                var logits = oneByOne || i + step >= tokens ? LogitRows.Last : LogitRows.None;
+                model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, tokens - i)), logits, Generated: oneByOne)]);
+            }
+
             if (round >= 0)
                 rates.Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }

@@ -11,25 +11,21 @@ internal sealed unsafe class GroupedQueryAttention : Attention
 {
     private readonly AttentionConfig config;
     private readonly float epsilon;
+    private readonly Rope rope;
+    private readonly AttentionShape shape;
     private readonly Linear qkv;
     private readonly float[]? queryNorm;
     private readonly float[]? keyNorm;
 
     /// <summary>Loads the weights.</summary>
     public GroupedQueryAttention(ModelLoader loader, ModelConfig model, Rope rope, int layer)
-        : base(model.Attention, rope, 0, model.LayerPlan[layer].SlidingWindow, layer, Output(loader, model, layer))
+        : base(model.Attention, rope, layer, Output(loader, model, layer))
     {
-        (config, epsilon) = (model.Attention, model.NormEpsilon);
+        (config, epsilon, this.rope) = (model.Attention, model.NormEpsilon, rope);
+        shape = new AttentionShape(config.Heads, Layout(config), config.SoftmaxScale, model.LayerPlan[layer].SlidingWindow);
         var tensors = model.Tensors.Layer(layer).Attention;
         qkv = loader.Linear([tensors.Query!, tensors.Key!, tensors.Value!], [tensors.QueryBias, tensors.KeyBias, tensors.ValueBias]);
         (queryNorm, keyNorm) = (loader.Vector(tensors.QueryNorm), loader.Vector(tensors.KeyNorm));
-    }
-
-    /// <summary>The output projection, which every kind of attention has.</summary>
-    public static Linear Output(ModelLoader loader, ModelConfig model, int layer)
-    {
-        var tensors = model.Tensors.Layer(layer).Attention;
-        return loader.Linear([tensors.Output], [tensors.OutputBias]);
     }
 
     /// <inheritdoc/>
@@ -40,32 +36,32 @@ internal sealed unsafe class GroupedQueryAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override Projections Project(Workspace work, float* x, int tokens)
+    protected override void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended)
     {
         int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize, width = qkv.Outputs;
         float* all = work.Floats("qkv", (nint)tokens * width);
         qkv.Forward(work, x, tokens, all);
-        if (queryNorm is not null || keyNorm is not null || config.ClipQkv is not null)
+        foreach (var segment in segments)
         {
-            ForTokens(work, tokens, t =>
+            ForPositions(work, segment, (row, position, page, slot) =>
             {
-                var row = new Span<float>(all + (nint)t * width, width);
-                Normalise(row[..queryWidth], queryNorm);
-                Normalise(row.Slice(queryWidth, keyWidth), keyNorm);
+                var token = new Span<float>(all + row * width, width);
+                Normalise(token[..queryWidth], queryNorm);
+                Normalise(token.Slice(queryWidth, keyWidth), keyNorm);
                 if (config.ClipQkv is { } limit)
-                    TensorPrimitives.Clamp(row, -limit, limit, row);
+                    TensorPrimitives.Clamp(token, -limit, limit, token);
+                for (int h = 0; h < config.Heads + config.KeyValueHeads; h++)
+                    rope.Apply(token.Slice(h * config.HeadSize, config.HeadSize), position);
+                for (int h = 0; h < config.KeyValueHeads; h++)
+                {
+                    shape.Cache.Write(
+                        page, slot, h, token.Slice(queryWidth + h * config.HeadSize, config.HeadSize),
+                        token.Slice(queryWidth + keyWidth + h * config.ValueSize, config.ValueSize));
+                }
             });
         }
 
-        return new Projections
-        {
-            Queries = all,
-            Keys = all + queryWidth,
-            Values = all + queryWidth + keyWidth,
-            QueryStride = width,
-            KeyStride = width,
-            ValueStride = width,
-        };
+        AttentionKernel.Forward(work.Team, shape, Spans(segments, all, width, attended), count => work.Floats("attention", count));
     }
 
     // A weight as wide as the row is one norm over all heads; a narrower one is each head's own.

@@ -5,7 +5,7 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>One sequence's keys and values, every layer's, in f32. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
+/// <summary>One sequence's keys and values, or the latents that they come from, every layer's, in f32. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
 public sealed unsafe class KvCache : IDisposable
 {
     private readonly KvLayout layout;

@@ -7,25 +7,27 @@ namespace DualSparse.Engine;
 
 /// <summary>
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1): keys and values come from one small latent a token, queries too
-/// in the larger models; the part of a key that carries the position is shared by all heads. The cache holds them expanded.
+/// in the larger models; the part of a key that carries the position is shared by all heads. The cache holds the latent, normalised,
+/// and the shared part, turned: what <see cref="LatentHeads"/> attends to.
 /// </summary>
 internal sealed unsafe class LatentAttention : Attention
 {
     private readonly AttentionConfig config;
     private readonly MlaConfig mla;
     private readonly float epsilon;
+    private readonly Rope rope;
     private readonly Linear? queryDown;
     private readonly float[]? queryNorm;
     private readonly Linear query;
     private readonly Linear latentDown;
     private readonly float[] latentNorm;
-    private readonly Linear latentUp;
+    private readonly LatentHeads heads;
 
     /// <summary>Loads the weights.</summary>
     public LatentAttention(ModelLoader loader, ModelConfig model, MlaConfig mla, Rope rope, int layer)
-        : base(model.Attention, rope, mla.NopeSize, model.LayerPlan[layer].SlidingWindow, layer, GroupedQueryAttention.Output(loader, model, layer))
+        : base(model.Attention, rope, layer, Output(loader, model, layer))
     {
-        (config, this.mla, epsilon) = (model.Attention, mla, model.NormEpsilon);
+        (config, this.mla, epsilon, this.rope) = (model.Attention, mla, model.NormEpsilon, rope);
         var tensors = model.Tensors.Layer(layer).Attention;
         if (tensors.QueryDown is { } down)
         {
@@ -36,7 +38,7 @@ internal sealed unsafe class LatentAttention : Attention
         query = loader.Linear([tensors.QueryUp ?? tensors.Query!]);
         latentDown = loader.Linear([tensors.LatentDown!], [tensors.LatentDownBias]);
         latentNorm = loader.Vector(tensors.LatentNorm)!;
-        latentUp = loader.Linear([tensors.LatentUp!]);
+        heads = new LatentHeads(loader, config, mla, model.LayerPlan[layer].SlidingWindow, tensors.LatentUp!);
     }
 
     /// <inheritdoc/>
@@ -46,56 +48,59 @@ internal sealed unsafe class LatentAttention : Attention
         queryDown?.Dispose();
         query.Dispose();
         latentDown.Dispose();
-        latentUp.Dispose();
+        heads.Dispose();
     }
 
     /// <inheritdoc/>
-    protected override Projections Project(Workspace work, float* x, int tokens)
+    protected override void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended)
     {
-        int keyWidth = config.Heads * config.HeadSize, valueWidth = config.Heads * mla.ValueSize;
-        float* queries = work.Floats("queries", (nint)tokens * keyWidth);
-        float* keys = work.Floats("keys", (nint)tokens * keyWidth);
-        float* values = work.Floats("values", (nint)tokens * valueWidth);
+        int queryWidth = query.Outputs, latentWidth = latentDown.Outputs;
+        var layout = Layout(config);
+        float* queries = Queries(work, x, tokens);
+        float* latents = work.Floats("latent", (nint)tokens * latentWidth);
+        latentDown.Forward(work, x, tokens, latents);
+        Normalise(work, latents, tokens, latentWidth, latentNorm);
+        foreach (var segment in segments)
+        {
+            ForPositions(work, segment, (row, position, page, slot) =>
+            {
+                for (int h = 0; h < config.Heads; h++)
+                    Turn(queries + row * queryWidth + h * config.HeadSize + mla.NopeSize, position);
+                Turn(latents + row * latentWidth + mla.KvRank, position);
+                layout.Write(page, slot, 0, new ReadOnlySpan<float>(latents + row * latentWidth, latentWidth), []);
+            });
+        }
+
+        var spans = Spans(segments, queries, queryWidth, attended);
+        // Neighbours of one kind together: mostly all of them.
+        for (int first = 0, end; first < segments.Length; first = end)
+        {
+            for (end = first + 1; end < segments.Length && segments[end].Generated == segments[first].Generated;)
+                end++;
+            if (segments[first].Generated)
+                heads.AttendToLatents(work, spans[first..end]);
+            else
+                heads.AttendExpanded(work, spans[first..end]);
+        }
+    }
+
+    private float* Queries(Workspace work, float* x, int tokens)
+    {
+        float* queries = work.Floats("queries", (nint)tokens * query.Outputs);
         if (queryDown is null)
         {
             query.Forward(work, x, tokens, queries);
-        }
-        else
-        {
-            float* narrow = work.Floats("query latent", (nint)tokens * queryDown.Outputs);
-            queryDown.Forward(work, x, tokens, narrow);
-            Normalise(work, narrow, tokens, queryDown.Outputs, queryNorm!);
-            query.Forward(work, narrow, tokens, queries);
+            return queries;
         }
 
-        float* latent = work.Floats("latent", (nint)tokens * latentDown.Outputs);
-        latentDown.Forward(work, x, tokens, latent);
-        Normalise(work, latent, tokens, latentDown.Outputs, latentNorm);
-        float* wide = work.Floats("keys and values", (nint)tokens * latentUp.Outputs);
-        latentUp.Forward(work, latent, tokens, latentDown.Outputs, wide, latentUp.Outputs);
-        ForTokens(work, tokens, t =>
-        {
-            var shared = new ReadOnlySpan<float>(latent + (nint)t * latentDown.Outputs + mla.KvRank, mla.RopeSize);
-            for (int h = 0; h < config.Heads; h++)
-            {
-                nint head = (nint)t * config.Heads + h;
-                float* source = wide + head * (mla.NopeSize + mla.ValueSize);
-                var key = new Span<float>(keys + head * config.HeadSize, config.HeadSize);
-                new ReadOnlySpan<float>(source, mla.NopeSize).CopyTo(key);
-                shared.CopyTo(key[mla.NopeSize..]);
-                new ReadOnlySpan<float>(source + mla.NopeSize, mla.ValueSize).CopyTo(new Span<float>(values + head * mla.ValueSize, mla.ValueSize));
-            }
-        });
-        return new Projections
-        {
-            Queries = queries,
-            Keys = keys,
-            Values = values,
-            QueryStride = keyWidth,
-            KeyStride = keyWidth,
-            ValueStride = valueWidth,
-        };
+        float* narrow = work.Floats("query latent", (nint)tokens * queryDown.Outputs);
+        queryDown.Forward(work, x, tokens, narrow);
+        Normalise(work, narrow, tokens, queryDown.Outputs, queryNorm!);
+        query.Forward(work, narrow, tokens, queries);
+        return queries;
     }
+
+    private void Turn(float* positional, int position) => rope.Apply(new Span<float>(positional, mla.RopeSize), position);
 
     private void Normalise(Workspace work, float* x, int rows, int stride, float[] weight) =>
         RmsNorm.Forward(work.Team, x, rows, stride, weight, epsilon, x, stride);

@@ -17,5 +17,8 @@ public enum LogitRows
 /// <param name="Cache">The sequence's keys and values so far; the chunk's are appended.</param>
 /// <param name="Ids">Token ids, at least one.</param>
 /// <param name="Logits">The logits wanted.</param>
-/// <param name="Generated">Whether the model chose the tokens itself: a drop rule may treat them otherwise than a prompt's.</param>
+/// <param name="Generated">
+/// Whether the model chose the tokens itself: a drop rule may treat them otherwise than a prompt's, and latent attention, which would else
+/// expand the whole context for them, takes another way to the same sum (<see cref="LatentHeads"/>).
+/// </param>
 public readonly record struct SequenceChunk(KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false);

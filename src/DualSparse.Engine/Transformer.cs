@@ -182,7 +182,7 @@ public sealed unsafe class Transformer : IDisposable
         int first = 0;
         for (int i = 0; i < batch.Length; i++)
         {
-            segments[i] = new Segment(batch[i].Cache, first, batch[i].Ids.Length);
+            segments[i] = new Segment(batch[i].Cache, first, batch[i].Ids.Length, batch[i].Generated);
             first += batch[i].Ids.Length;
         }
 

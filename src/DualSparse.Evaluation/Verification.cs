@@ -64,13 +64,13 @@ public static class Verification
     {
         using var cache = model.NewCache(prompt.Length + expected.Length);
         int mismatches = 0;
-        int[] next = prompt;
+        var next = new SequenceChunk(cache, prompt);
         foreach (int id in expected)
         {
-            int best = Distributions.Best(model.Forward(cache, next));
+            int best = Distributions.Best(model.Forward([next]));
             if (best != id)
                 mismatches++;
-            next = [id];
+            next = new SequenceChunk(cache, new[] { id }, Generated: true);
         }
 
         return mismatches;

@@ -18,16 +18,22 @@ public static class MemoryNeed
     public static long LayerBytes(ModelConfig config, WeightFormat format, int layer)
     {
         var tensors = config.Tensors.Layer(layer);
-        long bytes = tensors.Attention.All().Where(t => t.Shape.Length == 2).Sum(t => Matrix(format, t));
+        long bytes = tensors.Attention.All().Where(t => t.Shape.Length == 2 && t != tensors.Attention.LatentUp).Sum(t => Matrix(format, t));
+        if (config.Attention.Mla is { } mla)
+            bytes += config.Attention.Heads * (Matrix(format, mla.NopeSize, mla.KvRank) + Matrix(format, mla.KvRank, mla.NopeSize) + Matrix(format, mla.ValueSize, mla.KvRank));
         if (tensors.Mlp is { } dense)
             return bytes + Expert(format, config.HiddenSize, (int)dense.Gate.Shape[0]);
         var moe = config.Moe!;
         bytes += Matrix(WeightFormat.F32, tensors.Router!) + moe.Experts * Expert(format, config.HiddenSize, moe.Intermediate);
+        if (tensors.SharedGate is { } gate)
+            bytes += Matrix(WeightFormat.F32, gate);
         return moe.SharedIntermediate > 0 ? bytes + Expert(format, config.HiddenSize, moe.SharedIntermediate) : bytes;
     }
 
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>
-        (long)PackedMatrix.SizeBytes(format, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));
+        Matrix(format, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));
+
+    private static long Matrix(WeightFormat format, int outputs, int inputs) => (long)PackedMatrix.SizeBytes(format, outputs, inputs);
 
     private static long Expert(WeightFormat format, int hidden, int neurons)
     {

@@ -145,6 +145,28 @@ internal sealed class ModelLoader
         return linear;
     }
 
+    /// <summary>Each head's W_UK, its transpose and W_UV, from a tensor that has W_UK's and W_UV's rows by head: [heads · (nope + value), kv rank].</summary>
+    internal (HeadLinear KeyUp, HeadLinear KeyDown, HeadLinear ValueUp) LatentHeads(TensorSpec latentUp, int heads, MlaConfig mla)
+    {
+        var keyUp = Keep(new HeadLinear(options.Weights, heads, mla.NopeSize, mla.KvRank));
+        var keyDown = Keep(new HeadLinear(options.Weights, heads, mla.KvRank, mla.NopeSize));
+        var valueUp = Keep(new HeadLinear(options.Weights, heads, mla.ValueSize, mla.KvRank));
+        int keyWeights = mla.NopeSize * mla.KvRank, valueWeights = mla.ValueSize * mla.KvRank;
+        float[] rows = new float[keyWeights + valueWeights];
+        for (int h = 0; h < heads; h++)
+        {
+            Tensor(latentUp).ReadFloats((long)h * rows.Length, rows);
+            packer.Pack(keyUp.Heads[h], rows.AsMemory(0, keyWeights), mla.KvRank);
+            packer.PackTransposed(keyDown.Heads[h], rows.AsMemory(0, keyWeights), mla.KvRank);
+            packer.Pack(valueUp.Heads[h], rows.AsMemory(keyWeights), mla.KvRank);
+        }
+
+        weightBytes += new[] { keyUp, keyDown, valueUp }.Sum(l => l.Heads.Sum(m => (long)m.Bytes));
+        Tensor(latentUp).Release();
+        Report(latentUp);
+        return (keyUp, keyDown, valueUp);
+    }
+
     /// <summary>A norm's or bias's values; null for no tensor.</summary>
     internal float[]? Vector(TensorSpec? tensor) => tensor is null ? null : Tensor(tensor).ReadFloats();
 

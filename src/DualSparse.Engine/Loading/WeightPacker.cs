@@ -50,6 +50,21 @@ internal sealed class WeightPacker(ThreadTeam team)
         down.Release();
     }
 
+    /// <summary>Packs weights that are in memory, [outputs, <paramref name="inputs"/>].</summary>
+    public void Pack(PackedMatrix target, ReadOnlyMemory<float> weights, int inputs) => Fill(target, wide, target.PackPanel, (output, row) =>
+    {
+        if (output < target.Outputs)
+            weights.Span.Slice(output * inputs, inputs).CopyTo(row);
+    });
+
+    /// <summary>Packs the transpose of weights that are in memory, [inputs, <paramref name="outputs"/>].</summary>
+    public void PackTransposed(PackedMatrix target, ReadOnlyMemory<float> weights, int outputs) => Fill(target, wide, target.PackPanel, (output, row) =>
+    {
+        var source = weights.Span;
+        for (int i = 0; output < outputs && i * outputs < source.Length; i++)
+            row[i] = source[i * outputs + output];
+    });
+
     private void Pack<T>(
         PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
     {

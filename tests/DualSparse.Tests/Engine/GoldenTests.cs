@@ -1,6 +1,7 @@
 using DualSparse.Engine;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
+using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Tests.Engine;
 
@@ -56,12 +57,63 @@ public class GoldenTests
         Assert.Equal(whole, both.Skip(both.Length / (rows + 1)));
     }
 
-    private static float[] Run(Transformer model, int[] ids, int chunk)
+    // Latent attention takes generated tokens another way than a prompt's.
+    [Fact]
+    public void Generated_tokens_agree_with_transformers_and_are_the_same_on_any_number_of_threads_in_chunks_and_in_company()
+    {
+        var (ids, expected) = Latent();
+        using var one = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 1 });
+        using var three = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 3 });
+        float[] single = Run(one, ids, 1, generated: true);
+        Assert.InRange(RelativeError(expected, single), 0, 1e-4);
+        Assert.Equal(single, Run(three, ids, 7, generated: true));
+        float[] prompt = Run(one, ids, 40);
+        using KvCache a = three.NewCache(64), b = three.NewCache(64), c = three.NewCache(64);
+        three.Forward([new SequenceChunk(a, ids.AsMemory(0, 30), LogitRows.None, Generated: true), new SequenceChunk(c, ids.AsMemory(0, 20), LogitRows.None, Generated: true)]);
+        float[] mixed = three.Forward([
+            new SequenceChunk(a, ids.AsMemory(30), LogitRows.All, Generated: true),
+            new SequenceChunk(c, ids.AsMemory(20), LogitRows.None, Generated: true),
+            new SequenceChunk(b, ids, LogitRows.All)]).ToArray();
+        int vocabulary = one.Config.VocabSize;
+        Assert.Equal(single[(30 * vocabulary)..], mixed[..(10 * vocabulary)]);
+        Assert.Equal(prompt, mixed[(10 * vocabulary)..]);
+        // Were the two ways one, this test would say nothing.
+        Assert.NotEqual(prompt, single);
+    }
+
+    // The transpose of W_UK is rounded along the other axis: another rounding, not a larger one.
+    [Theory]
+    [InlineData(WeightFormat.Bf16)]
+    [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
+    public void Generated_tokens_lose_no_more_to_narrow_weights_than_a_prompt(WeightFormat weights)
+    {
+        var (ids, expected) = Latent();
+        using var model = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = weights, Threads = 2 });
+        Assert.InRange(RelativeError(expected, Run(model, ids, 1, generated: true)), 0, 1.5 * RelativeError(expected, Run(model, ids, ids.Length)));
+    }
+
+    // The first row of ids and its logits.
+    private static (int[] Ids, float[] Logits) Latent()
+    {
+        using var file = SafetensorsFile.Open(Path.Combine(TestPaths.Golden("deepseek_v2"), "golden.safetensors"));
+        int length = (int)file.Get("input_ids").RowLength, rows = (int)file.Get("input_ids").Rows;
+        float[] logits = file.Get("logits").ReadFloats();
+        return ([.. file.Get("input_ids").ReadInt64s().Take(length).Select(id => (int)id)], logits[..(logits.Length / rows)]);
+    }
+
+    private static double RelativeError(float[] expected, float[] logits)
+    {
+        double mean = expected.Average(x => (double)x), variance = expected.Average(x => (x - mean) * (x - mean));
+        return Math.Sqrt(expected.Zip(logits, (a, b) => (double)(a - b) * (a - b)).Average() / variance);
+    }
+
+    private static float[] Run(Transformer model, int[] ids, int chunk, bool generated = false)
     {
         using var cache = model.NewCache(64);
         List<float> logits = [];
         for (int i = 0; i < ids.Length; i += chunk)
-            logits.AddRange(model.Forward(cache, ids.AsSpan(i, Math.Min(chunk, ids.Length - i)), LogitRows.All));
+            logits.AddRange(model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(chunk, ids.Length - i)), LogitRows.All, generated)]));
         return [.. logits];
     }
 

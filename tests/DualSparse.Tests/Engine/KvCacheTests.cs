@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
 namespace DualSparse.Tests.Engine;
@@ -39,6 +40,18 @@ public class KvCacheTests
         Assert.Equal(model.Config.VocabSize, model.Forward(a, ids).Length);
 
         static nuint Kv(ModelConfig config) => Attention.Layout(config.Attention).PageBytes;
+    }
+
+    // DeepSeek-V2-Lite: 16 heads of 128 + 64 and 128 would be 20,480 bytes a token and layer.
+    [Fact]
+    public void Latent_attention_keeps_the_latent_and_the_shared_part_of_the_key()
+    {
+        var attention = ModelConfig.Load(TestPaths.Golden("deepseek_v2")).Attention with
+        {
+            Heads = 16,
+            Mla = new MlaConfig { KvRank = 512, NopeSize = 128, RopeSize = 64, ValueSize = 128 },
+        };
+        Assert.Equal((nuint)(512 + 64) * sizeof(float), Attention.Layout(attention).PageBytes / KvLayout.PageKeys);
     }
 
     [Fact]
