@@ -7,6 +7,8 @@ return args switch
     ["packing"] => PackingBenchmark.Run(),
     ["loading", .. var options] => LoadBenchmark.Run(options),
     ["threads"] => ThreadBenchmark.Run(),
+    ["busy-core"] => BusyCoreBenchmark.Run(),
+    ["spin"] => BusyCoreBenchmark.Spin(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
@@ -14,6 +16,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | attention [numbers of threads] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | attention [numbers of threads] | ort [options]");
     return 1;
 }
