@@ -14,8 +14,8 @@ namespace DualSparse.Benchmarks;
 /// </summary>
 internal static unsafe class BusyCoreBenchmark
 {
-    private const int Rounds = 9;
-    private const double RoundSeconds = 0.4;
+    private const int Rounds = 7;
+    private const double RoundSeconds = 0.8;
     private const double IdleSeconds = 3;
 
     // The other process ends by itself should this one not live to end it.
