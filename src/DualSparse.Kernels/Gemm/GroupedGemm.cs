@@ -20,8 +20,8 @@ public static unsafe class GroupedGemm
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
 
-    // Of the second product: 256 KiB of sums leave room for weights and rows in a second-level cache of 1 MiB.
-    private const int MostPanels = 4, MostSumBytes = 1 << 18, LeastItemsAThread = 16;
+    // Panels of the second product in one piece of work, and those at the end that are a piece each.
+    private const int MostPanels = 4, LastPanelsAThread = 8;
 
     // Rows that one thread encodes in some microseconds: less than another loop is worth.
     private const int LateRows = 64;
@@ -155,17 +155,17 @@ public static unsafe class GroupedGemm
     {
         var layout = experts.Neurons;
         int panels = experts.Down(0).PanelCount;
-        int width = DownPanels(work.Team.Size, panels, tokens);
+        var items = DownItems(panels, work.Team.Size);
         // A worker sums an item's columns of all tokens in dense scratch: rows of y are so far apart that they would fall into one set
         // of the cache.
         nint sumsStride = (nint)tokens * PanelLayout.Columns;
-        float* sums = work.Floats("sums", sumsStride * width * work.Team.Size);
-        work.Team.For((panels + width - 1) / width, (item, worker) =>
+        float* sums = work.Floats("sums", sumsStride * MostPanels * work.Team.Size);
+        work.Team.For(items.Length, (item, worker) =>
         {
             float* tile = work.Tile(worker);
-            float* sum = sums + worker * sumsStride * width;
-            int firstPanel = item * width, endPanel = Math.Min(panels, firstPanel + width);
-            new Span<float>(sum, checked((int)sumsStride * width)).Clear();
+            float* sum = sums + worker * sumsStride * MostPanels;
+            var (firstPanel, endPanel) = items[item];
+            new Span<float>(sum, checked((int)sumsStride * (endPanel - firstPanel))).Clear();
             for (int i = 0; i < batch.Experts.Count; i++)
             {
                 var expert = batch.Experts[i];
@@ -208,12 +208,17 @@ public static unsafe class GroupedGemm
         });
     }
 
-    // Panels of an expert that one thread takes in a row: a longer stream from memory, and intermediate rows are read for all of them,
-    // as long as the sums stay in the second-level cache and every thread has some items.
-    private static int DownPanels(int threads, int panels, int tokens)
+    // Several panels of an expert in a row are a longer stream from memory, and its intermediate rows are read once for all of them.
+    // The last ones go singly, so that all threads end at about the same time.
+    private static (int First, int End)[] DownItems(int panels, int threads)
     {
-        int bySums = MostSumBytes / (tokens * PanelLayout.StepBytes), byItems = panels / (LeastItemsAThread * threads);
-        return Math.Clamp(Math.Min(bySums, byItems), 1, MostPanels);
+        int single = Math.Min(panels, LastPanelsAThread * threads), first = 0;
+        List<(int, int)> items = [];
+        for (int end; first < panels - single; first = end)
+            items.Add((first, end = Math.Min(first + MostPanels, panels - single)));
+        for (; first < panels; first++)
+            items.Add((first, first + 1));
+        return [.. items];
     }
 
     // sums[token of r] += weight of r · tile[r], for the rows of a block in order.
