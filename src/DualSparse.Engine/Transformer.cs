@@ -19,15 +19,16 @@ public sealed unsafe class Transformer : IDisposable
     private readonly OutputHead head;
     private readonly ThreadTeam team;
     private readonly Workspace work;
+    private readonly bool reordered;
 
     // The ids of a pass over one sequence: a span can't be part of a chunk.
     private int[] single = [];
 
     internal Transformer(
-        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report)
+        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report, bool reordered)
     {
         (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
-        (this.embedding, this.layers, this.head) = (embedding, layers, head);
+        (this.embedding, this.layers, this.head, this.reordered) = (embedding, layers, head, reordered);
         MoeLayers = [.. layers.Select(l => l.Mlp)];
         Report = report;
     }
@@ -52,7 +53,7 @@ public sealed unsafe class Transformer : IDisposable
             value = DropProfile.Resolve(checkpoint.Folder, value);
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
             if (value.Compensate)
-                Compensations ??= CompensationFile.Read(checkpoint);
+                Compensations ??= CompensationFile.Read(checkpoint, reordered);
             field = value;
             for (int l = 0; l < layers.Length; l++)
             {

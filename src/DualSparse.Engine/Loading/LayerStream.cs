@@ -193,7 +193,7 @@ public sealed unsafe class LayerStream : IDisposable
         foreach (var rule in variants)
             rule.Check(Config.Layers, Config.Moe?.Experts ?? 0);
         if (variants.Any(v => v.Compensate))
-            Compensations ??= CompensationFile.Read(checkpoint);
+            Compensations ??= CompensationFile.Read(checkpoint, options.NeuronOrder is not null);
         long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
         long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
         MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");
