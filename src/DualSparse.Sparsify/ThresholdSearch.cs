@@ -7,7 +7,8 @@ namespace DualSparse.Sparsify;
 /// <summary>What a search found.</summary>
 /// <param name="Methods">Thresholds by method, the best first.</param>
 /// <param name="Means">By layer, what dropped experts leave behind.</param>
-public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means);
+/// <param name="Norms">By layer, [experts] the mean ‖f_e(x)‖₂.</param>
+public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means, IReadOnlyList<IReadOnlyList<float>?> Norms);
 
 /// <summary>
 /// Spends a budget of dropped work where it hurts least. Within a layer a pair's score is its weight times its expert's deviation from the
@@ -45,7 +46,7 @@ public static class ThresholdSearch
         int layers = stream.Config.Layers;
         int[] routed = [.. Enumerable.Range(0, layers).Where(l => stream.Config.LayerPlan[l].IsMoe)];
         var keys = new LayerKeys?[layers];
-        var scales = new float[]?[layers];
+        float[]?[] scales = new float[]?[layers], norms = new float[]?[layers];
         var means = new Compensation?[layers];
         using (var checkpoint = Checkpoint.Open(folder))
         {
@@ -62,7 +63,7 @@ public static class ThresholdSearch
                 {
                     if (step.Window != last || outputs is null)
                         return;
-                    (means[step.Layer], scales[step.Layer], keys[step.Layer]) = outputs.Finish(checkpoint, step.Layer);
+                    (means[step.Layer], scales[step.Layer], norms[step.Layer], keys[step.Layer]) = outputs.Finish(checkpoint, step.Layer);
                     outputs = null;
                 },
             };
@@ -86,7 +87,7 @@ public static class ThresholdSearch
         var (expected, rates) = split.HeldApart.Count == 0 ? (null, [])
             : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, new StageProgress(progress, "loss to expect"), cancel);
         return new SearchResult(
-            [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means);
+            [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means, norms);
 
         DropThresholds[] At(int layer, double rate) =>
             [.. Enumerable.Range(0, layers).Select(l => l == layer ? keys[l]!.Thresholds(rate, Spread) : DropThresholds.None)];
