@@ -33,8 +33,8 @@ public sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Wind
     /// <summary>Share of predictions whose best id differs; null without a second run.</summary>
     public Interval? Flips => DropRate is null ? null : Mean(w => w.Flips);
 
-    /// <summary>How many times as quick the second run was; null without one.</summary>
-    public Interval? Speed => DropRate is null ? null : PairedBootstrap.Ratio([.. Windows.Select(w => w.DenseSeconds)], [.. Windows.Select(w => w.Seconds)]);
+    /// <summary>How many times as quick the second run was, the median over windows; null without one.</summary>
+    public Interval? Speed => DropRate is null ? null : PairedBootstrap.Median([.. Windows.Select(w => w.DenseSeconds / w.Seconds)]);
 
     private Interval Mean(Func<LossSums, double> sum) =>
         PairedBootstrap.Ratio([.. Windows.Select(w => sum(w.Loss))], [.. Windows.Select(w => (double)w.Loss.Tokens)]);

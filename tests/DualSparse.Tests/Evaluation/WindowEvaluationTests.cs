@@ -29,6 +29,13 @@ public class WindowEvaluationTests
         Assert.InRange(coins.Low, 0.44, 0.46);
         Assert.InRange(coins.High, 0.54, 0.56);
         Assert.Throws<ArgumentException>(() => PairedBootstrap.Mean([]));
+        Assert.Equal(new Interval(2, 2, 2), PairedBootstrap.Median([2, 2, 2, 900, 2, 2, 2, 2, 2]));
+        var middle = PairedBootstrap.Median([.. Enumerable.Range(0, 101).Select(i => (double)i)]);
+        Assert.Equal(50, middle.Value);
+        // Of n evenly spread values the 95 % interval of the median reaches about 0.98·√n places to either side.
+        Assert.InRange(middle.Low, 36, 44);
+        Assert.InRange(middle.High, 56, 64);
+        Assert.Throws<ArgumentException>(() => PairedBootstrap.Median([]));
     }
 
     [Fact]
