@@ -61,7 +61,8 @@ internal static class EvalCommand
             using var interrupt = new Interrupt();
             using var model = Load(path, engine.Engine(parsed));
             List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
-            List<TaskFigures> scores = [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), interrupt.Token))];
+            var scores = ProgressBars.Show<List<TaskFigures>>(bars =>
+                [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
             EvalOutput.Write(reports, scores, parsed.GetValue(json));
             return 0;
         });
@@ -74,7 +75,8 @@ internal static class EvalCommand
         return Transformer.Load(folder, options, progress);
     }
 
-    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, CancellationToken cancel) => rule.IsNone
-        ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, cancel: cancel))
-        : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, cancel: cancel));
+    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>
+        rule.IsNone
+            ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, progress, cancel))
+            : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, progress, cancel));
 }
