@@ -10,7 +10,8 @@ namespace DualSparse.Engine;
 /// <param name="Cache">The sequence; its length is the first token's position.</param>
 /// <param name="First">The first token's row in the batch.</param>
 /// <param name="Count">Tokens.</param>
-internal readonly record struct Segment(KvCache Cache, int First, int Count);
+/// <param name="Generated">Whether the model chose them.</param>
+internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false);
 
 /// <summary>Where the tokens' projections lie: the first token's, and how many floats further the next one's.</summary>
 internal unsafe struct Projections

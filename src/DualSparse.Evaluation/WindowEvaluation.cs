@@ -4,7 +4,10 @@ using DualSparse.Engine.Moe;
 
 namespace DualSparse.Evaluation;
 
-/// <summary>Scores windows in one run and in others beside it: with and without a drop, or by two models.</summary>
+/// <summary>
+/// Scores windows in one run and in others beside it: with and without a drop, or by two models. Each is scored afresh; thresholds that
+/// follow a drop rate follow the text through all of its windows.
+/// </summary>
 public static class WindowEvaluation
 {
     /// <summary>Runs all windows, each afresh, without a drop and with one.</summary>
@@ -24,11 +27,7 @@ public static class WindowEvaluation
         var before = model.Drop;
         try
         {
-            // Once set, a rate has become thresholds, where the checkpoint has some.
-            rules = [.. rules.Select(rule => (model.Drop = rule, model.Drop).Drop)];
-            return Measure(
-                text, model.Config.VocabSize, ids => Pass(model, DropRule.None, ids), [.. rules.Select(rule => (Func<int[], Logits>?)(rule.IsNone ? null : ids => Pass(model, rule, ids)))],
-                cancellation);
+            return Measure(text, new(model, DropRule.None), [.. rules.Select(rule => rule.IsNone ? null : new Contender(model, rule))], cancellation);
         }
         finally
         {
@@ -44,27 +43,28 @@ public static class WindowEvaluation
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static WindowReport Compare(Transformer reference, Transformer other, TextWindows text, CancellationToken cancellation = default) =>
-        Measure(text, reference.Config.VocabSize, ids => Pass(reference, reference.Drop, ids), [ids => Pass(other, other.Drop, ids)], cancellation)[0];
+        Measure(text, new(reference, reference.Drop), [new(other, other.Drop)], cancellation)[0];
 
-    private static WindowReport[] Measure(
-        TextWindows text, int vocabulary, Func<int[], Logits> dense, IReadOnlyList<Func<int[], Logits>?> others, CancellationToken cancellation)
+    // Null among the others is the dense run once more, which needn't be made twice.
+    private static WindowReport[] Measure(TextWindows text, Contender dense, IReadOnlyList<Contender?> others, CancellationToken cancellation)
     {
+        int vocabulary = dense.Model.Config.VocabSize;
         var windows = others.Select(_ => new WindowFigures[text.Inputs.Count]).ToArray();
         var counts = new DropCounts[others.Count];
         for (int w = 0; w < text.Inputs.Count; w++)
         {
             cancellation.ThrowIfCancellationRequested();
             Check(text.Name, text.Targets[w], vocabulary);
-            var reference = dense(text.Inputs[w]);
+            var reference = dense.Run(text.Inputs[w]);
             for (int i = 0; i < others.Count; i++)
             {
-                var run = others[i]?.Invoke(text.Inputs[w]) ?? reference;
+                var run = others[i]?.Run(text.Inputs[w]) ?? reference;
                 counts[i] += run.Counts;
                 windows[i][w] = new(LossSums.Of(reference.Values, run.Values, text.Targets[w], vocabulary), reference.Seconds, run.Seconds);
             }
         }
 
-        return [.. others.Select((other, i) => new WindowReport(text.Name, windows[i], other is null ? null : counts[i].Rate))];
+        return [.. others.Select((other, i) => new WindowReport(text.Name, windows[i], other is null ? null : counts[i].Rate, other?.Expected))];
     }
 
     private static void Check(string name, int[] targets, int vocabulary)
@@ -76,17 +76,36 @@ public static class WindowEvaluation
         }
     }
 
-    private static Logits Pass(Transformer model, DropRule rule, int[] ids)
-    {
-        if (model.Drop != rule)
-            model.Drop = rule;
-        model.ResetCounts();
-        using var cache = model.NewCache(ids.Length);
-        long started = Stopwatch.GetTimestamp();
-        var values = model.Forward(cache, ids, LogitRows.All);
-        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return new Logits(values.ToArray(), model.Counts, seconds);
-    }
-
     private sealed record Logits(float[] Values, DropCounts Counts, double Seconds);
+
+    // A model under a rule, for one text: what a followed rate has seen of it goes from window to window.
+    private sealed class Contender
+    {
+        private readonly DropRule rule;
+        private readonly RateFollower? follower;
+
+        public Contender(Transformer model, DropRule rule)
+        {
+            (Model, model.Drop) = (model, rule);
+            this.rule = model.Drop; // with its thresholds found
+            follower = model.NewFollower();
+        }
+
+        public Transformer Model { get; }
+
+        public LossToExpect? Expected => follower?.Expected ?? rule.Expected;
+
+        public Logits Run(int[] ids)
+        {
+            if (Model.Drop != rule)
+                Model.Drop = rule;
+            Model.ResetCounts();
+            using var cache = Model.NewCache(ids.Length);
+            cache.Follower = follower;
+            long started = Stopwatch.GetTimestamp();
+            var values = Model.Forward(cache, ids, LogitRows.All);
+            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            return new Logits(values.ToArray(), Model.Counts, seconds);
+        }
+    }
 }

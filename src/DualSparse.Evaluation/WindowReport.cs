@@ -13,7 +13,8 @@ public readonly record struct WindowFigures(LossSums Loss, double DenseSeconds, 
 /// <param name="Name">The text.</param>
 /// <param name="Windows">Each window.</param>
 /// <param name="DropRate">Share of the routed experts' work that the second run left out; null where there was none.</param>
-public sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate)
+/// <param name="Expected">The loss that dualsparse.json let expect of the thresholds that the second run took; null where it says nothing.</param>
+public sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, LossToExpect? Expected = null)
 {
     /// <summary>Ids predicted.</summary>
     public int Tokens => Windows.Sum(w => w.Loss.Tokens);

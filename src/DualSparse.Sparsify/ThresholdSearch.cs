@@ -84,7 +84,7 @@ public static class ThresholdSearch
 
         DropMethod plain = new(Paper, DropScore.Gate, Compensate: false, null, []);
         DropRule[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];
-        var (expected, rates) = split.HeldApart.Count == 0 ? (null, [])
+        var (expected, counts) = split.HeldApart.Count == 0 ? (null, [])
             : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, new StageProgress(progress, "loss to expect"), cancel);
         return new SearchResult(
             [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means, norms);
@@ -93,19 +93,22 @@ public static class ThresholdSearch
             [.. Enumerable.Range(0, layers).Select(l => l == layer ? keys[l]!.Thresholds(rate, Spread) : DropThresholds.None)];
 
         DropPoint[] Points(DropThresholds[][] thresholds, int first) => [.. Rates.Select((rate, r) => new DropPoint(
-            rate, expected is null ? rate : Math.Round(rates[first + r], 5), thresholds[r], expected?.Expect(first + r)))];
+            rate, expected is null ? rate : Math.Round(Rate(counts[first + r]), 5), thresholds[r], expected?.Expect(first + r),
+            expected is null ? null : [.. counts[first + r].Select(c => Math.Round(c.Rate, 5))]))];
     }
+
+    private static double Rate(DropCounts[] layers) => layers.Aggregate((sum, c) => sum + c).Rate;
 
     private static DropRule Rule(DropMethod method, DropThresholds[] layers) =>
         (method with { Points = [new DropPoint(1, 1, layers, null)] }).Rule(1);
 
     // Runs rules beside the dense run, as many windows at a time as a sixteenth of the checkpoint's memory holds.
-    private static (WindowLoss Loss, double[] Rates) Loss(
+    private static (WindowLoss Loss, DropCounts[][] Counts) Loss(
         LayerStream stream, IReadOnlyList<int[]> windows, DropRule[] rules, IProgress<double> progress, CancellationToken cancel)
     {
         DropRule[] variants = [DropRule.None, .. rules];
         var loss = new WindowLoss(windows, variants.Length, stream.Config.VocabSize);
-        var counts = new DropCounts[variants.Length];
+        var counts = variants.Select(_ => new DropCounts[stream.Config.Layers]).ToArray();
         long perWindow = (long)variants.Length * windows.Max(w => w.Length) * stream.Config.HiddenSize * sizeof(float);
         int together = (int)Math.Clamp(Math.Max(stream.CheckpointBytes / 16, LeastBytes) / perWindow, 1, windows.Count);
         for (int done = 0; done < windows.Count; done += together)
@@ -115,10 +118,10 @@ public static class ThresholdSearch
             var hooks = new StreamHooks { Logits = (w, v, row, dense, logits) => loss.See(first + w, v, row, dense, logits) };
             var batchCounts = stream.Run(batch, variants, hooks, new Part(progress, (double)first / windows.Count, (double)batch.Length / windows.Count), cancel);
             for (int v = 0; v < variants.Length; v++)
-                counts[v] = batchCounts[v].Aggregate(counts[v], (sum, c) => sum + c);
+                counts[v] = [.. counts[v].Zip(batchCounts[v], (sum, c) => sum + c)];
         }
 
-        return (loss, [.. counts.Select(c => c.Rate)]);
+        return (loss, counts);
     }
 
     // However small the checkpoint, some windows go together.

@@ -44,7 +44,7 @@ internal sealed class ModelLoader
             var checkpoint = Own(Checkpoint.Open(folder));
             options.Drop.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
             // What dualsparse.json lacks shows now, not after the weights are loaded.
-            options = options with { Drop = DropProfile.Resolve(checkpoint.Folder, options.Drop) };
+            options = options with { Drop = DropProfile.Resolve(checkpoint.Folder, checkpoint.Config, options.Drop) };
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
