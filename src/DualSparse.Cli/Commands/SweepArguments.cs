@@ -68,8 +68,7 @@ internal sealed class SweepArguments
         double[] goals = [.. parsed.GetValue(rates)!.Split(',').Select(Rate)];
         string? file = parsed.GetValue(picture);
         using var interrupt = new Interrupt();
-        var points = ProgressBars.Show(bars => SweepRun.Run(
-            folder, from, texts, chosen, goals, engine, bars is null ? null : new Bar(bars), interrupt.Token));
+        var points = ProgressBars.Show(bars => SweepRun.Run(folder, from, texts, chosen, goals, engine, bars?.Stage("sweeping"), interrupt.Token));
         if (file is not null)
             File.WriteAllText(file, SweepPicture.Draw(points));
         SweepOutput.Write(points, json);
@@ -106,9 +105,4 @@ internal sealed class SweepArguments
     private static double Rate(string text) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double rate)
         ? rate
         : throw new ArgumentException($"--rates has '{text}', expected numbers with commas between them");
-
-    private sealed class Bar(IProgress<SparsifyProgress> bars) : IProgress<double>
-    {
-        public void Report(double value) => bars.Report(new SparsifyProgress("sweeping", value));
-    }
 }
