@@ -52,7 +52,8 @@ public sealed unsafe class Transformer : IDisposable
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
             value = DropProfile.Resolve(checkpoint.Folder, Config, value);
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
-            if (value.Compensate)
+            bool compensates = value.Compensate || value.Generation is { Compensate: true };
+            if (compensates)
                 Compensations ??= CompensationFile.Read(checkpoint, reordered);
             field = value;
             for (int l = 0; l < layers.Length; l++)
@@ -61,7 +62,7 @@ public sealed unsafe class Transformer : IDisposable
                 var mlp = layers[l].Mlp;
                 mlp.Prompt = LayerRule.Of(value, l, experts);
                 mlp.Generation = value.Generation is { } own ? LayerRule.Of(own, l, experts) : mlp.Prompt;
-                mlp.Compensation = value.Compensate ? Compensations![l] : null;
+                mlp.Compensation = compensates ? Compensations![l] : null;
             }
         }
     } = DropRule.None;

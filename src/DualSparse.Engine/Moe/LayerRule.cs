@@ -13,7 +13,7 @@ public sealed class LayerRule
     private LayerRule(DropRule rule, int layer, int experts)
     {
         var own = rule.Layers?[layer];
-        (score, Guard, this.layer) = (rule.Score, rule.Guard, layer);
+        (score, Guard, Compensates, this.layer) = (rule.Score, rule.Guard, rule.Compensate, layer);
         thresholds = own?.Experts is { } each ? [.. each] : [.. Enumerable.Repeat(own?.Thresholds ?? rule.Thresholds, experts)];
         norms = [.. own?.Norms ?? []];
         if (rule.Rate is { } aim)
@@ -22,6 +22,9 @@ public sealed class LayerRule
 
     /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
     public bool Guard { get; }
+
+    /// <summary>Whether what is dropped leaves its mean behind.</summary>
+    internal bool Compensates { get; }
 
     /// <summary>Whether the thresholds move with the scores, by <see cref="Follow"/>, to meet a drop rate.</summary>
     internal bool Follows => curve is not null;

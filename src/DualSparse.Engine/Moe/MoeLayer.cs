@@ -21,7 +21,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <summary>What is left out of generated tokens; null: nothing.</summary>
     public LayerRule? Generation { get; set; }
 
-    /// <summary>What dropped experts leave behind; null: nothing.</summary>
+    /// <summary>What dropped experts leave behind where a rule says so; null: nothing.</summary>
     public Compensation? Compensation { get; set; }
 
     /// <summary>The routed experts' work since the layer was made or this was last set.</summary>
@@ -56,8 +56,12 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         }
 
         GroupedGemm.Forward(work, experts, batch, x, tokens, y);
-        if ((Prompt ?? Generation) is not null)
-            Compensation?.Add(work.Team, Plan, y);
+        foreach (var segment in segments)
+        {
+            if ((segment.Generated ? Generation : Prompt) is { Compensates: true })
+                Compensation?.Add(work.Team, Plan, segment.First, segment.Count, y);
+        }
+
         if (shared is null)
             return;
         float* gates = null;
