@@ -21,21 +21,7 @@ public sealed record SparsifyReport(
 
     /// <summary>Reads a folder's; null where there is none.</summary>
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
-    public static SparsifyReport? Find(string folder)
-    {
-        string path = Path.Combine(folder, DropProfile.FileName);
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            using var stream = File.OpenRead(path);
-            return JsonSerializer.Deserialize<SparsifyReport>(stream, DropProfile.Json);
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or NotSupportedException)
-        {
-            throw new ModelFormatException($"{path}: it can't be read ({e.Message.Split('\n')[0]})", e);
-        }
-    }
+    public static SparsifyReport? Find(string folder) => DropProfile.Read<SparsifyReport>(folder);
 }
 
 /// <summary>Where the calibration text came from.</summary>

@@ -26,6 +26,17 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
     public static DropProfile? Find(string folder)
     {
+        var profile = Read<DropProfile>(folder);
+        if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
+            throw new ModelFormatException($"{Path.Combine(folder, FileName)}: a method has no name, or a point without thresholds");
+        return profile;
+    }
+
+    /// <summary>Reads the part of a folder's that a type has; null where there is no file.</summary>
+    /// <exception cref="ModelFormatException">The file is damaged.</exception>
+    public static T? Read<T>(string folder)
+        where T : class
+    {
         string path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
             return null;
@@ -34,10 +45,7 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
             using var stream = File.OpenRead(path);
             if (stream.Length > MaxBytes)
                 throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {MaxBytes}");
-            var profile = JsonSerializer.Deserialize<DropProfile>(stream, Json);
-            if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
-                throw new ModelFormatException($"{path}: a method has no name, or a point without thresholds");
-            return profile;
+            return JsonSerializer.Deserialize<T>(stream, Json);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or NotSupportedException)
         {
