@@ -59,7 +59,7 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     /// <param name="rule">The rule asked for; what has its thresholds stays as it is.</param>
     /// <exception cref="ArgumentException">
     /// There is no such method, the rate is beyond its last, no drop within that loss is known, or prompt and generated tokens follow rates
-    /// by different methods.
+    /// by different methods or guards.
     /// </exception>
     /// <exception cref="ModelFormatException">The file is damaged, or made for another model.</exception>
     public static DropRule Resolve(string folder, ModelConfig config, DropRule rule)
@@ -69,7 +69,7 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
         if (rule.Generation is not { } other)
             return own;
         other = ResolveOne(folder, config, other, profile, own.Rate > 0 ? own.Followed : null);
-        if (own.Rate > 0 && other.Rate > 0 && own.Followed != other.Followed)
+        if (own.Rate > 0 && other.Rate > 0 && (own.Followed != other.Followed || own.Guard != other.Guard))
             throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
         return own with { Generation = other };
     }

@@ -131,8 +131,11 @@ public class RateFollowerTests
         for (int t = 0; t < 100; t++)
             model.Forward([new SequenceChunk(cache, new[] { 5 + t }, LogitRows.Last, Generated: true)]);
         Assert.InRange(model.Counts.Rate, 0.55, 0.65);
-        var error = Assert.Throws<ArgumentException>(() => model.Drop = new DropRule { Rate = 0.1, Generation = new DropRule { Rate = 0.6, Delta = 0.02f } });
-        Assert.Contains("give both one method", error.Message);
+        foreach (var other in new DropRule[] { new() { Rate = 0.6, Delta = 0.02f }, new() { Rate = 0.6, Guard = false } })
+        {
+            var error = Assert.Throws<ArgumentException>(() => model.Drop = new DropRule { Rate = 0.1, Generation = other });
+            Assert.Contains("give both one method", error.Message);
+        }
     }
 
     [Fact]
