@@ -18,7 +18,7 @@ public static class CompensationFile
     /// <returns>By layer; null where a layer has no routed experts.</returns>
     /// <exception cref="ArgumentException">The neurons stand in another order.</exception>
     /// <exception cref="ModelFormatException">The file is missing, damaged, or not of this checkpoint's shape.</exception>
-    public static IReadOnlyList<Compensation?> Read(Checkpoint checkpoint, bool reordered = false)
+    public static IReadOnlyList<Compensation?> Read(Checkpoint checkpoint, bool reordered)
     {
         if (reordered)
             throw new ArgumentException($"{FileName} holds the means of the checkpoint's own halves, and its neurons were loaded in another order");

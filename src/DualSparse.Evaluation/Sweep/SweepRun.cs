@@ -7,9 +7,8 @@ namespace DualSparse.Evaluation.Sweep;
 /// <summary>One method at one drop rate on one text.</summary>
 /// <param name="Method">The method.</param>
 /// <param name="Rate">The drop rate aimed at.</param>
-/// <param name="Rule">What was dropped.</param>
 /// <param name="Report">What that gave; its drop rate is the counted one.</param>
-public sealed record SweepPoint(SweepMethod Method, double Rate, DropRule Rule, WindowReport Report);
+public sealed record SweepPoint(SweepMethod Method, double Rate, WindowReport Report);
 
 /// <summary>Compares ways to leave work out at equal drop: on each text every method's dial is turned until the counted rate is the same.</summary>
 public static class SweepRun
@@ -61,7 +60,7 @@ public static class SweepRun
                 }
 
                 var reports = WindowEvaluation.Run(model, text, [.. runs.Select(r => r.Rule)], cancellation);
-                points.AddRange(runs.Zip(reports, (run, report) => new SweepPoint(run.Method, run.Rate, run.Rule, report)));
+                points.AddRange(runs.Zip(reports, (run, report) => new SweepPoint(run.Method, run.Rate, report)));
                 Check(points.First(p => p.Report.Name == text.Name).Report, reports[0], from);
             }
         }
