@@ -79,6 +79,7 @@ public class SweepRunTests
         foreach (var (own, wanted) in plans.LayerRates(layers).Zip(ours))
             Assert.Equal(wanted, own, 0.005);
         Assert.Equal((DropScore.Contribution, true), (methods[9].At(plans, 0.8).Score, methods[9].At(plans, 0.8).Compensate));
+        Assert.Equal(methods.Count, Colours(methods).Distinct().Count());
         foreach (var method in methods)
             Assert.True(plans.Rate(method.At(plans, 0.2)) <= plans.Rate(method.At(plans, 0.6)), method.Name);
     }
@@ -94,6 +95,16 @@ public class SweepRunTests
         File.WriteAllText(other.File("config.json"), config.Replace("\"num_experts_per_tok\": 8", "\"num_experts_per_tok\": 2", StringComparison.Ordinal));
         Assert.Contains("is another model", Assert.Throws<ArgumentException>(
             () => SweepRun.Run(TestPaths.Model, other.Path, [HeldOutText.Of("books", 1)], methods, [0.25], s_f32, cancellation: TestContext.Current.CancellationToken)).Message);
+    }
+
+    // The legend's, of a picture with a point for each method.
+    private static string[] Colours(IReadOnlyList<SweepMethod> methods)
+    {
+        var report = new WindowReport("numbers", [new WindowFigures(new LossSums(10, 20, 21, 1, 1), 2, 1)], 0.25);
+        var picture = XDocument.Parse(SweepPicture.Draw([.. methods.Select(m => new SweepPoint(m, 0.25, report))]));
+        var legend = picture.Root!.Elements().Where(e => e.Name.LocalName == "path").ToArray();
+        Assert.Equal(methods.Count, legend.Length);
+        return [.. legend.Select(line => line.Attribute("stroke")!.Value)];
     }
 
     private static DropProfile Profile()
