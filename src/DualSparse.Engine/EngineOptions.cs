@@ -18,6 +18,12 @@ public sealed record EngineOptions
     /// <summary>What the routed experts leave out; <see cref="Transformer.Drop"/> changes it later.</summary>
     public DropRule Drop { get; init; } = DropRule.None;
 
+    /// <summary>
+    /// By layer and routed expert, which neuron comes to each place, [F]; null: as the checkpoint has them. The function stays the same,
+    /// another half of the neurons becomes the major one. For comparisons: <c>sparsify</c> writes checkpoints in a good order.
+    /// </summary>
+    public Func<int, int, int[]>? NeuronOrder { get; init; }
+
     /// <summary>Tokens of a prompt that go through the model at once: more than this only costs memory.</summary>
     public int ChunkTokens { get; init; } = 512;
 }

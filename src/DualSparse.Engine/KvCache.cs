@@ -1,4 +1,5 @@
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
@@ -43,6 +44,12 @@ public sealed unsafe class KvCache : IDisposable
 
     /// <summary>Tokens that it can hold.</summary>
     public int Capacity { get; }
+
+    /// <summary>
+    /// What a followed drop rate has seen of the text; null: a pass under one begins anew. Sequences that are parts of one text may share it
+    /// (<see cref="Transformer.NewFollower"/>). Taking tokens back doesn't take back what was seen of them.
+    /// </summary>
+    public RateFollower? Follower { get; set; }
 
     /// <summary>Tells how much memory is free: the system's own word.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;

@@ -19,15 +19,16 @@ public sealed unsafe class Transformer : IDisposable
     private readonly OutputHead head;
     private readonly ThreadTeam team;
     private readonly Workspace work;
+    private readonly bool reordered;
 
     // The ids of a pass over one sequence: a span can't be part of a chunk.
     private int[] single = [];
 
     internal Transformer(
-        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report)
+        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report, bool reordered)
     {
         (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
-        (this.embedding, this.layers, this.head) = (embedding, layers, head);
+        (this.embedding, this.layers, this.head, this.reordered) = (embedding, layers, head, reordered);
         MoeLayers = [.. layers.Select(l => l.Mlp)];
         Report = report;
     }
@@ -49,10 +50,11 @@ public sealed unsafe class Transformer : IDisposable
         set
         {
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
-            value = DropProfile.Resolve(checkpoint.Folder, value);
+            value = DropProfile.Resolve(checkpoint.Folder, Config, value);
             value.Check(layers.Length, Config.Moe?.Experts ?? 0);
-            if (value.Compensate)
-                Compensations ??= CompensationFile.Read(checkpoint);
+            bool compensates = value.Compensate || value.Generation is { Compensate: true };
+            if (compensates)
+                Compensations ??= CompensationFile.Read(checkpoint, reordered);
             field = value;
             for (int l = 0; l < layers.Length; l++)
             {
@@ -60,7 +62,7 @@ public sealed unsafe class Transformer : IDisposable
                 var mlp = layers[l].Mlp;
                 mlp.Prompt = LayerRule.Of(value, l, experts);
                 mlp.Generation = value.Generation is { } own ? LayerRule.Of(own, l, experts) : mlp.Prompt;
-                mlp.Compensation = value.Compensate ? Compensations![l] : null;
+                mlp.Compensation = compensates ? Compensations![l] : null;
             }
         }
     } = DropRule.None;
@@ -89,6 +91,12 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
     public KvCache NewCache(int capacity) => new(Config, capacity);
 
+    /// <summary>
+    /// What has seen nothing yet of a text whose parts are several sequences, for their <see cref="KvCache.Follower"/>; null where
+    /// <see cref="Drop"/> follows no rate.
+    /// </summary>
+    public RateFollower? NewFollower() => Drop.Follows is { } method ? new RateFollower(method) : null;
+
     /// <summary>Runs the next tokens of one sequence.</summary>
     /// <returns>[rows, vocabulary], valid until the next call.</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or they don't fit the cache.</exception>
@@ -115,9 +123,8 @@ public sealed unsafe class Transformer : IDisposable
         float* x = work.Floats("x", (nint)tokens * Config.HiddenSize);
         Embed(batch, x);
         var segments = Segments(batch);
-        var generated = Generated(batch, tokens);
         foreach (var layer in layers)
-            layer.Forward(work, Config, segments, x, tokens, generated);
+            layer.Forward(work, Config, segments, x, tokens);
 
         foreach (var chunk in batch)
             chunk.Cache.Advance(chunk.Ids.Length);
@@ -176,33 +183,20 @@ public sealed unsafe class Transformer : IDisposable
         }
     }
 
-    private static Segment[] Segments(ReadOnlySpan<SequenceChunk> batch)
+    private Segment[] Segments(ReadOnlySpan<SequenceChunk> batch)
     {
         var segments = new Segment[batch.Length];
         int first = 0;
         for (int i = 0; i < batch.Length; i++)
         {
-            segments[i] = new Segment(batch[i].Cache, first, batch[i].Ids.Length, batch[i].Generated);
+            var cache = batch[i].Cache;
+            if (Drop.Follows is { } method && cache.Follower?.Follows(method) != true)
+                cache.Follower = new RateFollower(method);
+            segments[i] = new Segment(cache, first, batch[i].Ids.Length, batch[i].Generated);
             first += batch[i].Ids.Length;
         }
 
         return segments;
-    }
-
-    // Which tokens were generated; empty while it makes no difference.
-    private bool[] Generated(ReadOnlySpan<SequenceChunk> batch, int tokens)
-    {
-        if (Drop.Generation is null)
-            return [];
-        bool[] generated = new bool[tokens];
-        int first = 0;
-        foreach (var chunk in batch)
-        {
-            generated.AsSpan(first, chunk.Ids.Length).Fill(chunk.Generated);
-            first += chunk.Ids.Length;
-        }
-
-        return generated;
     }
 
     // Moves the rows whose logits are wanted to the front of x; returns how many.

@@ -14,14 +14,13 @@ internal sealed unsafe record TransformerLayer(float[] AttentionNorm, Attention 
     /// <param name="segments">The batch's sequences.</param>
     /// <param name="x">[tokens, hidden] f32.</param>
     /// <param name="tokens">Tokens.</param>
-    /// <param name="generated">[tokens] whether a token was generated; empty: all are a prompt's.</param>
-    public void Forward(Workspace work, ModelConfig config, Segment[] segments, float* x, int tokens, ReadOnlySpan<bool> generated = default)
+    public void Forward(Workspace work, ModelConfig config, Segment[] segments, float* x, int tokens)
     {
         float* normed = work.Floats("normed", (nint)tokens * config.HiddenSize);
         Normalise(AttentionNorm);
         Attention.Forward(work, segments, normed, tokens, x);
         Normalise(MlpNorm);
-        Mlp.Forward(work, normed, tokens, x, generated);
+        Mlp.Forward(work, normed, tokens, x, segments);
 
         void Normalise(float[] weight) =>
             RmsNorm.Forward(work.Team, x, tokens, config.HiddenSize, weight, config.NormEpsilon, normed, config.HiddenSize);

@@ -22,28 +22,56 @@ public static class PairedBootstrap
         int units = sums.Count;
         if (units == 0 || weights.Count != units)
             throw new ArgumentException($"{units} sums over {weights.Count} weights, expected as many of both and at least one");
-        var random = new Random(Seed);
-        double[] drawn = new double[Resamples];
-        for (int r = 0; r < Resamples; r++)
+        return Draw(units, drawn =>
         {
             double sum = 0, weight = 0;
-            for (int i = 0; i < units; i++)
+            foreach (int unit in drawn)
             {
-                int unit = random.Next(units);
                 sum += sums[unit];
                 weight += weights[unit];
             }
 
-            drawn[r] = sum / weight;
-        }
-
-        Array.Sort(drawn);
-        return new Interval(sums.Sum() / weights.Sum(), Percentile(drawn, 0.025), Percentile(drawn, 0.975));
+            return sum / weight;
+        });
     }
 
     /// <summary>The interval of a mean.</summary>
     /// <exception cref="ArgumentException">There is no unit.</exception>
     public static Interval Mean(IReadOnlyList<double> values) => Ratio(values, [.. Enumerable.Repeat(1.0, values.Count)]);
+
+    /// <summary>The interval of a median, which a few outliers leave where it is.</summary>
+    /// <exception cref="ArgumentException">There is no unit.</exception>
+    public static Interval Median(IReadOnlyList<double> values)
+    {
+        if (values.Count == 0)
+            throw new ArgumentException("the median of no values");
+        double[] sorted = new double[values.Count];
+        return Draw(values.Count, drawn =>
+        {
+            for (int i = 0; i < sorted.Length; i++)
+                sorted[i] = values[drawn[i]];
+            Array.Sort(sorted);
+            return Percentile(sorted, 0.5);
+        });
+    }
+
+    // A figure of all units, each once, and where 95 % of its values over drawn units lie.
+    private static Interval Draw(int units, Func<int[], double> figure)
+    {
+        int[] drawn = [.. Enumerable.Range(0, units)];
+        double value = figure(drawn);
+        var random = new Random(Seed);
+        double[] values = new double[Resamples];
+        for (int r = 0; r < Resamples; r++)
+        {
+            for (int i = 0; i < units; i++)
+                drawn[i] = random.Next(units);
+            values[r] = figure(drawn);
+        }
+
+        Array.Sort(values);
+        return new Interval(value, Percentile(values, 0.025), Percentile(values, 0.975));
+    }
 
     private static double Percentile(double[] sorted, double share)
     {

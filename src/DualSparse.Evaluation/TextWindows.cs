@@ -32,19 +32,10 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
     }
 
     /// <summary>A UTF-8 file as one stream of ids, without the special tokens that a tokenizer puts around a prompt.</summary>
-    /// <exception cref="ModelFormatException">The file can't be read.</exception>
+    /// <exception cref="ModelFormatException">The file can't be read or isn't UTF-8.</exception>
     /// <exception cref="ArgumentException">As <see cref="Cut"/>.</exception>
-    public static TextWindows Read(string file, Tokenizer tokenizer, int context, int most)
-    {
-        try
-        {
-            return Cut(Path.GetFileNameWithoutExtension(file), tokenizer.Encode(File.ReadAllText(file), addSpecial: false, allowSpecial: false), context, most);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFormatException($"{file}: it can't be read ({e.Message})", e);
-        }
-    }
+    public static TextWindows Read(string file, Tokenizer tokenizer, int context, int most) =>
+        Cut(Path.GetFileNameWithoutExtension(file), tokenizer.Encode(TextFile.Read(file), addSpecial: false, allowSpecial: false), context, most);
 
     /// <summary>The sets of a safetensors file: NAME.input_ids and NAME.targets, [windows, N] integers.</summary>
     /// <param name="file">The file.</param>

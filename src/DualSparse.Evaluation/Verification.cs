@@ -34,6 +34,14 @@ public static class Verification
         int rows = (int)ids.Rows, length = (int)ids.RowLength, vocabulary = model.Config.VocabSize;
         logits.Expect(rows, length, vocabulary);
 
+        if (file.Tensors.TryGetValue("greedy", out var greedy))
+        {
+            if (greedy.Shape.Count != 2 || greedy.Rows != rows)
+                throw new ModelFormatException($"{referenceFile}: greedy has the shape [{string.Join(", ", greedy.Shape)}], expected [{rows}, ids], a row for each of input_ids");
+            if (length < GreedyPrompt)
+                throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which greedy continues");
+        }
+
         int[][] prompts = Rows(ids);
         var sums = new Sums();
         for (int row = 0; row < rows; row++)
@@ -49,7 +57,7 @@ public static class Verification
         }
 
         int greedyTokens = 0, mismatches = 0;
-        if (file.Tensors.TryGetValue("greedy", out var greedy))
+        if (greedy is not null)
         {
             greedyTokens = checked((int)greedy.Count);
             int[][] continuations = Rows(greedy);

@@ -1,87 +1,70 @@
+using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 
 namespace DualSparse.Evaluation;
 
-/// <summary>A window's sums over its tokens.</summary>
-/// <param name="Tokens">Ids predicted.</param>
-/// <param name="DenseNll">Σ −log p of the targets without a drop, nats.</param>
-/// <param name="Nll">The same under the drop.</param>
-/// <param name="KullbackLeibler">Σ KL(dense ‖ dropped), nats.</param>
-/// <param name="Flips">Predictions whose best id differs.</param>
-public readonly record struct WindowSums(int Tokens, double DenseNll, double Nll, double KullbackLeibler, int Flips);
-
-/// <summary>What a text's windows give; means are a token's, in nats.</summary>
-/// <param name="Name">The text.</param>
-/// <param name="Windows">Each window.</param>
-/// <param name="DropRate">Share of the routed experts' work that was left out; null without a drop.</param>
-public sealed record WindowReport(string Name, IReadOnlyList<WindowSums> Windows, double? DropRate)
-{
-    /// <summary>Ids predicted.</summary>
-    public int Tokens => Windows.Sum(w => w.Tokens);
-
-    /// <summary>Mean −log p of the targets, under the drop where there is one.</summary>
-    public Interval Nll => Mean(w => w.Nll);
-
-    /// <summary>e^NLL.</summary>
-    public Interval Perplexity => Nll.Map(Math.Exp);
-
-    /// <summary>NLL under the drop less NLL without; null without a drop.</summary>
-    public Interval? DeltaNll => DropRate is null ? null : Mean(w => w.Nll - w.DenseNll);
-
-    /// <summary>KL(dense ‖ dropped); null without a drop.</summary>
-    public Interval? KullbackLeibler => DropRate is null ? null : Mean(w => w.KullbackLeibler);
-
-    /// <summary>Share of predictions whose best id differs; null without a drop.</summary>
-    public Interval? Flips => DropRate is null ? null : Mean(w => w.Flips);
-
-    private Interval Mean(Func<WindowSums, double> sum) => PairedBootstrap.Ratio([.. Windows.Select(sum)], [.. Windows.Select(w => (double)w.Tokens)]);
-}
-
-/// <summary>Scores windows with and without a drop, one model in memory.</summary>
+/// <summary>
+/// Scores windows in one run and in others beside it: with and without a drop, or by two models. Each is scored afresh; thresholds that
+/// follow a drop rate follow the text through all of its windows.
+/// </summary>
 public static class WindowEvaluation
 {
-    /// <summary>Runs all windows, each afresh.</summary>
+    /// <summary>Runs all windows, each afresh, without a drop and with one.</summary>
     /// <param name="model">The model; its <see cref="Transformer.Drop"/> is as before afterwards, its counts are not.</param>
     /// <param name="text">The windows.</param>
     /// <param name="rule">What is left out; without effect, the model runs once a window.</param>
     /// <param name="cancellation">Looked at between windows.</param>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or the rule makes no sense for the model.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static WindowReport Run(Transformer model, TextWindows text, DropRule rule, CancellationToken cancellation = default)
+    public static WindowReport Run(Transformer model, TextWindows text, DropRule rule, CancellationToken cancellation = default) =>
+        Run(model, text, [rule], cancellation)[0];
+
+    /// <summary>The same for several rules: a window's dense run serves them all, and they take turns window by window.</summary>
+    /// <returns>A report for each rule.</returns>
+    public static IReadOnlyList<WindowReport> Run(Transformer model, TextWindows text, IReadOnlyList<DropRule> rules, CancellationToken cancellation = default)
     {
         var before = model.Drop;
         try
         {
-            DropCounts counts = default;
-            model.Drop = rule;
-            rule = model.Drop; // a rate has become thresholds, where the checkpoint has some
-            var sums = new WindowSums[text.Inputs.Count];
-            for (int w = 0; w < sums.Length; w++)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                int[] inputs = text.Inputs[w], targets = text.Targets[w];
-                Check(text.Name, targets, model.Config.VocabSize);
-                model.Drop = DropRule.None;
-                float[] dense = Logits(model, inputs);
-                float[]? dropped = null;
-                if (!rule.IsNone)
-                {
-                    model.Drop = rule;
-                    model.ResetCounts();
-                    dropped = Logits(model, inputs);
-                    counts += model.Counts;
-                }
-
-                sums[w] = Compare(dense, dropped, targets, model.Config.VocabSize);
-            }
-
-            return new WindowReport(text.Name, sums, rule.IsNone ? null : counts.Rate);
+            return Measure(text, new(model, DropRule.None), [.. rules.Select(rule => rule.IsNone ? null : new Contender(model, rule))], cancellation);
         }
         finally
         {
             model.Drop = before;
         }
+    }
+
+    /// <summary>Runs all windows through two models, each as its <see cref="Transformer.Drop"/> says.</summary>
+    /// <param name="reference">The model to be near to.</param>
+    /// <param name="other">The model to be judged; the same vocabulary. The report's drop rate is its.</param>
+    /// <param name="text">The windows.</param>
+    /// <param name="cancellation">Looked at between windows.</param>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static WindowReport Compare(Transformer reference, Transformer other, TextWindows text, CancellationToken cancellation = default) =>
+        Measure(text, new(reference, reference.Drop), [new(other, other.Drop)], cancellation)[0];
+
+    // Null among the others is the dense run once more, which needn't be made twice.
+    private static WindowReport[] Measure(TextWindows text, Contender dense, IReadOnlyList<Contender?> others, CancellationToken cancellation)
+    {
+        int vocabulary = dense.Model.Config.VocabSize;
+        var windows = others.Select(_ => new WindowFigures[text.Inputs.Count]).ToArray();
+        var counts = new DropCounts[others.Count];
+        for (int w = 0; w < text.Inputs.Count; w++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Check(text.Name, text.Targets[w], vocabulary);
+            var reference = dense.Run(text.Inputs[w]);
+            for (int i = 0; i < others.Count; i++)
+            {
+                var run = others[i]?.Run(text.Inputs[w]) ?? reference;
+                counts[i] += run.Counts;
+                windows[i][w] = new(LossSums.Of(reference.Values, run.Values, text.Targets[w], vocabulary), reference.Seconds, run.Seconds);
+            }
+        }
+
+        return [.. others.Select((other, i) => new WindowReport(text.Name, windows[i], other is null ? null : counts[i].Rate, other?.Expected))];
     }
 
     private static void Check(string name, int[] targets, int vocabulary)
@@ -93,32 +76,36 @@ public static class WindowEvaluation
         }
     }
 
-    private static float[] Logits(Transformer model, int[] ids)
-    {
-        using var cache = model.NewCache(ids.Length);
-        return model.Forward(cache, ids, LogitRows.All).ToArray();
-    }
+    private sealed record Logits(float[] Values, DropCounts Counts, double Seconds);
 
-    private static WindowSums Compare(float[] dense, float[]? dropped, int[] targets, int vocabulary)
+    // A model under a rule, for one text: what a followed rate has seen of it goes from window to window.
+    private sealed class Contender
     {
-        var rows = new WindowSums[targets.Length];
-        Parallel.For(0, rows.Length, t =>
+        private readonly DropRule rule;
+        private readonly RateFollower? follower;
+
+        public Contender(Transformer model, DropRule rule)
         {
-            var p = dense.AsSpan(t * vocabulary, vocabulary);
-            double logP = Distributions.LogSumExp(p), denseNll = logP - p[targets[t]];
-            if (dropped is null)
-            {
-                rows[t] = new(1, denseNll, denseNll, 0, 0);
-                return;
-            }
+            (Model, model.Drop) = (model, rule);
+            this.rule = model.Drop; // with its thresholds found
+            follower = model.NewFollower();
+        }
 
-            var q = dropped.AsSpan(t * vocabulary, vocabulary);
-            double logQ = Distributions.LogSumExp(q);
-            int flips = Distributions.Best(p) == Distributions.Best(q) ? 0 : 1;
-            rows[t] = new(1, denseNll, logQ - q[targets[t]], Distributions.KullbackLeibler(p, q, logP, logQ), flips);
-        });
-        // In order, so that the sums don't depend on the threads.
-        return rows.Aggregate((a, b) => new WindowSums(
-            a.Tokens + b.Tokens, a.DenseNll + b.DenseNll, a.Nll + b.Nll, a.KullbackLeibler + b.KullbackLeibler, a.Flips + b.Flips));
+        public Transformer Model { get; }
+
+        public LossToExpect? Expected => follower?.Expected ?? rule.Expected;
+
+        public Logits Run(int[] ids)
+        {
+            if (Model.Drop != rule)
+                Model.Drop = rule;
+            Model.ResetCounts();
+            using var cache = Model.NewCache(ids.Length);
+            cache.Follower = follower;
+            long started = Stopwatch.GetTimestamp();
+            var values = Model.Forward(cache, ids, LogitRows.All);
+            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            return new Logits(values.ToArray(), Model.Counts, seconds);
+        }
     }
 }

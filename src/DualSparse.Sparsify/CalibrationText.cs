@@ -28,22 +28,12 @@ public sealed class CalibrationText
     }
 
     /// <summary>Reads UTF-8 files; each begins a document.</summary>
-    /// <exception cref="ModelFormatException">A file can't be read, or there is no text in any.</exception>
+    /// <exception cref="ModelFormatException">A file can't be read or isn't UTF-8, or there is no text in any.</exception>
     public static CalibrationText Read(IReadOnlyList<string> files)
     {
         List<string> documents = [];
         foreach (string file in files)
-        {
-            try
-            {
-                documents.AddRange(Split(File.ReadAllText(file, Encoding.UTF8)));
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                throw new ModelFormatException($"{file}: it can't be read ({e.Message})", e);
-            }
-        }
-
+            documents.AddRange(Split(TextFile.Read(file)));
         return documents.Count > 0
             ? new CalibrationText(string.Join(", ", files.Select(Path.GetFileName)), documents)
             : throw new ModelFormatException($"{string.Join(", ", files)}: there is no text");
@@ -75,6 +65,6 @@ public sealed class CalibrationText
             : throw new ArgumentException($"{Name} has {stream.Count} tokens, too few for a window of {contextTokens}");
     }
 
-    private static string[] Split(string text) => [.. text.ReplaceLineEndings("\n").TrimStart('\uFEFF')
+    private static string[] Split(string text) => [.. text.ReplaceLineEndings("\n")
         .Split($"\n{EndOfText}\n").Select(document => document.Trim('\n')).Where(document => document.Length > 0 && document != EndOfText)];
 }

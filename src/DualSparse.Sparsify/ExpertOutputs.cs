@@ -52,22 +52,22 @@ internal sealed class ExpertOutputs
         counts[expert]++;
     };
 
-    /// <summary>Means, deviations over their mean, and every pair's weight times its expert's deviation.</summary>
-    public (Compensation Means, float[] Scales, LayerKeys Keys) Finish(Checkpoint checkpoint, int layer)
+    /// <summary>Means, deviations over their mean, mean norms of outputs, and every pair's weight times its expert's deviation.</summary>
+    public (Compensation Means, float[] Scales, float[] Norms, LayerKeys Keys) Finish(Checkpoint checkpoint, int layer)
     {
         int hidden = checkpoint.Config.HiddenSize;
-        float[] whole = new float[experts * hidden], minor = new float[experts * hidden], scales = new float[experts];
-        Parallel.For(0, experts, e => scales[e] = Expert(checkpoint, layer, e, whole.AsSpan(e * hidden, hidden), minor.AsSpan(e * hidden, hidden)));
-        float mean = scales.Where(s => s > 0).DefaultIfEmpty(1).Average();
+        float[] whole = new float[experts * hidden], minor = new float[experts * hidden], scales = new float[experts], norms = new float[experts];
+        Parallel.For(0, experts, e => (scales[e], norms[e]) = Expert(checkpoint, layer, e, whole.AsSpan(e * hidden, hidden), minor.AsSpan(e * hidden, hidden)));
+        float mean = scales.Where(s => s > 0).DefaultIfEmpty(1).Average(), norm = norms.Where(n => n > 0).DefaultIfEmpty(1).Average();
         for (int e = 0; e < experts; e++)
-            scales[e] = scales[e] > 0 ? scales[e] / mean : 1;
-        return (new Compensation(hidden, whole, minor), scales, new LayerKeys(pairs.Select(p => (p.Weight * scales[p.Expert], p.Best))));
+            (scales[e], norms[e]) = (scales[e] > 0 ? scales[e] / mean : 1, norms[e] > 0 ? norms[e] : norm);
+        return (new Compensation(hidden, whole, minor), scales, norms, new LayerKeys(pairs.Select(p => (p.Weight * scales[p.Expert], p.Best))));
     }
 
-    private float Expert(Checkpoint checkpoint, int layer, int expert, Span<float> whole, Span<float> minor)
+    private (float Deviation, float Norm) Expert(Checkpoint checkpoint, int layer, int expert, Span<float> whole, Span<float> minor)
     {
         if (counts[expert] < FewestPairs)
-            return 0;
+            return default;
         float[] down = checkpoint.Get(checkpoint.Config.Tensors.Layer(layer).Expert(expert).Down).ReadFloats();
         float[] mean = [.. sums[expert].Select(s => (float)(s / counts[expert]))];
         int major = new NeuronLayout(neurons).Major;
@@ -78,17 +78,21 @@ internal sealed class ExpertOutputs
             whole[d] = minor[d] + TensorPrimitives.Dot<float>(row[..major], mean.AsSpan(0, major));
         }
 
-        double squares = 0;
+        double squares = 0, norms = 0;
         foreach (float[] sample in samples[expert])
         {
             TensorPrimitives.Subtract(sample, mean, sample);
+            double own = 0;
             for (int d = 0; d < whole.Length; d++)
             {
                 float output = TensorPrimitives.Dot<float>(down.AsSpan(d * neurons, neurons), sample);
                 squares += output * output;
+                own += (output + whole[d]) * (output + whole[d]);
             }
+
+            norms += Math.Sqrt(own);
         }
 
-        return (float)Math.Sqrt(squares / samples[expert].Count);
+        return ((float)Math.Sqrt(squares / samples[expert].Count), (float)(norms / samples[expert].Count));
     }
 }

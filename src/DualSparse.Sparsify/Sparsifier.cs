@@ -98,6 +98,6 @@ public static class Sparsifier
         DropThresholds[] paper = [.. report.Thresholds.Select(t => new DropThresholds(t.Major, t.Minor))];
         var found = ThresholdSearch.Run(folder, stream, split, paper, progress, cancel);
         CompensationFile.Write(folder, found.Means, stream.Config.HiddenSize);
-        return report with { Methods = found.Methods };
+        return report with { Methods = found.Methods, Layers = [.. report.Layers.Select(l => l with { OutputNorms = found.Norms[l.Layer] })] };
     }
 }

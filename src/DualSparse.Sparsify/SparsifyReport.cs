@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Engine.Moe;
+using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
 
@@ -17,6 +18,10 @@ public sealed record SparsifyReport(
     /// <summary>Writes it into a folder.</summary>
     /// <exception cref="IOException">Writing failed.</exception>
     public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, DropProfile.FileName), JsonSerializer.SerializeToUtf8Bytes(this, DropProfile.Json));
+
+    /// <summary>Reads a folder's; null where there is none.</summary>
+    /// <exception cref="ModelFormatException">The file is damaged.</exception>
+    public static SparsifyReport? Find(string folder) => DropProfile.Read<SparsifyReport>(folder);
 }
 
 /// <summary>Where the calibration text came from.</summary>
@@ -37,5 +42,7 @@ public sealed record RateThresholds(double Drop, float Major, float Minor, doubl
 /// <param name="TokensPerExpert">Calibration tokens that each expert saw.</param>
 /// <param name="WeightNormExperts">Experts that saw too few and were ordered by their weights' norms.</param>
 /// <param name="ScoreQuantiles">ŝ below which 5, 10, … 95 % of the pairs lie.</param>
+/// <param name="OutputNorms">[experts] n_e, the mean ‖f_e(x)‖₂ over pairs of the lower half of a token's choice; null where nothing was searched.</param>
 public sealed record LayerReport(
-    int Layer, IReadOnlyList<long> TokensPerExpert, IReadOnlyList<int> WeightNormExperts, IReadOnlyList<double> ScoreQuantiles);
+    int Layer, IReadOnlyList<long> TokensPerExpert, IReadOnlyList<int> WeightNormExperts, IReadOnlyList<double> ScoreQuantiles,
+    IReadOnlyList<float>? OutputNorms = null);

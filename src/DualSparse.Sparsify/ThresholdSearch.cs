@@ -7,7 +7,8 @@ namespace DualSparse.Sparsify;
 /// <summary>What a search found.</summary>
 /// <param name="Methods">Thresholds by method, the best first.</param>
 /// <param name="Means">By layer, what dropped experts leave behind.</param>
-public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means);
+/// <param name="Norms">By layer, [experts] the mean ‖f_e(x)‖₂.</param>
+public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means, IReadOnlyList<IReadOnlyList<float>?> Norms);
 
 /// <summary>
 /// Spends a budget of dropped work where it hurts least. Within a layer a pair's score is its weight times its expert's deviation from the
@@ -45,7 +46,7 @@ public static class ThresholdSearch
         int layers = stream.Config.Layers;
         int[] routed = [.. Enumerable.Range(0, layers).Where(l => stream.Config.LayerPlan[l].IsMoe)];
         var keys = new LayerKeys?[layers];
-        var scales = new float[]?[layers];
+        float[]?[] scales = new float[]?[layers], norms = new float[]?[layers];
         var means = new Compensation?[layers];
         using (var checkpoint = Checkpoint.Open(folder))
         {
@@ -62,7 +63,7 @@ public static class ThresholdSearch
                 {
                     if (step.Window != last || outputs is null)
                         return;
-                    (means[step.Layer], scales[step.Layer], keys[step.Layer]) = outputs.Finish(checkpoint, step.Layer);
+                    (means[step.Layer], scales[step.Layer], norms[step.Layer], keys[step.Layer]) = outputs.Finish(checkpoint, step.Layer);
                     outputs = null;
                 },
             };
@@ -83,28 +84,31 @@ public static class ThresholdSearch
 
         DropMethod plain = new(Paper, DropScore.Gate, Compensate: false, null, []);
         DropRule[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];
-        var (expected, rates) = split.HeldApart.Count == 0 ? (null, [])
+        var (expected, counts) = split.HeldApart.Count == 0 ? (null, [])
             : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, new StageProgress(progress, "loss to expect"), cancel);
         return new SearchResult(
-            [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means);
+            [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means, norms);
 
         DropThresholds[] At(int layer, double rate) =>
             [.. Enumerable.Range(0, layers).Select(l => l == layer ? keys[l]!.Thresholds(rate, Spread) : DropThresholds.None)];
 
         DropPoint[] Points(DropThresholds[][] thresholds, int first) => [.. Rates.Select((rate, r) => new DropPoint(
-            rate, expected is null ? rate : Math.Round(rates[first + r], 5), thresholds[r], expected?.Expect(first + r)))];
+            rate, expected is null ? rate : Math.Round(Rate(counts[first + r]), 5), thresholds[r], expected?.Expect(first + r),
+            expected is null ? null : [.. counts[first + r].Select(c => Math.Round(c.Rate, 5))]))];
     }
+
+    private static double Rate(DropCounts[] layers) => layers.Aggregate((sum, c) => sum + c).Rate;
 
     private static DropRule Rule(DropMethod method, DropThresholds[] layers) =>
         (method with { Points = [new DropPoint(1, 1, layers, null)] }).Rule(1);
 
     // Runs rules beside the dense run, as many windows at a time as a sixteenth of the checkpoint's memory holds.
-    private static (WindowLoss Loss, double[] Rates) Loss(
+    private static (WindowLoss Loss, DropCounts[][] Counts) Loss(
         LayerStream stream, IReadOnlyList<int[]> windows, DropRule[] rules, IProgress<double> progress, CancellationToken cancel)
     {
         DropRule[] variants = [DropRule.None, .. rules];
         var loss = new WindowLoss(windows, variants.Length, stream.Config.VocabSize);
-        var counts = new DropCounts[variants.Length];
+        var counts = variants.Select(_ => new DropCounts[stream.Config.Layers]).ToArray();
         long perWindow = (long)variants.Length * windows.Max(w => w.Length) * stream.Config.HiddenSize * sizeof(float);
         int together = (int)Math.Clamp(Math.Max(stream.CheckpointBytes / 16, LeastBytes) / perWindow, 1, windows.Count);
         for (int done = 0; done < windows.Count; done += together)
@@ -114,10 +118,10 @@ public static class ThresholdSearch
             var hooks = new StreamHooks { Logits = (w, v, row, dense, logits) => loss.See(first + w, v, row, dense, logits) };
             var batchCounts = stream.Run(batch, variants, hooks, new Part(progress, (double)first / windows.Count, (double)batch.Length / windows.Count), cancel);
             for (int v = 0; v < variants.Length; v++)
-                counts[v] = batchCounts[v].Aggregate(counts[v], (sum, c) => sum + c);
+                counts[v] = [.. counts[v].Zip(batchCounts[v], (sum, c) => sum + c)];
         }
 
-        return (loss, [.. counts.Select(c => c.Rate)]);
+        return (loss, counts);
     }
 
     // However small the checkpoint, some windows go together.

@@ -1,4 +1,4 @@
-using System.Numerics.Tensors;
+using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 
 namespace DualSparse.Sparsify;
@@ -10,7 +10,7 @@ namespace DualSparse.Sparsify;
 internal sealed class WindowLoss(IReadOnlyList<int[]> windows, int variants, int vocabulary)
 {
     // [variants][windows] sums over the window's predictions.
-    private readonly (double Kl, double Nll, double Flips)[][] sums = [.. Enumerable.Range(0, variants).Select(_ => new (double, double, double)[windows.Count])];
+    private readonly LossSums[][] sums = [.. Enumerable.Range(0, variants).Select(_ => new LossSums[windows.Count])];
 
     /// <summary>A stream's observer.</summary>
     public void See(int window, int variant, int first, ReadOnlySpan<float> dense, ReadOnlySpan<float> logits)
@@ -19,31 +19,15 @@ internal sealed class WindowLoss(IReadOnlyList<int[]> windows, int variants, int
             return;
         int[] ids = windows[window];
         int rows = Math.Min(logits.Length / vocabulary, ids.Length - 1 - first);
-        float[] p = new float[vocabulary], q = new float[vocabulary];
-        var sum = sums[variant][window];
-        for (int r = 0; r < rows; r++)
-        {
-            var a = dense.Slice(r * vocabulary, vocabulary);
-            var b = logits.Slice(r * vocabulary, vocabulary);
-            int target = ids[first + r + 1];
-            float pLog = LogSumExp(a, p), qLog = LogSumExp(b, q);
-            // p becomes probabilities, q the logarithm of their ratio.
-            TensorPrimitives.Divide(p, TensorPrimitives.Sum<float>(p), p);
-            TensorPrimitives.Subtract(a, b, q);
-            sum.Kl += TensorPrimitives.Dot<float>(p, q) + qLog - pLog;
-            sum.Nll += (double)(qLog - b[target]) - (pLog - a[target]);
-            sum.Flips += TensorPrimitives.IndexOfMax(a) == TensorPrimitives.IndexOfMax(b) ? 0 : 1;
-        }
-
-        sums[variant][window] = sum;
+        sums[variant][window] += LossSums.Of(dense, logits, ids.AsSpan(first + 1, rows), vocabulary);
     }
 
     /// <summary>Mean KL of a variant, nats a token.</summary>
-    public double Kl(int variant) => sums[variant].Sum(s => s.Kl) / windows.Sum(w => w.Length - 1.0);
+    public double Kl(int variant) => sums[variant].Sum(s => s.KullbackLeibler) / windows.Sum(w => w.Length - 1.0);
 
     /// <summary>A variant's loss, with intervals of the normal approximation over windows.</summary>
     public LossToExpect Expect(int variant) => new(
-        Mean(sums[variant].Select(s => s.Kl)), Mean(sums[variant].Select(s => s.Nll)), Mean(sums[variant].Select(s => s.Flips)));
+        Mean(sums[variant].Select(s => s.KullbackLeibler)), Mean(sums[variant].Select(s => s.Nll - s.DenseNll)), Mean(sums[variant].Select(s => (double)s.Flips)));
 
     private Interval Mean(IEnumerable<double> perWindow)
     {
@@ -55,12 +39,4 @@ internal sealed class WindowLoss(IReadOnlyList<int[]> windows, int variants, int
     }
 
     private static double Round(double value) => Math.Round(value, 7);
-
-    private static float LogSumExp(ReadOnlySpan<float> logits, Span<float> exponentials)
-    {
-        float largest = TensorPrimitives.Max(logits);
-        TensorPrimitives.Subtract(logits, largest, exponentials);
-        TensorPrimitives.Exp(exponentials, exponentials);
-        return largest + MathF.Log(TensorPrimitives.Sum<float>(exponentials));
-    }
 }

@@ -4,6 +4,7 @@ using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Tasks;
+using DualSparse.Models;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Cli.Commands;
@@ -30,6 +31,7 @@ internal static class EvalCommand
             command.Options.Add(option);
         var engine = new EngineArguments(command, withModel: false);
         var drop = new DropArguments(command);
+        var sweep = new SweepArguments(command);
         command.SetAction(parsed =>
         {
             string[] files = parsed.GetValue(text) ?? [];
@@ -47,17 +49,20 @@ internal static class EvalCommand
             var rule = drop.Rule(parsed);
 
             string path = ModelFolder.Find(parsed.GetValue(folder));
-            using var interrupt = new Interrupt();
-            using var model = Load(path, engine.Engine(parsed));
             var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;
-            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, model.Config.MaxPositions);
+            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, ModelConfig.Load(path).MaxPositions);
             List<TextWindows> texts = [.. files.Select(file => TextWindows.Read(file, tokenizer!, length, most))];
             if (idFile is not null)
                 texts.AddRange(TextWindows.ReadIds(idFile, most));
             if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
+            if (sweep.Given(parsed))
+                return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
+            using var interrupt = new Interrupt();
+            using var model = Load(path, engine.Engine(parsed));
             List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
-            List<TaskFigures> scores = [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), interrupt.Token))];
+            var scores = ProgressBars.Show<List<TaskFigures>>(bars =>
+                [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
             EvalOutput.Write(reports, scores, parsed.GetValue(json));
             return 0;
         });
@@ -70,7 +75,8 @@ internal static class EvalCommand
         return Transformer.Load(folder, options, progress);
     }
 
-    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, CancellationToken cancel) => rule.IsNone
-        ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, cancel: cancel))
-        : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, cancel: cancel));
+    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>
+        rule.IsNone
+            ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, progress, cancel))
+            : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, progress, cancel));
 }

@@ -31,6 +31,7 @@ internal static class EvalOutput
                 Kl = t.KullbackLeibler,
                 t.Flips,
                 t.DropRate,
+                t.Expected,
             }),
             Tasks = tasks.ToDictionary(t => t.Task),
         },
@@ -41,10 +42,10 @@ internal static class EvalOutput
         var console = Terminal.Output();
         if (texts.Count > 0)
         {
-            var table = Terminal.Table("text", "tokens", "NLL", "perplexity", "ΔNLL", "KL", "flips", "dropped");
+            var table = Terminal.Table("text", "tokens", "NLL", "perplexity", "ΔNLL", "KL", "KL expected", "flips", "dropped");
             foreach (var t in texts)
             {
-                table.AddRow([.. new[] { t.Name, $"{t.Tokens}", Show(t.Nll, "0.0000"), Show(t.Perplexity, "0.000"), Show(t.DeltaNll, "0.0000"), Show(t.KullbackLeibler, "0.0000"),
+                table.AddRow([.. new[] { t.Name, $"{t.Tokens}", Show(t.Nll, "0.0000"), Show(t.Perplexity, "0.000"), Show(t.DeltaNll, "0.0000"), Show(t.KullbackLeibler, "0.00000"), Show(t.Expected?.Kl, "0.00000"),
                     Show(t.Flips, "0.00%"), $"{t.DropRate:0.0%}" }.Select(Cell)]);
             }
 

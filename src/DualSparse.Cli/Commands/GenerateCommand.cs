@@ -45,7 +45,7 @@ internal static class GenerateCommand
                 output.WriteLine();
         }
 
-        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary));
+        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session.Expected));
         return 0;
     }
 

@@ -15,13 +15,13 @@ internal sealed class DropArguments
     private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token lose its best expert too." };
 
     private readonly Option<double?> rate = NumberOption.Create<double>(
-        "--drop", "Leave out this share of the routed experts' work, 0 to 0.75: by thresholds of the model's dualsparse.json, else by the scores as they come.");
+        "--drop", "Leave out this share of the routed experts' work, 0 to 0.75: by thresholds of the model's dualsparse.json, or one for all layers, that move as the text's scores come.");
 
     private readonly Option<double?> generationRate = NumberOption.Create<double>(
         "--drop-generation", "The same for generated tokens. [default: as --drop]");
 
     private readonly Option<double?> maxKl = NumberOption.Create<double>(
-        "--max-kl", "Leave out as much as keeps the KL to the dense run, as dualsparse.json expects it, within this: nats a token.");
+        "--max-kl", "Leave out as much as keeps the KL to the dense run, as dualsparse.json expects it, within this: nats a token. These thresholds don't move.");
 
     private readonly Option<string?> method = new("--method") { Description = "How --drop and --max-kl choose: search or paper. [default: the best there is]", HelpName = "name" };
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
 
@@ -9,13 +10,13 @@ namespace DualSparse.Cli.Hosting;
 /// <summary>What a run was like, in one line.</summary>
 internal static class Figures
 {
-    public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run)
+    public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run, LossToExpect? loss)
     {
         var report = model.Transformer.Report;
         var kernels = engine.Kernels ?? KernelSet.Best();
         using var process = Process.GetCurrentProcess();
         var counts = model.Transformer.Counts;
-        string dropped = engine.Drop.IsNone ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work · ");
+        string dropped = engine.Drop.IsNone ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work{Loss(loss)} · ");
         return dropped + string.Join(" · ",
             $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s",
             $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s",
@@ -28,6 +29,8 @@ internal static class Figures
 
     /// <summary>A weight format as the command line spells it.</summary>
     public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
+
+    private static string Loss(LossToExpect? loss) => loss is null ? "" : FormattableString.Invariant($", KL to expect {loss.Kl.Value:0.####} nats a token");
 
     private static string Count(int tokens) => tokens == 1 ? "1 token" : $"{tokens} tokens";
 

@@ -4,10 +4,15 @@ using Spectre.Console;
 namespace DualSparse.Cli.Hosting;
 
 /// <summary>A bar for each stage of a long run, on standard error; nothing where that isn't a terminal.</summary>
-internal static class ProgressBars
+internal sealed class ProgressBars : IProgress<SparsifyProgress>
 {
+    private readonly ProgressContext context;
+    private readonly Dictionary<string, ProgressTask> stages = [];
+
+    private ProgressBars(ProgressContext context) => this.context = context;
+
     /// <summary>Runs work under bars, which are gone when it ends.</summary>
-    public static T Show<T>(Func<IProgress<SparsifyProgress>?, T> work)
+    public static T Show<T>(Func<ProgressBars?, T> work)
     {
         if (Console.IsErrorRedirected)
             return work(null);
@@ -15,18 +20,22 @@ internal static class ProgressBars
         return console.Progress()
             .AutoClear(true)
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context => work(new Bars(context)));
+            .Start(context => work(new ProgressBars(context)));
     }
 
-    private sealed class Bars(ProgressContext context) : IProgress<SparsifyProgress>
+    /// <summary>The bar of a stage, shown from now on.</summary>
+    public IProgress<double> Stage(string name)
     {
-        private readonly Dictionary<string, ProgressTask> stages = [];
+        if (!stages.TryGetValue(name, out var task))
+            stages.Add(name, task = context.AddTask(Markup.Escape(name), maxValue: 1));
+        return new Bar(task);
+    }
 
-        public void Report(SparsifyProgress value)
-        {
-            if (!stages.TryGetValue(value.Stage, out var task))
-                stages.Add(value.Stage, task = context.AddTask(value.Stage, maxValue: 1));
-            task.Value = value.Share;
-        }
+    /// <summary>Moves a stage's bar.</summary>
+    public void Report(SparsifyProgress value) => Stage(value.Stage).Report(value.Share);
+
+    private sealed class Bar(ProgressTask task) : IProgress<double>
+    {
+        public void Report(double value) => task.Value = value;
     }
 }

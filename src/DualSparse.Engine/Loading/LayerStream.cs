@@ -70,7 +70,8 @@ public sealed unsafe class LayerStream : IDisposable
     public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
         IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
-        Check(windows, variants);
+        variants = Check(windows, variants);
+        var followers = variants.Select(v => windows.Select(_ => v.Follows is { } method ? new RateFollower(method) : null).ToArray()).ToArray();
         var counts = variants.Select(_ => new DropCounts[Config.Layers]).ToArray();
         var states = new StreamStates(variants.Count, [.. windows.Select(Embed)]);
         int[] longest = windows.MaxBy(w => w.Length)!;
@@ -93,6 +94,7 @@ public sealed unsafe class LayerStream : IDisposable
                     layer.Mlp.Compensation = variants[v].Compensate ? Compensations![l] : null;
                     layer.Mlp.Counts = default;
                     var step = new StreamStep(l, layer.Mlp, v, w);
+                    cache.Follower = followers[v][w];
                     hooks.Before?.Invoke(step);
                     Forward(layer, cache, states.Of(v, w));
                     layer.Mlp.Observer = null;
@@ -176,7 +178,8 @@ public sealed unsafe class LayerStream : IDisposable
         return x;
     }
 
-    private void Check(IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants)
+    // Returns the rules, a rate's thresholds found.
+    private IReadOnlyList<DropRule> Check(IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants)
     {
         if (windows.Count == 0)
             throw new ArgumentException("there is no window of text");
@@ -192,10 +195,12 @@ public sealed unsafe class LayerStream : IDisposable
             throw new ArgumentException("the first drop rule must drop nothing: the others are compared with it");
         foreach (var rule in variants)
             rule.Check(Config.Layers, Config.Moe?.Experts ?? 0);
+        variants = [.. variants.Select(v => DropProfile.Resolve(checkpoint.Folder, Config, v))];
         if (variants.Any(v => v.Compensate))
-            Compensations ??= CompensationFile.Read(checkpoint);
+            Compensations ??= CompensationFile.Read(checkpoint, options.NeuronOrder is not null);
         long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
         long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
         MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");
+        return variants;
     }
 }

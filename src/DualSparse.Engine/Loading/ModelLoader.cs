@@ -44,7 +44,7 @@ internal sealed class ModelLoader
             var checkpoint = Own(Checkpoint.Open(folder));
             options.Drop.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
             // What dualsparse.json lacks shows now, not after the weights are loaded.
-            options = options with { Drop = DropProfile.Resolve(checkpoint.Folder, options.Drop) };
+            options = options with { Drop = DropProfile.Resolve(checkpoint.Folder, checkpoint.Config, options.Drop) };
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
@@ -79,7 +79,7 @@ internal sealed class ModelLoader
         var report = new LoadReport(
             Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
         var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
-        return new Transformer(checkpoint, team, work, embedding, layers, head, report) { Drop = options.Drop };
+        return new Transformer(checkpoint, team, work, embedding, layers, head, report, options.NeuronOrder is not null) { Drop = options.Drop };
     }
 
     // All of a thing or nothing: what was made for it is freed again when it fails.
@@ -105,33 +105,37 @@ internal sealed class ModelLoader
         Vector(tensors.InputNorm)!,
         Keep(Attention.Load(this, config, rope, index)),
         Vector(tensors.PostAttentionNorm)!,
-        Keep(Mlp(tensors)));
+        Keep(Mlp(index, tensors)));
 
-    private MoeLayer Mlp(LayerTensors tensors)
+    private MoeLayer Mlp(int index, LayerTensors tensors)
     {
         if (tensors.Mlp is { } dense)
             return new MoeLayer(null, Experts(1, (int)dense.Gate.Shape[0], _ => dense));
         var moe = config.Moe!;
         var router = new Router(moe, Linear([tensors.Router!], format: WeightFormat.F32));
-        var experts = Experts(moe.Experts, moe.Intermediate, tensors.Expert);
+        var experts = Experts(moe.Experts, moe.Intermediate, tensors.Expert, options.NeuronOrder is { } order ? e => Checked(order(index, e), moe.Intermediate) : null);
         var shared = tensors.SharedExpert is { } wide ? Experts(1, moe.SharedIntermediate, _ => wide) : null;
         var sharedGate = tensors.SharedGate is { } gate ? Linear([gate], format: WeightFormat.F32) : null;
         return new MoeLayer(router, experts, shared, sharedGate);
     }
 
-    private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors)
+    private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors, Func<int, int[]>? order = null)
     {
         var packed = Keep(new PackedExperts(options.Weights, count, config.HiddenSize, neurons));
         weightBytes += (long)packed.Bytes;
         for (int e = 0; e < count; e++)
         {
             var (gate, up, down) = tensors(e);
-            packer.Pack(packed, e, Tensor(gate), Tensor(up), Tensor(down));
+            packer.Pack(packed, e, Tensor(gate), Tensor(up), Tensor(down), order?.Invoke(e));
             Report(gate, up, down);
         }
 
         return packed;
     }
+
+    private static int[] Checked(int[] order, int neurons) => order.Order().SequenceEqual(Enumerable.Range(0, neurons))
+        ? order
+        : throw new ArgumentException($"a neuron order of {order.Length} places, expected each of an expert's {neurons} neurons once");
 
     /// <summary>Projections with the same input, one under another, as one map; their biases likewise (none, or one for each).</summary>
     internal Linear Linear(TensorSpec[] stacked, TensorSpec?[]? biases = null, WeightFormat? format = null)

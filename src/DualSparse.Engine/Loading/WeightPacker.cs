@@ -38,13 +38,13 @@ internal sealed class WeightPacker(ThreadTeam team)
         }
     }
 
-    /// <summary>Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F].</summary>
-    public void Pack(PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down)
+    /// <summary>Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F]; its neurons in an order, or as they come.</summary>
+    public void Pack(PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, int[]? order = null)
     {
         if (AllBf16(gate, up, down))
-            Pack(target, expert, gate, up, down, narrow, m => m.PackPanelBf16, ReadBf16);
+            Pack(target, expert, gate, up, down, order, narrow, m => m.PackPanelBf16, ReadBf16);
         else
-            Pack(target, expert, gate, up, down, wide, m => m.PackPanel, ReadF32);
+            Pack(target, expert, gate, up, down, order, wide, m => m.PackPanel, ReadF32);
         gate.Release();
         up.Release();
         down.Release();
@@ -66,7 +66,7 @@ internal sealed class WeightPacker(ThreadTeam team)
     });
 
     private void Pack<T>(
-        PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
+        PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, int[]? order, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
     {
         const int half = PackedExperts.NeuronsPerPanel;
         var layout = target.Neurons;
@@ -74,15 +74,25 @@ internal sealed class WeightPacker(ThreadTeam team)
         {
             int neuron = layout.NeuronAt(output / PanelLayout.Columns * half + output % half);
             if (neuron >= 0)
-                read(output % PanelLayout.Columns < half ? gate : up, (long)neuron * target.Hidden, row[..target.Hidden]);
+                read(output % PanelLayout.Columns < half ? gate : up, (long)(order?[neuron] ?? neuron) * target.Hidden, row[..target.Hidden]);
         });
         Fill(target.Down(expert), scratch, pack(target.Down(expert)), (output, row) =>
         {
             if (output >= target.Hidden)
                 return;
             long first = (long)output * layout.Neurons;
-            read(down, first, row[..layout.Major]);
-            read(down, first + layout.Major, row.Slice(layout.MajorPadded, layout.Neurons - layout.Major));
+            Span<T> major = row[..layout.Major], minor = row.Slice(layout.MajorPadded, layout.Neurons - layout.Major);
+            if (order is null)
+            {
+                read(down, first, major);
+                read(down, first + layout.Major, minor);
+                return;
+            }
+
+            var stored = new T[layout.Neurons];
+            read(down, first, stored);
+            for (int n = 0; n < stored.Length; n++)
+                (n < major.Length ? ref major[n] : ref minor[n - major.Length]) = stored[order[n]];
         });
     }
 

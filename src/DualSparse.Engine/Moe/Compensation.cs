@@ -21,13 +21,15 @@ public sealed unsafe class Compensation(int hidden, float[] whole, float[] minor
     /// <summary>[experts, D] of minor halves.</summary>
     public ReadOnlySpan<float> Minor => minor;
 
-    /// <summary>Adds the means of what a plan leaves out.</summary>
+    /// <summary>Adds the means of what a plan leaves out of some of its tokens.</summary>
     /// <param name="team">Threads.</param>
     /// <param name="plan">Decided.</param>
-    /// <param name="y">[tokens, D] f32, added to.</param>
-    public void Add(ThreadTeam team, RoutingPlan plan, float* y) => team.For((plan.Tokens + TokensPerItem - 1) / TokensPerItem, (item, _) =>
+    /// <param name="first">The first token.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="y">[tokens, D] f32 of the whole plan, added to.</param>
+    public void Add(ThreadTeam team, RoutingPlan plan, int first, int count, float* y) => team.For((count + TokensPerItem - 1) / TokensPerItem, (item, _) =>
     {
-        for (int t = item * TokensPerItem; t < Math.Min(plan.Tokens, (item + 1) * TokensPerItem); t++)
+        for (int t = first + item * TokensPerItem; t < first + Math.Min(count, (item + 1) * TokensPerItem); t++)
         {
             var sum = new Span<float>(y + (nint)t * hidden, hidden);
             for (int i = t * plan.TopK; i < (t + 1) * plan.TopK; i++)

@@ -13,10 +13,15 @@ public static class CompensationFile
     public const string FileName = "dualsparse.means";
 
     /// <summary>Reads a checkpoint's.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="reordered">Whether its neurons were loaded in another order than it has: its minor halves are others then.</param>
     /// <returns>By layer; null where a layer has no routed experts.</returns>
+    /// <exception cref="ArgumentException">The neurons stand in another order.</exception>
     /// <exception cref="ModelFormatException">The file is missing, damaged, or not of this checkpoint's shape.</exception>
-    public static IReadOnlyList<Compensation?> Read(Checkpoint checkpoint)
+    public static IReadOnlyList<Compensation?> Read(Checkpoint checkpoint, bool reordered)
     {
+        if (reordered)
+            throw new ArgumentException($"{FileName} holds the means of the checkpoint's own halves, and its neurons were loaded in another order");
         var config = checkpoint.Config;
         string path = Path.Combine(checkpoint.Folder, FileName);
         if (!File.Exists(path))

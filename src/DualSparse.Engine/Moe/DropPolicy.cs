@@ -27,29 +27,25 @@ public static class DropPolicy
 
     /// <summary>Decides every pair of a plan.</summary>
     /// <param name="plan">The plan.</param>
-    /// <param name="layer">The layer's rule; null drops nothing.</param>
-    public static void Apply(RoutingPlan plan, LayerRule? layer) => Apply(plan, layer, layer, []);
+    /// <param name="rule">The layer's rule; null drops nothing.</param>
+    public static void Apply(RoutingPlan plan, LayerRule? rule) => Apply(plan, rule, 0, plan.Tokens);
 
-    /// <summary>Decides every pair of a plan whose tokens are partly a prompt's, partly generated ones.</summary>
+    /// <summary>Decides the pairs of some of a plan's tokens.</summary>
     /// <param name="plan">The plan.</param>
-    /// <param name="prompt">The rule of a prompt's tokens; null drops nothing.</param>
-    /// <param name="generation">The rule of generated tokens.</param>
-    /// <param name="generated">[tokens] which is which; empty: all are a prompt's.</param>
-    public static void Apply(RoutingPlan plan, LayerRule? prompt, LayerRule? generation, ReadOnlySpan<bool> generated)
+    /// <param name="rule">The layer's rule; null drops nothing.</param>
+    /// <param name="first">The first token.</param>
+    /// <param name="count">How many.</param>
+    public static void Apply(RoutingPlan plan, LayerRule? rule, int first, int count)
     {
-        plan.Computations.Clear();
-        if (prompt is null && generation is null)
+        plan.Computations.Slice(first * plan.TopK, count * plan.TopK).Clear();
+        if (rule is null)
             return;
         Span<float> scores = stackalloc float[plan.TopK];
-        for (int t = 0; t < plan.Tokens; t++)
+        for (int t = first; t < first + count; t++)
         {
-            if ((generated.IsEmpty || !generated[t] ? prompt : generation) is not { } rule)
-                continue;
-            int first = t * plan.TopK;
-            var experts = plan.Experts.Slice(first, plan.TopK);
-            DropScores.Of(rule.Score, experts, plan.Weights.Slice(first, plan.TopK), plan.Scores.Slice(first, plan.TopK), rule.Norms, scores);
+            rule.Scores(plan, t, scores);
             for (int k = 0; k < scores.Length; k++)
-                plan.Computations[first + k] = Decide(scores[k], k == 0, rule.Of(experts[k]), rule.Guard);
+                plan.Computations[t * plan.TopK + k] = Decide(scores[k], k == 0, rule.Of(plan.Experts[t * plan.TopK + k]), rule.Guard);
         }
     }
 }

@@ -26,6 +26,17 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
     public static DropProfile? Find(string folder)
     {
+        var profile = Read<DropProfile>(folder);
+        if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
+            throw new ModelFormatException($"{Path.Combine(folder, FileName)}: a method has no name, or a point without thresholds");
+        return profile;
+    }
+
+    /// <summary>Reads the part of a folder's that a type has; null where there is no file.</summary>
+    /// <exception cref="ModelFormatException">The file is damaged.</exception>
+    public static T? Read<T>(string folder)
+        where T : class
+    {
         string path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
             return null;
@@ -34,10 +45,7 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
             using var stream = File.OpenRead(path);
             if (stream.Length > MaxBytes)
                 throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {MaxBytes}");
-            var profile = JsonSerializer.Deserialize<DropProfile>(stream, Json);
-            if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
-                throw new ModelFormatException($"{path}: a method has no name, or a point without thresholds");
-            return profile;
+            return JsonSerializer.Deserialize<T>(stream, Json);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or NotSupportedException)
         {
@@ -45,27 +53,67 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
         }
     }
 
-    /// <summary>A rule with thresholds in place of the rate or the loss that it aims at.</summary>
+    /// <summary>A rule with its thresholds: for a loss those that keep within it, for a rate those that it moves along.</summary>
     /// <param name="folder">The checkpoint's.</param>
-    /// <param name="rule">The rule asked for; without a profile a rate stays and follows the scores as they come.</param>
-    /// <exception cref="ArgumentException">There is no such method, or no drop within that loss is known.</exception>
-    /// <exception cref="ModelFormatException">The file is damaged.</exception>
-    public static DropRule Resolve(string folder, DropRule rule)
+    /// <param name="config">Its configuration.</param>
+    /// <param name="rule">The rule asked for; what has its thresholds stays as it is.</param>
+    /// <exception cref="ArgumentException">
+    /// There is no such method, the rate is beyond its last, no drop within that loss is known, or prompt and generated tokens follow rates
+    /// by different methods or guards.
+    /// </exception>
+    /// <exception cref="ModelFormatException">The file is damaged, or made for another model.</exception>
+    public static DropRule Resolve(string folder, ModelConfig config, DropRule rule)
     {
-        if (rule.Generation is { } own)
-            rule = rule with { Generation = Resolve(folder, own) };
+        var profile = new Lazy<IReadOnlyList<DropMethod>>(() => Find(folder)?.Methods ?? []);
+        var own = ResolveOne(folder, config, rule, profile, null);
+        if (rule.Generation is not { } other)
+            return own;
+        other = ResolveOne(folder, config, other, profile, own.Rate > 0 ? own.Followed : null);
+        if (own.Rate > 0 && other.Rate > 0 && (own.Followed != other.Followed || own.Guard != other.Guard))
+            throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
+        return own with { Generation = other };
+    }
+
+    private static DropRule ResolveOne(string folder, ModelConfig config, DropRule rule, Lazy<IReadOnlyList<DropMethod>> profile, FollowedMethod? beside)
+    {
         if (rule.Rate is null or 0 && rule.MaxKl is null)
             return rule;
-        var methods = Find(folder)?.Methods ?? [];
-        if (methods.Count == 0)
+        // What is followed already goes on.
+        var asked = (folder, rule.Method, rule.Delta);
+        if (rule.Followed?.Asked == asked)
+            return rule;
+        int layers = config.Layers;
+        var method = Method();
+        if (rule.MaxKl is { } kl)
         {
-            return rule.MaxKl is null && rule.Method is null ? rule : throw new ArgumentException(
-                $"{Path.Combine(folder, FileName)} holds no thresholds, which a {(rule.Method is null ? "loss" : "method")} needs: 'dualsparse sparsify' writes them");
+            double within = method.RateWithin(kl);
+            return method.Rule(within) with { Guard = rule.Guard, Expected = method.Expect(within) };
         }
 
-        var method = rule.Method is null ? methods[0] : methods.FirstOrDefault(m => m.Name == rule.Method)
-            ?? throw new ArgumentException($"there is no method '{rule.Method}' in {FileName}, expected {string.Join(" or ", methods.Select(m => m.Name))}");
-        return method.Rule(rule.MaxKl is { } kl ? method.RateWithin(kl) : rule.Rate!.Value) with { Guard = rule.Guard, Generation = rule.Generation };
+        method.CheckRate(rule.Rate!.Value);
+        return rule with
+        {
+            Score = method.Score,
+            Compensate = method.Compensate || (rule.Compensate && profile.Value.Count == 0),
+            Thresholds = DropThresholds.None,
+            Layers = null,
+            Followed = beside?.Asked == asked ? beside : new FollowedMethod(method, [.. config.LayerPlan.Select(l => l.IsMoe)], asked),
+        };
+
+        DropMethod Method()
+        {
+            var methods = profile.Value;
+            if (methods.Count == 0)
+            {
+                return rule.MaxKl is null && rule.Method is null ? DropMethod.OfScores(config, rule.Delta) : throw new ArgumentException(
+                    $"{Path.Combine(folder, FileName)} holds no thresholds, which a {(rule.Method is null ? "loss" : "method")} needs: 'dualsparse sparsify' writes them");
+            }
+
+            var named = rule.Method is null ? methods[0] : methods.FirstOrDefault(m => m.Name == rule.Method)
+                ?? throw new ArgumentException($"there is no method '{rule.Method}' in {FileName}, expected {string.Join(" or ", methods.Select(m => m.Name))}");
+            return named.Points.All(p => p.Thresholds.Count == layers && (p.Rates?.Count ?? layers) == layers) && (named.Scales?.Count ?? layers) == layers ? named
+                : throw new ModelFormatException($"{Path.Combine(folder, FileName)}: '{named.Name}' is for another number of layers than the model's {layers}");
+        }
     }
 }
 
@@ -77,26 +125,55 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
 /// <param name="Points">By drop rate, rising.</param>
 public sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
 {
+    /// <summary>A threshold on ŝ for all layers, T ∓ δ, where no calibration says what rate it gives.</summary>
+    internal static DropMethod OfScores(ModelConfig config, float delta)
+    {
+        // A token's scores have the mean 1/k. Of a threshold of four times that hardly a pair is left.
+        float most = Math.Min(1, 4f / (config.Moe?.TopK ?? 1));
+        DropPoint At(double place, float threshold) =>
+            new(place, place, [.. Enumerable.Repeat(new DropThresholds(threshold - delta, threshold + delta), config.Layers)], null);
+        return new DropMethod("scores", DropScore.Gate, Compensate: false, null, delta > 0 && delta < most ? [At(delta / most, delta), At(1, most)] : [At(1, Math.Max(most, delta))]);
+    }
+
     /// <summary>The thresholds for a rate: between two points, between theirs.</summary>
     /// <exception cref="ArgumentException">The rate is beyond the last point.</exception>
     public DropRule Rule(double rate)
     {
-        if (!(rate >= 0 && rate <= Points[^1].Drop + 1e-9))
-            throw new ArgumentException($"the drop rate is {rate}, expected 0 to {Points[^1].Drop}, as far as {DropProfile.FileName} goes");
+        CheckRate(rate);
         if (rate == 0)
             return DropRule.None;
-        int above = Math.Max(0, Points.Select((p, i) => (p, i)).First(x => x.p.Drop >= rate - 1e-9).i);
-        var (low, high) = (above == 0 ? null : Points[above - 1], Points[above]);
-        float share = (float)Math.Clamp((rate - (low?.Drop ?? 0)) / (high.Drop - (low?.Drop ?? 0)), 0, 1);
-        var layers = high.Thresholds.Select((t, l) =>
+        var layers = Enumerable.Range(0, Points[0].Thresholds.Count).Select(l =>
         {
-            var from = low?.Thresholds[l] ?? DropThresholds.None;
-            var between = new DropThresholds(from.Major + share * (t.Major - from.Major), from.Minor + share * (t.Minor - from.Minor));
-            return Scales?[l] is { } scales
-                ? new LayerThresholds(between, [.. scales.Select(s => new DropThresholds(between.Major / s, between.Minor / s))])
-                : new LayerThresholds(between);
+            var at = new RateCurve(this, l).At(rate);
+            return new LayerThresholds(at, Scales?[l] is { } scales ? [.. scales.Select(s => new DropThresholds(at.Major / s, at.Minor / s))] : null);
         });
         return new DropRule { Score = Score, Compensate = Compensate, Layers = [.. layers] };
+    }
+
+    /// <summary>The loss to expect of a rate's thresholds: between two points KL by its logarithm; null where the points say nothing of it.</summary>
+    public LossToExpect? Expect(double rate)
+    {
+        int above = Points.TakeWhile(p => p.Drop < rate).Count();
+        if (Points.Any(p => p.Loss is null))
+            return null;
+        if (above == Points.Count)
+            return Points[^1].Loss;
+        var (low, high) = (above == 0 ? null : Points[above - 1], Points[above]);
+        double share = (rate - (low?.Drop ?? 0)) / (high.Drop - (low?.Drop ?? 0));
+        return new LossToExpect(
+            Between(low?.Loss!.Kl, high.Loss!.Kl, (a, b) => a > 0 && b > 0 ? a * Math.Pow(b / a, share) : share * b),
+            Between(low?.Loss!.DeltaNll, high.Loss.DeltaNll, Straight), Between(low?.Loss!.Flips, high.Loss.Flips, Straight));
+
+        double Straight(double a, double b) => a + share * (b - a);
+        static Interval Between(Interval? low, Interval high, Func<double, double, double> part) =>
+            new(part(low?.Value ?? 0, high.Value), part(low?.Low ?? 0, high.Low), part(low?.High ?? 0, high.High));
+    }
+
+    /// <summary>Refuses a rate beyond the last point.</summary>
+    internal void CheckRate(double rate)
+    {
+        if (!(rate >= 0 && rate <= Points[^1].Drop + 1e-9))
+            throw new ArgumentException($"the drop rate is {rate}, expected 0 to {Points[^1].Drop}, as far as {DropProfile.FileName} goes");
     }
 
     /// <summary>The highest rate whose expected KL stays within a bound: between two points by the logarithm.</summary>
@@ -127,7 +204,8 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
 /// <param name="Achieved">The rate on text kept apart from the calibration.</param>
 /// <param name="Thresholds">By layer, before an expert's scale; a dense layer's are zeros.</param>
 /// <param name="Loss">The loss to expect; null where it wasn't measured.</param>
-public sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss);
+/// <param name="Rates">By layer, its own rate on that text; null where it wasn't measured.</param>
+public sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss, IReadOnlyList<double>? Rates = null);
 
 /// <summary>What a drop costs on text kept apart from the calibration, against the dense run.</summary>
 /// <param name="Kl">KL(dense ‖ dropped), nats a token.</param>

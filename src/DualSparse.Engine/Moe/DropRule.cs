@@ -25,12 +25,16 @@ public sealed record DropRule
     public bool Compensate { get; init; }
 
     /// <summary>
-    /// Aims at this drop rate, with thresholds of the checkpoint's dualsparse.json; without one, each layer's threshold on ŝ follows the
-    /// scores that it has seen, T ∓ <see cref="Delta"/>. Score and thresholds are not looked at then. Null: thresholds as given.
+    /// Aims at this drop rate: the thresholds of the checkpoint's dualsparse.json for it, without one a threshold on ŝ for all layers,
+    /// T ∓ <see cref="Delta"/>, are moved as the text's own scores come (<see cref="RateFollower"/>). Score and thresholds are not looked
+    /// at then. Null: thresholds as given.
     /// </summary>
     public double? Rate { get; init; }
 
-    /// <summary>Aims at the highest drop rate whose KL, as dualsparse.json expects it, stays within this: nats a token.</summary>
+    /// <summary>
+    /// Aims at the highest drop whose KL, as dualsparse.json expects it, stays within this: nats a token. Its thresholds stay where they are:
+    /// from text to text the loss that goes with thresholds changes less than the one that goes with a rate.
+    /// </summary>
     public double? MaxKl { get; init; }
 
     /// <summary>Whose thresholds of dualsparse.json are taken for <see cref="Rate"/> or <see cref="MaxKl"/>; null: the best method's.</summary>
@@ -41,6 +45,15 @@ public sealed record DropRule
 
     /// <summary>Another rule for generated tokens; null: the same. Its own is not looked at.</summary>
     public DropRule? Generation { get; init; }
+
+    /// <summary>The loss to expect of thresholds that were taken from dualsparse.json for <see cref="MaxKl"/>; null where it isn't known.</summary>
+    public LossToExpect? Expected { get; init; }
+
+    /// <summary>The thresholds that <see cref="Rate"/> moves along, once they are found.</summary>
+    internal FollowedMethod? Followed { get; init; }
+
+    /// <summary>The thresholds that a prompt's rate or that of generated tokens moves along; null where neither has one.</summary>
+    internal FollowedMethod? Follows => Rate > 0 ? Followed : Generation?.Rate > 0 ? Generation.Followed : null;
 
     /// <summary>Whether nothing is dropped, ever.</summary>
     public bool IsNone => Rate is null or 0 && MaxKl is null

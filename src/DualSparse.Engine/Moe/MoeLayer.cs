@@ -21,7 +21,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <summary>What is left out of generated tokens; null: nothing.</summary>
     public LayerRule? Generation { get; set; }
 
-    /// <summary>What dropped experts leave behind; null: nothing.</summary>
+    /// <summary>What dropped experts leave behind where a rule says so; null: nothing.</summary>
     public Compensation? Compensation { get; set; }
 
     /// <summary>The routed experts' work since the layer was made or this was last set.</summary>
@@ -38,8 +38,8 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
     /// <param name="x">[tokens, D] f32, normalised.</param>
     /// <param name="tokens">Tokens.</param>
     /// <param name="y">[tokens, D] f32, added to.</param>
-    /// <param name="generated">[tokens] whether a token was generated; empty: all are a prompt's.</param>
-    public void Forward(Workspace work, float* x, int tokens, float* y, ReadOnlySpan<bool> generated = default)
+    /// <param name="segments">The sequences that the tokens belong to.</param>
+    internal void Forward(Workspace work, float* x, int tokens, float* y, ReadOnlySpan<Segment> segments)
     {
         if (router is null)
         {
@@ -48,10 +48,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         else
         {
             router.Route(work, x, tokens, Plan);
-            Prompt?.See(Plan);
-            if (Generation != Prompt)
-                Generation?.See(Plan);
-            DropPolicy.Apply(Plan, Prompt, Generation, generated);
+            Decide(segments);
             RowLists.Build(Plan, experts.Count, batch);
             Counts += Count(Plan.Experts.Length);
             if (Observer is not null)
@@ -59,8 +56,12 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         }
 
         GroupedGemm.Forward(work, experts, batch, x, tokens, y);
-        if ((Prompt ?? Generation) is not null)
-            Compensation?.Add(work.Team, Plan, y);
+        foreach (var segment in segments)
+        {
+            if ((segment.Generated ? Generation : Prompt) is { Compensates: true })
+                Compensation?.Add(work.Team, Plan, segment.First, segment.Count, y);
+        }
+
         if (shared is null)
             return;
         float* gates = null;
@@ -83,6 +84,21 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
         experts.Dispose();
         shared?.Dispose();
         sharedGate?.Dispose();
+    }
+
+    // Texts that follow a rate show all their scores first: several sequences may be one text.
+    private void Decide(ReadOnlySpan<Segment> segments)
+    {
+        var followed = Prompt is { Follows: true } ? Prompt : Generation is { Follows: true } ? Generation : null;
+        foreach (var segment in segments)
+            followed?.Show(segment.Cache.Follower!, Plan, segment.First, segment.Count);
+        foreach (var segment in segments)
+        {
+            var rule = segment.Generated ? Generation : Prompt;
+            if (rule is { Follows: true })
+                rule.Follow(segment.Cache.Follower!, segment.Count, Plan.TopK);
+            DropPolicy.Apply(Plan, rule, segment.First, segment.Count);
+        }
     }
 
     // What the lists hold is what will be multiplied.

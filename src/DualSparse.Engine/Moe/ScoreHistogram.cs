@@ -53,17 +53,16 @@ public sealed class ScoreHistogram
         return 1;
     }
 
-    /// <summary>The drop rate that thresholds would have given.</summary>
+    /// <summary>The drop rate that thresholds would have given, a token's best expert guarded.</summary>
     /// <param name="thresholds">On ŝ.</param>
-    /// <param name="guard">Whether a token's best expert keeps its major half.</param>
-    public double Rate(DropThresholds thresholds, bool guard = true)
+    public double Rate(DropThresholds thresholds)
     {
         double dropped = 0;
         for (int b = 0; b < Bins; b++)
         {
             float score = (b + 0.5f) / Bins;
-            dropped += best[b] * Share(DropPolicy.Decide(score, best: true, thresholds, guard));
-            dropped += others[b] * Share(DropPolicy.Decide(score, best: false, thresholds, guard));
+            dropped += best[b] * Share(DropPolicy.Decide(score, best: true, thresholds, guard: true));
+            dropped += others[b] * Share(DropPolicy.Decide(score, best: false, thresholds, guard: true));
         }
 
         return Pairs == 0 ? 0 : dropped / Pairs;
@@ -72,15 +71,14 @@ public sealed class ScoreHistogram
     /// <summary>The thresholds T ∓ δ that give a drop rate, or come as near as the guard lets them.</summary>
     /// <param name="rate">From 0 to 1.</param>
     /// <param name="delta">δ; 0 is 1T-Drop.</param>
-    /// <param name="guard">Whether a token's best expert keeps its major half.</param>
-    public DropThresholds Thresholds(double rate, float delta, bool guard = true)
+    public DropThresholds Thresholds(double rate, float delta)
     {
         float low = -delta, high = 1;
         // Each step halves the interval: 20 of them go below a bin.
         for (int i = 0; i < 20; i++)
         {
             float middle = (low + high) / 2;
-            if (Rate(DropThresholds.Around(middle, delta), guard) < rate)
+            if (Rate(DropThresholds.Around(middle, delta)) < rate)
                 low = middle;
             else
                 high = middle;

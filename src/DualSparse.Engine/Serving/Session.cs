@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
+using DualSparse.Engine.Moe;
 
 namespace DualSparse.Engine.Serving;
 
 /// <summary>
 /// One text in the making: what was put in and what the model wrote. Its keys and values stay in memory from turn to turn, so that only
 /// new tokens go through the model. The context keeps every token sampled, one that ended the text and those of a stop string too;
-/// <see cref="Truncate"/> takes tokens back. For one thread at a time.
+/// <see cref="Truncate"/> takes tokens back, but not what a followed drop rate has seen of them, unless it takes all. For one thread at a time.
 /// </summary>
 public sealed class Session : IDisposable
 {
@@ -45,6 +46,9 @@ public sealed class Session : IDisposable
     /// <summary>Of these, how many have been through the model.</summary>
     public int CachedTokens => cache.Length;
 
+    /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, or it says nothing.</summary>
+    public LossToExpect? Expected => cache.Follower?.Expected ?? model.Transformer.Drop.Expected;
+
     /// <summary>Its keys and values.</summary>
     internal KvCache Cache => cache;
 
@@ -80,6 +84,8 @@ public sealed class Session : IDisposable
         sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
         cache.Truncate(Math.Min(cache.Length, tokens));
+        if (tokens == 0)
+            cache.Follower = null; // another text
     }
 
     /// <summary>Puts text behind the context and lets the model go on from there.</summary>

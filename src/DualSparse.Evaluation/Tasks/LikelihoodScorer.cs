@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 
 namespace DualSparse.Evaluation.Tasks;
 
@@ -11,7 +12,10 @@ public readonly record struct CandidateScore(double LogLikelihood, bool Greedy);
 /// Scores candidates, many items at once. What an item's candidates share is run once, into the item's cache; then each candidate's own
 /// ids continue it in turn, all items' first candidates together, then the second ones….
 /// </summary>
-/// <param name="model">Its rows don't depend on what else is in a pass, so neither do scores.</param>
+/// <param name="model">
+/// Its rows don't depend on what else is in a pass, so neither do scores. Only under a followed drop rate they do: a scorer's items are then
+/// one text, in their order.
+/// </param>
 internal sealed class LikelihoodScorer(Transformer model)
 {
     // A pass of this many tokens is bound by arithmetic; more would only take memory.
@@ -22,6 +26,8 @@ internal sealed class LikelihoodScorer(Transformer model)
 
     // 256 MiB.
     private const int PassLogits = 1 << 26;
+
+    private readonly RateFollower? follower = model.NewFollower();
 
     /// <summary>Scores items.</summary>
     /// <param name="items">The candidates of each.</param>
@@ -64,7 +70,11 @@ internal sealed class LikelihoodScorer(Transformer model)
         try
         {
             foreach (var item in batch)
+            {
                 item.Cache = model.NewCache(item.Capacity);
+                item.Cache.Follower = follower;
+            }
+
             RunShared([.. batch.Where(p => p.Shared > 0)]);
             for (int c = 0; c < batch.Max(p => p.Candidates.Length); c++)
                 RunOwn([.. batch.Where(p => p.Own(c) > 0)], c);

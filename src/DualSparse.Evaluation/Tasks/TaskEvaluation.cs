@@ -16,7 +16,9 @@ public static class TaskEvaluation
     /// <param name="context">Of a longer sequence the last so many ids are kept; null: <see cref="DefaultContext"/> or the model's longest.</param>
     /// <param name="progress">Told the share of items done, from 0 to 1.</param>
     /// <param name="cancel">Looked at between batches.</param>
-    /// <exception cref="ArgumentException">The model has no id that opens a text, or the context makes no sense for it.</exception>
+    /// <exception cref="ArgumentException">
+    /// The model has no id that opens a text, the context makes no sense for it, or a continuation is empty.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskResult Run(
         Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)
@@ -24,6 +26,12 @@ public static class TaskEvaluation
         ArgumentNullException.ThrowIfNull(task);
         var encoder = new CandidateEncoder(tokenizer, model.Config, context ?? Math.Min(DefaultContext, model.Config.MaxPositions));
         var items = task.Items.Select(item => item.Candidates.Select(encoder.Encode).ToArray()).ToList();
+        if (items.FindIndex(item => item.Any(c => c.First >= c.Ids.Length)) is >= 0 and var empty)
+        {
+            string text = task.Items[empty].Candidates[Array.FindIndex(items[empty], c => c.First >= c.Ids.Length)].Continuation;
+            throw new ArgumentException($"{task.Name}: item {empty + 1} has the continuation \"{text}\", of which no id is left to score, expected at least one");
+        }
+
         var scores = new LikelihoodScorer(model).Score(items, done => progress?.Report((double)done / items.Count), cancel);
         return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]);
     }

@@ -44,6 +44,20 @@ public class CalibrationTextTests
     }
 
     [Fact]
+    public void What_is_no_utf8_is_refused_with_its_place()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("latin1.txt"), [.. "caf"u8, 0xe9, .. " noir"u8]);
+        string message = Assert.Throws<ModelFormatException>(() => CalibrationText.Read([folder.File("latin1.txt")])).Message;
+        Assert.Contains("latin1.txt", message);
+        Assert.Contains("0xe9 at offset 3", message);
+        File.WriteAllBytes(folder.File("cut.txt"), [.. "caf"u8, 0xc3]);
+        Assert.Contains("offset 3", Assert.Throws<ModelFormatException>(() => CalibrationText.Read([folder.File("cut.txt")])).Message);
+        File.WriteAllBytes(folder.File("marked.txt"), [0xef, 0xbb, 0xbf, .. "café 🙂"u8]);
+        Assert.Equal(["café 🙂"], CalibrationText.Read([folder.File("marked.txt")]).Documents);
+    }
+
+    [Fact]
     public void Every_fourth_window_is_kept_apart()
     {
         int[][] windows = [.. Enumerable.Range(0, 10).Select(w => new[] { w })];

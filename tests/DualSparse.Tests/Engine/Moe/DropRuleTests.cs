@@ -112,6 +112,30 @@ public class DropRuleTests
         }
     }
 
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void Prompt_and_generated_tokens_leave_means_behind_each_by_its_rule(bool prompt, bool generation)
+    {
+        using var model = Load();
+        int hidden = model.Config.HiddenSize;
+        float[] ones = [.. Enumerable.Repeat(1f, model.Config.Moe!.Experts * hidden)];
+        model.Compensations = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(hidden, ones, ones))];
+        var rule = new DropRule { Thresholds = new DropThresholds(0.2f, 0.3f) };
+        var (plain, with) = (Pass(false, false), Pass(prompt, generation));
+        Assert.Equal(prompt, !plain.Prompt.SequenceEqual(with.Prompt));
+        Assert.Equal(generation, !plain.Generated.SequenceEqual(with.Generated));
+
+        // Two sequences in a pass, so that neither sees the other's.
+        (float[] Prompt, float[] Generated) Pass(bool prompt, bool generation)
+        {
+            model.Drop = rule with { Compensate = prompt, Generation = rule with { Compensate = generation } };
+            using KvCache first = model.NewCache(64), second = model.NewCache(64);
+            float[] logits = model.Forward([new SequenceChunk(first, s_ids), new SequenceChunk(second, s_ids.AsMemory(0, 1), Generated: true)]).ToArray();
+            return (logits[..model.Config.VocabSize], logits[model.Config.VocabSize..]);
+        }
+    }
+
     [Fact]
     public void Means_come_back_from_their_file()
     {
@@ -134,7 +158,7 @@ public class DropRuleTests
     private static unsafe void Add(DualSparse.Kernels.Threading.ThreadTeam team, Compensation means, RoutingPlan plan, float[] sums)
     {
         fixed (float* y = sums)
-            means.Add(team, plan, y);
+            means.Add(team, plan, 0, plan.Tokens, y);
     }
 
     private static Transformer Load() => Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Weights = WeightFormat.F32 });

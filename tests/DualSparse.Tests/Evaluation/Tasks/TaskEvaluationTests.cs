@@ -82,6 +82,16 @@ public sealed class TaskEvaluationTests : IDisposable
             TaskEvaluation.Run(model.Transformer, model.Tokenizer, task, cancel: new CancellationToken(canceled: true)));
     }
 
+    [Theory]
+    [InlineData(TaskJudgement.GreedyMatch)]
+    [InlineData(TaskJudgement.BestChoice)]
+    public void A_continuation_without_ids_is_refused(TaskJudgement judgement)
+    {
+        var task = new TaskSet("hand-made", judgement, [new([new("a", " b"), new("a", " c")], 0), new([new("He saw the", " sea"), new("He saw the", "")], 0)]);
+        string message = Assert.Throws<ArgumentException>(() => Run(task)).Message;
+        Assert.Contains("hand-made: item 2 has the continuation \"\"", message);
+    }
+
     public static TheoryData<string> Tasks => [.. TaskFile.Names];
 
     [Theory]

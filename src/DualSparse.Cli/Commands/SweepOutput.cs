@@ -1,0 +1,52 @@
+using System.Text.Json;
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine.Moe;
+using DualSparse.Evaluation.Sweep;
+using Spectre.Console;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary>What <c>eval --sweep</c> prints.</summary>
+internal static class SweepOutput
+{
+    private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    public static void Write(IReadOnlyList<SweepPoint> points, bool json)
+    {
+        var links = SweepLinks.Of(points);
+        if (json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(new { Sweep = points.Select(Figures), Links = links }, s_json));
+            return;
+        }
+
+        var console = Terminal.Output();
+        var table = Terminal.Table("text", "method", "dropped", "KL", "ΔNLL", "flips", "speed");
+        foreach (var p in points.OrderBy(p => p.Rate).GroupBy(p => p.Report.Name).SelectMany(g => g))
+        {
+            var report = p.Report;
+            table.AddRow([.. new[] { report.Name, p.Method.Name, $"{report.DropRate:0.00%}", Show(report.KullbackLeibler!, "0.00000"), Show(report.DeltaNll!, "0.0000"),
+                Show(report.Flips!, "0.00%"), Show(report.Speed!, "0.00") }.Select(cell => new Text(cell))]);
+        }
+
+        console.Write(table);
+        var beside = Terminal.Table("text", "drop", "KL of", "over KL of", "ratio");
+        foreach (var l in links)
+            beside.AddRow([.. new[] { l.Text, $"{l.Rate:0.0%}", l.Method, l.Beside, Show(l.Ratio, "0.000") }.Select(cell => new Text(cell))]);
+        console.Write(beside);
+    }
+
+    private static object Figures(SweepPoint p) => new
+    {
+        Text = p.Report.Name,
+        Method = p.Method.Name,
+        Target = p.Rate,
+        p.Report.DropRate,
+        Kl = p.Report.KullbackLeibler,
+        p.Report.DeltaNll,
+        p.Report.Flips,
+        p.Report.Speed,
+    };
+
+    private static string Show(Interval figure, string format) => $"{figure.Value.ToString(format)} ({figure.Low.ToString(format)} to {figure.High.ToString(format)})";
+}

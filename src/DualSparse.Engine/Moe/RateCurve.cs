@@ -1,0 +1,86 @@
+namespace DualSparse.Engine.Moe;
+
+/// <summary>One layer's thresholds along a method's rates, from 0 (nothing dropped) to 1, straight lines between the points known.</summary>
+internal sealed class RateCurve
+{
+    private readonly double[] places;
+    private readonly float[] majors;
+    private readonly float[] minors;
+    private readonly double[] rates;
+
+    /// <summary>A layer of a method; beyond its last point its last line goes on.</summary>
+    public RateCurve(DropMethod method, int layer)
+    {
+        var points = method.Points;
+        places = [0, .. points.Select(p => p.Drop), 1];
+        majors = [0, .. points.Select(p => p.Thresholds[layer].Major), 0];
+        minors = [0, .. points.Select(p => p.Thresholds[layer].Minor), 0];
+        rates = points.All(p => p.Rates is not null) ? [0, .. points.Select(p => p.Rates![layer]), 1] : [];
+        int last = points.Count;
+        float beyond = places[last] < 1 ? (float)((1 - places[last]) / (places[last] - places[last - 1])) : 0;
+        majors[^1] = majors[last] + beyond * (majors[last] - majors[last - 1]);
+        minors[^1] = minors[last] + beyond * (minors[last] - minors[last - 1]);
+        Scales = method.Scales?[layer] is { } scales ? [.. scales] : null;
+    }
+
+    /// <summary>[experts] what the thresholds are divided by; null: one for all.</summary>
+    public float[]? Scales { get; }
+
+    /// <summary>Whether its thresholds leave out anything anywhere.</summary>
+    public bool Drops => minors[^1] > 0;
+
+    /// <summary>Whether it is known what the thresholds leave out of ordinary text.</summary>
+    public bool Known => rates.Length > 0;
+
+    /// <summary>The thresholds of a place, before an expert's scale.</summary>
+    public DropThresholds At(double place)
+    {
+        int above = Above(places, place);
+        double share = Share(above, place);
+        return new(Between(majors, above, share), Between(minors, above, share));
+
+        static float Between(float[] values, int above, double share) => (float)(values[above - 1] + share * (values[above] - values[above - 1]));
+    }
+
+    /// <summary>The rate that this layer has at a place on ordinary text.</summary>
+    public double RateAt(double place)
+    {
+        int above = Above(places, place);
+        return rates[above - 1] + Share(above, place) * (rates[above] - rates[above - 1]);
+    }
+
+    /// <summary>The lowest place whose T_minor is above a score, where a pair's minor half is left out; 1 if none is.</summary>
+    public double MinorPlace(float score) => Place(minors, score);
+
+    /// <summary>The lowest place whose T_major is above a score, where the major half is left out too; 1 if none is.</summary>
+    public double MajorPlace(float score) => Place(majors, score);
+
+    private double Place(float[] thresholds, float score)
+    {
+        if (score >= thresholds[^1])
+            return 1;
+        // The first point above it: thresholds rise, so halving finds it.
+        int low = 0, high = thresholds.Length - 1;
+        while (high - low > 1)
+        {
+            int middle = (low + high) / 2;
+            if (thresholds[middle] > score)
+                high = middle;
+            else
+                low = middle;
+        }
+
+        double share = (score - thresholds[low]) / (double)(thresholds[high] - thresholds[low]);
+        return places[low] + Math.Max(0, share) * (places[high] - places[low]);
+    }
+
+    private double Share(int above, double place) => places[above] > places[above - 1] ? (place - places[above - 1]) / (places[above] - places[above - 1]) : 1;
+
+    private static int Above(double[] places, double place)
+    {
+        int above = 1;
+        while (above < places.Length - 1 && places[above] < place)
+            above++;
+        return above;
+    }
+}

@@ -1,0 +1,75 @@
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+
+namespace DualSparse.Evaluation.Sweep;
+
+/// <summary>Turns a method's dial until the drop rate counted on a text is the one that is wanted.</summary>
+internal static class RateFinder
+{
+    // Half of the tenth of a point that comparisons at equal drop allow.
+    private const double Near = 0.0005;
+
+    // Each try takes up what the one before missed; the second or third is near enough unless the rate moves in steps.
+    private const int Tries = 5;
+
+    /// <summary>The rule whose measured rate comes nearest.</summary>
+    /// <param name="model">The model, its neurons in the method's order.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="plans">The text's routing without a drop.</param>
+    /// <param name="method">The method.</param>
+    /// <param name="rate">The drop rate wanted.</param>
+    /// <param name="cancellation">Looked at between windows.</param>
+    public static DropRule Find(Transformer model, TextWindows text, GatingPlans plans, SweepMethod method, double rate, CancellationToken cancellation)
+    {
+        var best = DropRule.None;
+        double miss = double.PositiveInfinity, aim = rate, before = double.NaN;
+        for (int i = 0; i < Tries && miss > Near; i++)
+        {
+            double dial = Dial(plans, method, aim);
+            if (dial == before)
+                break;
+            before = dial;
+            var rule = method.At(plans, dial);
+            double measured = Measure(model, text, rule, cancellation);
+            if (Math.Abs(measured - rate) < miss)
+                (best, miss) = (rule, Math.Abs(measured - rate));
+            aim += rate - measured;
+        }
+
+        return best;
+    }
+
+    // The place of the dial whose rate over the plans is nearest.
+    private static double Dial(GatingPlans plans, SweepMethod method, double rate)
+    {
+        double low = 0, high = 1;
+        // To a billionth, below what a threshold in f32 resolves, where a rate moves in steps.
+        for (int i = 0; i < 30; i++)
+        {
+            double middle = (low + high) / 2, there = plans.Rate(method.At(plans, middle));
+            if (Math.Abs(there - rate) < Near / 10)
+                return middle;
+            if (there < rate)
+                low = middle;
+            else
+                high = middle;
+        }
+
+        return rate - plans.Rate(method.At(plans, low)) < plans.Rate(method.At(plans, high)) - rate ? low : high;
+    }
+
+    private static double Measure(Transformer model, TextWindows text, DropRule rule, CancellationToken cancellation)
+    {
+        model.Drop = rule;
+        model.ResetCounts();
+        foreach (int[] ids in text.Inputs)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var cache = model.NewCache(ids.Length);
+            model.Forward(cache, ids, LogitRows.None);
+        }
+
+        model.Drop = DropRule.None;
+        return model.Counts.Rate;
+    }
+}

@@ -1,0 +1,84 @@
+using DualSparse.Engine.Moe;
+
+namespace DualSparse.Evaluation.Sweep;
+
+/// <summary>What a sweep compares.</summary>
+public static class SweepMethods
+{
+    /// <summary>The paper's rule on reconstructed neurons, which others are compared with.</summary>
+    public const string Paper = "2t";
+
+    /// <summary>Names that other parts look for.</summary>
+    public const string OneThreshold = "1t", Stored = "stored", Random = "random", Reversed = "reversed";
+
+    // δ of the paper: T_major and T_minor lie this far from T.
+    private const float Delta = 0.01f;
+
+    // What is left of a name that says which of several it is.
+    private const char SeedMark = '-';
+
+    /// <summary>A method's name without the seed.</summary>
+    public static string Kind(string name) => name.StartsWith(Random + SeedMark, StringComparison.Ordinal) ? Random : name;
+
+    /// <summary>Everything that a checkpoint allows: the paper's rule and its controls, baselines of equal work, and ours with its ingredients.</summary>
+    /// <param name="profile">The checkpoint's dualsparse.json; null: none.</param>
+    /// <param name="outputNorms">By layer, [experts] n_e of the calibration; null: unknown, and contribution scores are left out.</param>
+    /// <param name="original">Whether the model that the checkpoint was made from is at hand.</param>
+    /// <param name="seeds">Random orders.</param>
+    public static IReadOnlyList<SweepMethod> Of(DropProfile? profile, IReadOnlyList<IReadOnlyList<float>?>? outputNorms, bool original, int seeds)
+    {
+        List<SweepMethod> methods =
+        [
+            new(OneThreshold, "one threshold on the gating score", (_, x) => Gate((float)x, 0)),
+            new(Paper, "the paper's rule: two thresholds, neurons as sparsified", TwoThresholds),
+        ];
+        if (original)
+            methods.Add(new(Stored, "the same, neurons as the original stores them", TwoThresholds, NeuronHalves.Original));
+        for (int seed = 1; seed <= seeds; seed++)
+            methods.Add(new($"{Random}{SeedMark}{seed}", "the same, neurons in a random order", TwoThresholds, NeuronHalves.Random, seed));
+        methods.Add(new(Reversed, "the same, least important neurons first", TwoThresholds, NeuronHalves.Reversed));
+        methods.Add(new("top-k", "a smaller top-k", (_, x) => One(DropScore.Rank, (float)x)));
+        methods.Add(new("relative", "ik_llama.cpp's rule: the score beside the best one's", (_, x) => One(DropScore.RelativeToBest, (float)x)));
+        if (profile?.Methods is not [var best, ..])
+            return methods;
+
+        methods.Add(new(best.Name, "the default method of dualsparse.json", (_, x) => Best(best, x)));
+        methods.Add(new("means", "2t, what is dropped leaves its mean behind", (_, x) => Gate((float)x, Delta) with { Compensate = true }));
+        methods.Add(new("layers", "2t, each layer drops what it does in the default method", (plans, x) => ByLayer(plans, Best(best, x), DropScore.Gate, null)));
+        if (outputNorms is not null)
+        {
+            methods.Add(new("contribution", "2t on the expert's share of the output", (_, x) => Contribution(outputNorms, DropThresholds.Around((float)x, Delta))));
+            methods.Add(new("combination", "contribution, layers and means together",
+                (plans, x) => ByLayer(plans, Best(best, x), DropScore.Contribution, outputNorms) with { Compensate = true }));
+        }
+
+        return methods;
+    }
+
+    private static DropRule TwoThresholds(GatingPlans plans, double dial) => Gate((float)dial, Delta);
+
+    private static DropRule Gate(float threshold, float delta) => new() { Thresholds = DropThresholds.Around(threshold, delta) };
+
+    private static DropRule One(DropScore score, float threshold) => new() { Score = score, Thresholds = DropThresholds.Around(threshold, 0) };
+
+    private static DropRule Best(DropMethod method, double dial) => method.Rule(dial * method.Points[^1].Drop);
+
+    private static DropRule Contribution(IReadOnlyList<IReadOnlyList<float>?> norms, DropThresholds thresholds) => new()
+    {
+        Score = DropScore.Contribution,
+        Layers = [.. norms.Select(n => new LayerThresholds(n is null ? DropThresholds.None : thresholds, Norms: n))],
+    };
+
+    // Thresholds of each layer's own, T ∓ δ, where they leave out as much of the layer as another rule does.
+    private static DropRule ByLayer(GatingPlans plans, DropRule shares, DropScore score, IReadOnlyList<IReadOnlyList<float>?>? norms)
+    {
+        var rates = plans.LayerRates(shares);
+        var scores = plans.Scores(score, norms);
+        return new DropRule
+        {
+            Score = score,
+            Layers = [.. rates.Select((rate, l) => new LayerThresholds(
+                rate > 0 ? scores[l].Thresholds(rate, Delta) : DropThresholds.None, Norms: norms?[l]))],
+        };
+    }
+}

@@ -1,0 +1,31 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Unicode;
+
+namespace DualSparse.Models.Text;
+
+/// <summary>Reads texts that a model is to see as they are: nothing is replaced silently.</summary>
+public static class TextFile
+{
+    /// <summary>A UTF-8 file as text, without the byte order mark that some begin with.</summary>
+    /// <exception cref="ModelFormatException">The file can't be read, or isn't UTF-8.</exception>
+    public static string Read(string path)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFormatException($"{path}: it can't be read ({e.Message})", e);
+        }
+
+        char[] text = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
+        var status = Utf8.ToUtf16(bytes, text, out int read, out int written, replaceInvalidSequences: false);
+        if (status != OperationStatus.Done)
+            throw new ModelFormatException($"{path}: the byte 0x{bytes[read]:x2} at offset {read} begins no UTF-8 character; convert the file to UTF-8");
+        int mark = written > 0 && text[0] == '\uFEFF' ? 1 : 0;
+        return new string(text, mark, written - mark);
+    }
+}

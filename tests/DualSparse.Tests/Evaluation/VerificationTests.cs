@@ -1,0 +1,30 @@
+using DualSparse.Engine;
+using DualSparse.Evaluation;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Tests.Evaluation;
+
+/// <summary>Reference files that can't be compared with, in a sentence; what the comparison finds is in GoldenTests.</summary>
+public class VerificationTests
+{
+    [Theory]
+    [InlineData(5, 1, "input_ids has 5 ids a row, expected at least 8")]
+    [InlineData(9, 2, "greedy has the shape [2, 3], expected [1, ids]")]
+    public void A_greedy_continuation_needs_its_prompt(int ids, int greedyRows, string sentence)
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Transformer.Load(TestPaths.Golden("olmoe"));
+        int vocabulary = model.Config.VocabSize;
+        TensorDeclaration[] tensors =
+            [new("input_ids", TensorType.I32, 1, ids), new("logits", TensorType.F32, 1, ids, vocabulary), new("greedy", TensorType.I32, greedyRows, 3)];
+        using (var writer = new SafetensorsWriter(folder.File("reference.safetensors"), tensors))
+        {
+            foreach (var tensor in tensors)
+                writer.AppendBytes(tensor.Name, new byte[tensor.ByteLength]);
+            writer.Commit();
+        }
+
+        Assert.Contains(sentence, Assert.Throws<ModelFormatException>(() => Verification.Compare(model, folder.File("reference.safetensors"))).Message);
+    }
+}
