@@ -77,7 +77,8 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static string Show(double tick) => tick.ToString("0.######", CultureInfo.InvariantCulture);
+    // What rounding leaves below 0 is 0 too.
+    private static string Show(double tick) => (tick == 0 ? 0 : tick).ToString("0.######", CultureInfo.InvariantCulture);
 
     // Values to pixels; a logarithmic axis is one of logarithms.
     private readonly struct Axis

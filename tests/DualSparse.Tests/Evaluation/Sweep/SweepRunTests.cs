@@ -100,10 +100,13 @@ public class SweepRunTests
     // The legend's, of a picture with a point for each method.
     private static string[] Colours(IReadOnlyList<SweepMethod> methods)
     {
-        var report = new WindowReport("numbers", [new WindowFigures(new LossSums(10, 20, 21, 1, 1), 2, 1)], 0.25);
-        var picture = XDocument.Parse(SweepPicture.Draw([.. methods.Select(m => new SweepPoint(m, 0.25, report))]));
+        // From a ΔNLL of 0 on, so that an axis begins a little below.
+        var points = methods.Select((m, i) => new SweepPoint(
+            m, 0.25, new WindowReport("numbers", [new WindowFigures(new LossSums(10, 20, 20 + 0.1 * i, 1, 1), 2, 1)], 0.25)));
+        var picture = XDocument.Parse(SweepPicture.Draw([.. points]));
         var legend = picture.Root!.Elements().Where(e => e.Name.LocalName == "path").ToArray();
         Assert.Equal(methods.Count, legend.Length);
+        Assert.DoesNotContain(picture.Descendants(), e => e.Value == "-0");
         return [.. legend.Select(line => line.Attribute("stroke")!.Value)];
     }
 
