@@ -34,15 +34,33 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
             using var stream = File.OpenRead(path);
             if (stream.Length > MaxBytes)
                 throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {MaxBytes}");
-            var profile = JsonSerializer.Deserialize<DropProfile>(stream, Json);
-            if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
-                throw new ModelFormatException($"{path}: a method has no name, or a point without thresholds");
-            return profile;
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return Parse(bytes, path);
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or NotSupportedException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw ModelFormatException.Unreadable(path, e);
+        }
+    }
+
+    /// <summary>Reads a file's bytes; <paramref name="path"/> is what messages call it.</summary>
+    /// <exception cref="ModelFormatException">They are damaged.</exception>
+    internal static DropProfile? Parse(ReadOnlySpan<byte> json, string path)
+    {
+        DropProfile? profile;
+        try
+        {
+            profile = JsonSerializer.Deserialize<DropProfile>(json, Json);
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
         {
             throw new ModelFormatException($"{path}: it can't be read ({e.Message.Split('\n')[0]})", e);
         }
+
+        return (profile?.Methods ?? []).Select(method => DropMethod.Fault(method)).FirstOrDefault(fault => fault is not null) is { } fault
+            ? throw new ModelFormatException($"{path}: {fault}")
+            : profile;
     }
 
     /// <summary>A rule with thresholds in place of the rate or the loss that it aims at.</summary>
@@ -77,6 +95,28 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
 /// <param name="Points">By drop rate, rising.</param>
 public sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
 {
+    /// <summary>What is wrong with a method that was read, or null. Whether it is of the model's size is checked with the rule it gives.</summary>
+    internal static string? Fault(DropMethod? method)
+    {
+        if (method is not { Name: not null, Points: [{ Thresholds.Count: var layers }, ..] points })
+            return "a method has no name, or no points with thresholds";
+        double before = 0;
+        foreach (var point in points)
+        {
+            if (point is not { Thresholds: { } thresholds } || thresholds.Count != layers || !thresholds.All(t => t.Major >= 0 && t.Major <= t.Minor && float.IsFinite(t.Minor)))
+                return $"method '{method.Name}': a point's thresholds are missing, or not 0 ≤ major ≤ minor for each of {layers} layers";
+            if (!(point.Drop > before && point.Drop <= 1))
+                return $"method '{method.Name}': a point's drop is {point.Drop}, expected more than {before}, the one before, and at most 1";
+            if (point.Loss is { } loss && !(loss.Kl?.Value > 0))
+                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0";
+            before = point.Drop;
+        }
+
+        return method.Scales is { } scales && (scales.Count != layers || scales.Any(layer => layer?.Any(s => !(s > 0 && float.IsFinite(s))) ?? false))
+            ? $"method '{method.Name}': its scales are not numbers above 0 for each of {layers} layers"
+            : null;
+    }
+
     /// <summary>The thresholds for a rate: between two points, between theirs.</summary>
     /// <exception cref="ArgumentException">The rate is beyond the last point.</exception>
     public DropRule Rule(double rate)
