@@ -40,7 +40,7 @@ public sealed class CalibrationText
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new ModelFormatException($"{file}: it can't be read ({e.Message})", e);
+                throw ModelFormatException.Unreadable(file, e);
             }
         }
 

@@ -62,13 +62,9 @@ public sealed class Tokenizer
                 ? Parse(map.Span(0, (int)map.Length), path)
                 : throw new ModelFormatException($"{path} has {map.Length} bytes, expected at most {MaxFileBytes}");
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ModelFormatException($"{path}: there is no such file", e);
-        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new ModelFormatException($"{path} can't be read: {e.Message}", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
     }
 
