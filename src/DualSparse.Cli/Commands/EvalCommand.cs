@@ -43,12 +43,14 @@ internal static class EvalCommand
             int most = parsed.GetValue(windows) ?? DefaultWindows;
             if (most < 1)
                 throw new ArgumentException($"--windows is {most}, expected at least 1");
+            if (parsed.GetValue(context) is < 1 and var given)
+                throw new ArgumentException($"--context is {given}, expected at least 1");
             List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Rule(parsed);
 
             string path = ModelFolder.Find(parsed.GetValue(folder));
-            using var interrupt = new Interrupt();
             using var model = Load(path, engine.Engine(parsed));
+            using var interrupt = new Interrupt();
             var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;
             int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, model.Config.MaxPositions);
             List<TextWindows> texts = [.. files.Select(file => TextWindows.Read(file, tokenizer!, length, most))];
