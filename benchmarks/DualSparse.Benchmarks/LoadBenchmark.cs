@@ -17,7 +17,7 @@ internal static class LoadBenchmark
     /// <summary>Loads a folder, or two random layers of OLMoE's shape.</summary>
     public static int Run(string[] options)
     {
-        using var random = options.Length == 0 ? RandomCheckpoint.Write(Shape, 2) : null;
+        using var random = options.Length == 0 ? RandomCheckpoint.Write(Shape, 2, WeightFormat.Bf16) : null;
         string folder = random?.Folder ?? options[0];
         Console.WriteLine(MachineFacts.Current());
         foreach (var format in Enum.GetValues<WeightFormat>())

@@ -25,17 +25,22 @@ public static class ModelBenchmark
     /// <param name="prompts">Lengths of prompts.</param>
     /// <param name="generate">Tokens to generate; 0: none.</param>
     /// <param name="rounds">Rounds, of which medians are taken.</param>
-    public static ModelReport Run(Transformer model, IReadOnlyList<int> prompts, int generate, int rounds)
+    /// <param name="cancel">Ends it between two passes.</param>
+    /// <exception cref="ArgumentException">Nothing is left to time.</exception>
+    public static ModelReport Run(Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, CancellationToken cancel = default)
     {
+        int context = model.Config.MaxPositions;
+        if (generate == 0 && prompts.All(p => p > context))
+            throw new ArgumentException($"there is nothing to time: no token to generate, and no prompt within the model's context of {context} tokens");
         using var team = new ThreadTeam(model.Report.Threads);
         using var ceilings = new Ceilings(team, model.Report.Weights);
         List<(string Test, int Tokens, double Rate, Floor Floor)> timed = [];
-        foreach (int length in prompts.Where(p => p <= model.Config.MaxPositions))
-            timed.Add(("prompt", length, Measure(model, ceilings, length, rounds, oneByOne: false), ModelFloor.Of(model.Config, model.Report.Weights, length)));
+        foreach (int length in prompts.Where(p => p <= context))
+            timed.Add(("prompt", length, Measure(model, ceilings, length, rounds, oneByOne: false, cancel), ModelFloor.Of(model.Config, model.Report.Weights, length)));
         if (generate > 0)
         {
-            int tokens = Math.Min(generate, model.Config.MaxPositions);
-            timed.Add(("generate", tokens, Measure(model, ceilings, tokens, rounds, oneByOne: true), ModelFloor.Of(model.Config, model.Report.Weights, 1)));
+            int tokens = Math.Min(generate, context);
+            timed.Add(("generate", tokens, Measure(model, ceilings, tokens, rounds, oneByOne: true, cancel), ModelFloor.Of(model.Config, model.Report.Weights, 1)));
         }
 
         var results = timed.Select(t => new ModelResult(
@@ -43,7 +48,7 @@ public static class ModelBenchmark
         return new ModelReport([.. results], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
-    private static double Measure(Transformer model, Ceilings ceilings, int tokens, int rounds, bool oneByOne)
+    private static double Measure(Transformer model, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
     {
         const int chunk = 512;
         var random = new Random(1);
@@ -59,6 +64,7 @@ public static class ModelBenchmark
             int step = oneByOne ? 1 : chunk;
             for (int i = 0; i < tokens; i += step)
             {
+                cancel.ThrowIfCancellationRequested();
                 var logits = oneByOne || i + step >= tokens ? LogitRows.Last : LogitRows.None;
                 model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, tokens - i)), logits, Generated: oneByOne)]);
             }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using DualSparse.Engine.Loading;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
@@ -13,6 +14,9 @@ public sealed class RandomCheckpoint : IDisposable
 {
     // What is repeated throughout a tensor: long enough that no cache of any kind can tell.
     private const int BlockValues = 1 << 20;
+
+    // Several times the deepest model's; each is at least 700 MB.
+    private const int MostLayers = 256;
 
     private static readonly Dictionary<string, string> Configs = new()
     {
@@ -45,18 +49,21 @@ public sealed class RandomCheckpoint : IDisposable
     /// <summary>Writes one.</summary>
     /// <param name="shape">A name of <see cref="LayerShape.All"/>.</param>
     /// <param name="layers">How many layers.</param>
-    /// <exception cref="ArgumentException">No such shape, or no layer.</exception>
+    /// <param name="weights">The format in which it will be loaded: where memory doesn't hold that, nothing is written.</param>
+    /// <param name="cancel">Ends it between two pieces; nothing is left behind.</param>
+    /// <exception cref="ArgumentException">No such shape, or so many layers.</exception>
+    /// <exception cref="ModelFormatException">It is larger than the memory that is free.</exception>
     /// <exception cref="IOException">There is no room on the disk; nothing is left behind.</exception>
-    public static RandomCheckpoint Write(string shape, int layers)
+    public static RandomCheckpoint Write(string shape, int layers, WeightFormat weights, CancellationToken cancel = default)
     {
-        if (layers < 1)
-            throw new ArgumentException($"--layers is {layers}, expected at least 1");
+        if (layers is < 1 or > MostLayers)
+            throw new ArgumentException($"--layers is {layers}, expected 1 to {MostLayers}");
         string fields = Configs[LayerShape.Named(shape).Name];
         var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
         try
         {
             File.WriteAllText(Path.Combine(checkpoint.Folder, "config.json"), $$"""{{{fields}},"num_hidden_layers":{{layers}},"max_position_embeddings":4096,"tie_word_embeddings":false,"hidden_act":"silu","torch_dtype":"bfloat16"}""");
-            checkpoint.WriteTensors();
+            checkpoint.WriteTensors($"{layers} layers of {shape}", weights, cancel);
             return checkpoint;
         }
         catch
@@ -69,9 +76,14 @@ public sealed class RandomCheckpoint : IDisposable
     /// <summary>Deletes it.</summary>
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
-    private void WriteTensors()
+    private void WriteTensors(string what, WeightFormat weights, CancellationToken cancel)
     {
-        TensorDeclaration[] tensors = [.. ModelConfig.Load(Folder).Tensors.All().Select(t => new TensorDeclaration(t.Name, TensorType.BF16, t.Shape))];
+        var config = ModelConfig.Load(Folder);
+        TensorDeclaration[] tensors = [.. config.Tensors.All().Select(t => new TensorDeclaration(t.Name, TensorType.BF16, t.Shape))];
+        MemoryBudget.Require(MemoryNeed.WeightBytes(config, weights), what);
+        long bytes = tensors.Sum(t => t.ByteLength), free = new DriveInfo(Folder).AvailableFreeSpace;
+        if (bytes > free)
+            throw new IOException($"{what} take {MemoryBudget.Show(bytes)} of disk, {MemoryBudget.Show(free)} is free under {Path.GetTempPath()}: take fewer");
         var random = new Random(1);
         ushort[] block = new ushort[BlockValues];
         foreach (ref ushort value in block.AsSpan())
@@ -83,7 +95,10 @@ public sealed class RandomCheckpoint : IDisposable
             // A norm's weights are ones: the hidden state keeps its size from layer to layer.
             var source = MemoryMarshal.AsBytes<ushort>(tensor.Shape.Length == 1 ? ones : block);
             for (long left = tensor.ByteLength; left > 0; left -= source.Length)
+            {
+                cancel.ThrowIfCancellationRequested();
                 writer.AppendBytes(tensor.Name, source[..(int)Math.Min(left, source.Length)]);
+            }
         }
 
         writer.Commit();

@@ -21,7 +21,7 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
     public static TextWindows Cut(string name, ReadOnlySpan<int> ids, int context, int most)
     {
         if (context < 1 || most < 1)
-            throw new ArgumentException($"{most} windows of {context} tokens, expected at least one of one");
+            throw new ArgumentException($"{most} windows of {context} tokens of context, expected at least 1 of each");
         int windows = Math.Min(most, (ids.Length - 1) / context);
         if (windows < 1)
             throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context} and the one after it");

@@ -21,7 +21,7 @@ public static class TokenizerVerification
     {
         List<string> differences = [];
         int number = 0;
-        foreach (string line in File.ReadLines(casesFile))
+        foreach (string line in Lines(casesFile))
         {
             number++;
             Case expected;
@@ -38,7 +38,19 @@ public static class TokenizerVerification
                 differences.Add($"line {number}: {difference}");
         }
 
-        return new TokenizerReport(number, differences);
+        return number > 0 ? new TokenizerReport(number, differences) : throw new ModelFormatException($"{casesFile} holds no case");
+    }
+
+    private static string[] Lines(string file)
+    {
+        try
+        {
+            return File.ReadAllLines(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw ModelFormatException.Unreadable(file, e);
+        }
     }
 
     private static string? Difference(Tokenizer tokenizer, Case expected)

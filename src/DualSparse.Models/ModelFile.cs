@@ -9,19 +9,20 @@ internal static class ModelFile
     {
         try
         {
-            var info = new FileInfo(path);
-            if (!info.Exists)
-                return null;
-            using var stream = info.OpenRead();
+            using var stream = File.OpenRead(path);
             if (stream.Length > maxBytes)
                 throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {maxBytes}");
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
             return bytes;
         }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelFormatException($"{path}: it can't be read ({e.Message})", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
     }
 

@@ -9,6 +9,19 @@ public sealed class ModelFormatException(string message, Exception? inner = null
 {
     private const int MaxLength = 600;
 
+    /// <summary>The error that a file can't be read.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cause">What the system said.</param>
+    public static ModelFormatException Unreadable(string path, Exception cause) => new(
+        $"{path}: " + cause switch
+        {
+            FileNotFoundException or DirectoryNotFoundException => "there is no such file",
+            _ when Directory.Exists(path) => "it is a folder, expected a file",
+            UnauthorizedAccessException => "this user may not read it",
+            _ => $"it can't be read ({cause.Message.TrimEnd('.')})",
+        },
+        cause);
+
     // Names and values out of a damaged file may hold anything: control characters, or a megabyte.
     private static string OneLine(string message)
     {

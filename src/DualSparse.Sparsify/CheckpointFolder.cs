@@ -7,11 +7,30 @@ namespace DualSparse.Sparsify;
 internal static class CheckpointFolder
 {
     /// <summary>The path of a folder to come.</summary>
-    /// <exception cref="IOException">It exists already.</exception>
+    /// <exception cref="ArgumentException">It has no name.</exception>
+    /// <exception cref="IOException">It exists already, or can't be made: better said now than after hours of work.</exception>
     public static string Free(string output)
     {
+        if (string.IsNullOrWhiteSpace(output))
+            throw new ArgumentException("the folder to make has no name");
         output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
-        return Path.Exists(output) ? throw new IOException($"{output} exists already: name a folder that doesn't") : output;
+        if (Path.Exists(output))
+            throw new IOException($"{output} exists already: name a folder that doesn't");
+        string? place = Path.GetDirectoryName(output);
+        while (place is not null && !Path.Exists(place))
+            place = Path.GetDirectoryName(place);
+        try
+        {
+            string probe = Temporary(Path.Combine(place ?? output, Path.GetFileName(output)));
+            Directory.CreateDirectory(probe);
+            Directory.Delete(probe);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{output}: no folder can be made there; is {place} a folder that this user may write to?", e);
+        }
+
+        return output;
     }
 
     /// <summary>Fills a temporary folder beside the target and gives it its name; where filling fails, nothing stays behind.</summary>
@@ -19,7 +38,7 @@ internal static class CheckpointFolder
     /// <param name="fill">Writes everything into the folder it is given.</param>
     public static void Make(string output, Action<string> fill)
     {
-        string temporary = $"{output}.{Environment.ProcessId}.tmp";
+        string temporary = Temporary(output);
         Directory.CreateDirectory(temporary);
         try
         {
@@ -32,6 +51,8 @@ internal static class CheckpointFolder
             throw;
         }
     }
+
+    private static string Temporary(string output) => $"{output}.{Environment.ProcessId}.tmp";
 
     /// <summary>Appends a tensor as it is.</summary>
     public static void Append(CheckpointWriter writer, TensorView tensor)

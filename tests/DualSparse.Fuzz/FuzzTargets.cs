@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Json.Nodes;
+using DualSparse.Engine.Moe;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 using DualSparse.Models.Text;
@@ -28,9 +30,10 @@ internal static class FuzzTargets
         new("header", [.. Headers.Select(header => header.Json)], ReadHeader),
         new("file", [SmallFile(new TensorDeclaration("a", TensorType.BF16, 3, 5), new TensorDeclaration("b", TensorType.I64, 4)), SmallFile()], ReadFile),
         new("index", [Golden("mixtral", "model.safetensors.index.json"), Golden("qwen3_moe", "model.safetensors.index.json")], input => ShardIndex.Parse(input, "index")),
-        new("config", [.. Families.Select(family => Golden(family, "config.json")), .. ScaledConfigs()], ReadConfig),
-        new("generation", [.. Families.Select(family => Golden(family, "generation_config.json")), Encoding.UTF8.GetBytes(RichGeneration)], ReadGeneration),
+        new("config", [.. Families.Select(family => Golden(family, "config.json")), .. ScaledConfigs(), .. Published("config")], ReadConfig),
+        new("generation", [.. Families.Select(family => Golden(family, "generation_config.json")), Encoding.UTF8.GetBytes(RichGeneration), .. Published("generation")], ReadGeneration),
         new("tokenizer", [.. Tokenizers.Select(kind => Golden("tokenizer", kind, "tokenizer.json"))], ReadTokenizer),
+        new("profile", [Encoding.UTF8.GetBytes(SmallProfile)], ReadProfile),
     ];
 
     private const string SmallHeader = """
@@ -40,6 +43,20 @@ internal static class FuzzTargets
     private const string RichGeneration = """
         {"bos_token_id":1,"eos_token_id":[2,3,4],"do_sample":true,"temperature":0.7,"top_k":20,"top_p":0.8,"min_p":0.05,"repetition_penalty":1.05,"max_new_tokens":512,"stop_strings":["\n\n","###"],"num_beams":1,"typical_p":1.0}
         """;
+
+    private const string SmallProfile = """
+        {"metric":4,"methods":[{"name":"search","score":"gate","compensate":true,"scales":[[1,0.5],null],"points":[
+        {"drop":0.25,"achieved":0.24,"thresholds":[{"major":0.07,"minor":0.09},{"major":0.01,"minor":0.02}],
+        "loss":{"kl":{"value":0.002,"low":0.001,"high":0.003},"deltaNll":{"value":0.001,"low":0,"high":0.002},"flips":{"value":0.01,"low":0.01,"high":0.02}}},
+        {"drop":0.5,"achieved":0.5,"thresholds":[{"major":0.1,"minor":0.2},{"major":0.1,"minor":0.3}],
+        "loss":{"kl":{"value":0.02,"low":0.01,"high":0.03},"deltaNll":{"value":0.001,"low":0,"high":0.002},"flips":{"value":0.01,"low":0.01,"high":0.02}}}]},
+        {"name":"paper","score":"gate","compensate":false,"scales":null,"points":[{"drop":0.75,"achieved":0.7,"thresholds":[{"major":0.1,"minor":0.1},{"major":0,"minor":0}],"loss":null}]}]}
+        """;
+
+    // A config.json or generation_config.json of each release that the tests read.
+    private static IEnumerable<byte[]> Published(string part) => Directory
+        .EnumerateFiles(TestPaths.InRepository("tests", "DualSparse.Tests", "Models", "Configuration", "published"))
+        .Order(StringComparer.Ordinal).Select(file => Encoding.UTF8.GetBytes(JsonNode.Parse(File.ReadAllText(file))![part]!.ToJsonString()));
 
     private static byte[] Golden(params string[] parts) => File.ReadAllBytes(TestPaths.Golden(parts));
 
@@ -112,6 +129,25 @@ internal static class FuzzTargets
         model.Rope.InverseFrequencies();
         foreach (var tensor in model.Tensors.All().Take(2000))
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(tensor.Shape.Min());
+    }
+
+    private static void ReadProfile(byte[] input)
+    {
+        foreach (var method in DropProfile.Parse(input, "dualsparse.json")?.Methods ?? [])
+        {
+            // A rate within the points, or a loss, gives a rule that fits some model, or is refused in words: dualsparse.json may be another model's.
+            foreach (var point in method.Points)
+            {
+                try
+                {
+                    method.Rule(point.Drop * 0.7).Check(point.Thresholds.Count, 2);
+                    _ = method.RateWithin(0.01);
+                }
+                catch (ArgumentException)
+                {
+                }
+            }
+        }
     }
 
     private static void ReadTokenizer(byte[] input) => Tokenizer.Parse(input).Encode("A word, 12 more; ünïcode 漢字 🙂\n");

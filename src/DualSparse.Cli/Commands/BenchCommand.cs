@@ -10,6 +10,8 @@ namespace DualSparse.Cli.Commands;
 /// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor.</summary>
 internal static class BenchCommand
 {
+    private const int DefaultGenerate = 64, DefaultLayers = 4, DefaultRounds = 5;
+
     private static readonly Option<bool> AsJson = new("--json") { Description = "Write JSON." };
 
     private static readonly Option<string?> Save = new("--save") { Description = "Write a page of Markdown too, with machine, versions and ceilings.", HelpName = "file.md" };
@@ -19,9 +21,9 @@ internal static class BenchCommand
         var command = new Command("bench", "Times a model: prompts and generation, medians of rounds.") { Layer() };
         var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
-        var generate = new Option<int>("--generate") { Description = "Tokens to generate.", HelpName = "n", DefaultValueFactory = _ => 64 };
+        var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
-        var layers = new Option<int>("--layers") { Description = "Layers of the shape.", HelpName = "n", DefaultValueFactory = _ => 4 };
+        var layers = NumberOption.Create<int>("--layers", $"Layers of the shape. [default: {DefaultLayers}]");
         var rounds = Rounds();
         command.Arguments.Add(folder);
         var engine = new EngineArguments(command, withModel: false);
@@ -29,10 +31,16 @@ internal static class BenchCommand
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
-            using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers)) : null;
+            // All that can be said of the options is said before a minute goes into weights.
+            var (lengths, tokens, times, options) = (Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate) ?? DefaultGenerate, Positive(parsed.GetValue(rounds)), engine.Engine(parsed));
+            if (tokens < 0)
+                throw new ArgumentException($"--generate is {tokens}, expected at least 0");
+            CheckSave(parsed);
+            using var interrupt = new Interrupt();
+            using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
-            using var model = Transformer.Load(path, engine.Engine(parsed));
-            var report = ModelBenchmark.Run(model, Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate), Positive(parsed.GetValue(rounds)));
+            using var model = Transformer.Load(path, options);
+            var report = ModelBenchmark.Run(model, lengths, tokens, times, interrupt.Token);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
             Tell(parsed, model.Report, report, what);
             return 0;
@@ -91,6 +99,7 @@ internal static class BenchCommand
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
+            CheckSave(parsed);
             var options = engine.Engine(parsed);
             int threads = options.Threads ?? ThreadTeam.Available;
             var report = LayerBenchmark.Run(
@@ -108,9 +117,15 @@ internal static class BenchCommand
         return command;
     }
 
-    private static Option<int> Rounds() => new("--rounds") { Description = "Rounds, of which medians are taken.", HelpName = "n", DefaultValueFactory = _ => 5 };
+    private static Option<int?> Rounds() => NumberOption.Create<int>("--rounds", $"Rounds, of which medians are taken. [default: {DefaultRounds}]");
 
-    private static int Positive(int rounds) => rounds > 0 ? rounds : throw new ArgumentException($"--rounds is {rounds}, expected at least 1");
+    private static int Positive(int? given) => (given ?? DefaultRounds) is int rounds and > 0 ? rounds : throw new ArgumentException($"--rounds is {given}, expected at least 1");
+
+    private static void CheckSave(ParseResult parsed)
+    {
+        if (parsed.GetValue(Save) is { } page && (Directory.Exists(page) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(page)))))
+            throw new ArgumentException($"--save is {page}, expected a file in a folder that exists");
+    }
 
     private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, out int value) && value > 0
         ? value

@@ -45,6 +45,8 @@ internal static class EvalCommand
             int most = parsed.GetValue(windows) ?? DefaultWindows;
             if (most < 1)
                 throw new ArgumentException($"--windows is {most}, expected at least 1");
+            if (parsed.GetValue(context) is < 1 and var given)
+                throw new ArgumentException($"--context is {given}, expected at least 1");
             List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Rule(parsed);
 

@@ -27,11 +27,8 @@ internal static class VerifyCommand
             HelpName = "file",
         };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Compare the tokenizer instead: a file of JSON lines with text and ids.", HelpName = "file" };
-        var tolerance = new Option<double?>("--tolerance")
-        {
-            Description = "RMS error that is accepted, over the logits' standard deviation. [default: 1e-4 in f32; else 1.5 times our scalar kernels' error]",
-            HelpName = "x",
-        };
+        var tolerance = NumberOption.Create<double>(
+            "--tolerance", "RMS error that is accepted, over the logits' standard deviation. [default: 1e-4 in f32; else 1.5 times our scalar kernels' error]");
         command.Arguments.Add(folder);
         var engine = new EngineArguments(command, withModel: false);
         foreach (Option option in new Option[] { reference, tokenizer, tolerance })
@@ -48,6 +45,8 @@ internal static class VerifyCommand
 
     private static int Logits(string folder, string reference, EngineOptions options, double? given)
     {
+        if (given is double.NaN or < 0)
+            throw new ArgumentException($"--tolerance is {given}, expected at least 0");
         var ours = Compare(folder, reference, options);
         double limit = given ?? (options.Weights == WeightFormat.F32
             ? F32Tolerance

@@ -20,6 +20,8 @@ internal static class CommandHost
             Console.OutputEncoding = Encoding.UTF8;
         // A prompt may begin with @, which would else name a file of arguments.
         var parsed = root.Parse(args is [] ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        if (parsed.CommandResult.Command == root && parsed.UnmatchedTokens is [var stray, ..])
+            return Fail($"there is no command or option '{stray}'; 'dualsparse --help' says what there is");
         if (parsed.Errors is [var first, ..])
         {
             string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
@@ -42,7 +44,20 @@ internal static class CommandHost
 
     private static int Fail(string message)
     {
-        Console.Out.Flush();
+        try
+        {
+            Tell(message);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Standard output is full or closed, or standard error is: the exit code has to say it.
+        }
+
+        return Failed;
+    }
+
+    private static void Tell(string message)
+    {
         bool colour = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
         if (colour)
             Console.ForegroundColor = ConsoleColor.Red;
@@ -50,7 +65,6 @@ internal static class CommandHost
         if (colour)
             Console.ResetColor();
         Console.Error.WriteLine(message);
-        return Failed;
     }
 
     // What the team's threads throw comes wrapped; what the framework throws adds the parameter's name and lines of detail.

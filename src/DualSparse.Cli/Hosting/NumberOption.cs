@@ -9,7 +9,7 @@ internal static class NumberOption
 {
     /// <summary>An option that is null unless given.</summary>
     public static Option<T?> Create<T>(string name, string description, params string[] aliases)
-        where T : struct, INumber<T>
+        where T : struct, INumber<T>, IMinMaxValue<T>
     {
         bool whole = T.IsInteger(T.One / (T.One + T.One));
         return new(name, aliases)
@@ -22,7 +22,7 @@ internal static class NumberOption
                 var style = whole ? NumberStyles.AllowLeadingSign : NumberStyles.Float;
                 if (T.TryParse(text, style, CultureInfo.InvariantCulture, out var value))
                     return value;
-                result.AddError($"{name} is '{text}', expected a {(whole ? "whole number" : "number")}");
+                result.AddError($"{name} is '{text}', expected a {(whole ? $"whole number{(T.MinValue == T.Zero ? " from 0" : "")} up to {T.MaxValue}" : "number")}");
                 return null;
             },
         };

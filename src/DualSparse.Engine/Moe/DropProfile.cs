@@ -26,10 +26,8 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
     public static DropProfile? Find(string folder)
     {
-        var profile = Read<DropProfile>(folder);
-        if (profile?.Methods?.FirstOrDefault(m => m is not { Name: not null, Points.Count: > 0 } || m.Points.Any(p => p.Thresholds is null)) is not null)
-            throw new ModelFormatException($"{Path.Combine(folder, FileName)}: a method has no name, or a point without thresholds");
-        return profile;
+        string path = Path.Combine(folder, FileName);
+        return Bytes(path) is { } json ? Parse(json, path) : null;
     }
 
     /// <summary>Reads the part of a folder's that a type has; null where there is no file.</summary>
@@ -38,6 +36,33 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
         where T : class
     {
         string path = Path.Combine(folder, FileName);
+        return Bytes(path) is { } json ? Parse<T>(json, path) : null;
+    }
+
+    /// <summary>Reads a file's bytes; <paramref name="path"/> is what messages call it.</summary>
+    /// <exception cref="ModelFormatException">They are damaged.</exception>
+    internal static DropProfile? Parse(ReadOnlySpan<byte> json, string path)
+    {
+        var profile = Parse<DropProfile>(json, path);
+        return (profile?.Methods ?? []).Select(method => DropMethod.Fault(method)).FirstOrDefault(fault => fault is not null) is { } fault
+            ? throw new ModelFormatException($"{path}: {fault}")
+            : profile;
+    }
+
+    private static T? Parse<T>(ReadOnlySpan<byte> json, string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(json, Json);
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
+        {
+            throw new ModelFormatException($"{path}: it can't be read ({e.Message.Split('\n')[0]})", e);
+        }
+    }
+
+    private static byte[]? Bytes(string path)
+    {
         if (!File.Exists(path))
             return null;
         try
@@ -45,11 +70,13 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
             using var stream = File.OpenRead(path);
             if (stream.Length > MaxBytes)
                 throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {MaxBytes}");
-            return JsonSerializer.Deserialize<T>(stream, Json);
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or NotSupportedException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelFormatException($"{path}: it can't be read ({e.Message.Split('\n')[0]})", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
     }
 
@@ -133,6 +160,30 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
         DropPoint At(double place, float threshold) =>
             new(place, place, [.. Enumerable.Repeat(new DropThresholds(threshold - delta, threshold + delta), config.Layers)], null);
         return new DropMethod("scores", DropScore.Gate, Compensate: false, null, delta > 0 && delta < most ? [At(delta / most, delta), At(1, most)] : [At(1, Math.Max(most, delta))]);
+    }
+
+    /// <summary>What is wrong with a method that was read, or null. Whether it is of the model's size is checked with the rule it gives.</summary>
+    internal static string? Fault(DropMethod? method)
+    {
+        if (method is not { Name: not null, Points: [{ Thresholds.Count: var layers }, ..] points })
+            return "a method has no name, or no points with thresholds";
+        double before = 0;
+        foreach (var point in points)
+        {
+            if (point is not { Thresholds: { } thresholds } || thresholds.Count != layers || !thresholds.All(t => t.Major >= 0 && t.Major <= t.Minor && float.IsFinite(t.Minor)))
+                return $"method '{method.Name}': a point's thresholds are missing, or not 0 ≤ major ≤ minor for each of {layers} layers";
+            if (point.Rates is { } rates && (rates.Count != layers || !rates.All(r => r is >= 0 and <= 1)))
+                return $"method '{method.Name}': a point's rates are not from 0 to 1 for each of {layers} layers";
+            if (!(point.Drop > before && point.Drop <= 1))
+                return $"method '{method.Name}': a point's drop is {point.Drop}, expected more than {before}, the one before, and at most 1";
+            if (point.Loss is { } loss && !(loss.Kl?.Value > 0))
+                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0";
+            before = point.Drop;
+        }
+
+        return method.Scales is { } scales && (scales.Count != layers || scales.Any(layer => layer?.Any(s => !(s > 0 && float.IsFinite(s))) ?? false))
+            ? $"method '{method.Name}': its scales are not numbers above 0 for each of {layers} layers"
+            : null;
     }
 
     /// <summary>The thresholds for a rate: between two points, between theirs.</summary>

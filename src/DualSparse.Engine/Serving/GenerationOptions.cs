@@ -53,7 +53,8 @@ public sealed record GenerationOptions
     public void Check()
     {
         Expect(MaxTokens is null or >= 0, "max-tokens", MaxTokens, "at least 0");
-        Expect(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition-penalty", RepetitionPenalty, "a number above 0");
+        // Within these a logit stays a finite number, whatever its size; sensible ones are between 1 and 2.
+        Expect(RepetitionPenalty is >= 1e-6f and <= 1e6f, "repetition-penalty", RepetitionPenalty, "a number from 0.000001 to 1000000");
         Expect(Temperature >= 0 && float.IsFinite(Temperature), "temperature", Temperature, "at least 0");
         Expect(TopK >= 0, "top-k", TopK, "at least 0");
         Expect(TopP is > 0 and <= 1, "top-p", TopP, "above 0 and at most 1");

@@ -47,7 +47,7 @@ public static class TaskFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelFormatException($"{file} can't be read: {e.Message}", e);
+            throw ModelFormatException.Unreadable(file, e);
         }
     }
 

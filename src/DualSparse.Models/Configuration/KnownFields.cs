@@ -14,8 +14,10 @@ internal static class KnownFields
         "finetuning_task", "hidden_dropout", "id2label", "initializer_range", "label2id", "language", "license", "model_max_length", "name",
         "num_nextn_predict_layers", "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id", "prefix",
         "pretraining_tp", "problem_type", "resid_pdrop", "return_dict", "router_aux_loss_coef", "router_jitter_noise", "seq_aux",
-        "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "unsloth_version", "use_cache",
+        "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "unsloth_fixed", "unsloth_version", "use_cache",
     ];
+
+    private static readonly string[] Quantisation = ["quantization_config", "quantization", "compression_config"];
 
     private static readonly string[] GenerationHarmless =
     [
@@ -51,9 +53,13 @@ internal static class KnownFields
     /// <summary>Reads over what is harmless in config.json, after a family has read its own fields, and refuses the rest.</summary>
     public static void Finish(ConfigFields fields)
     {
-        if (fields.Has("quantization_config"))
-            throw fields.Error("'quantization_config' is there, but quantised checkpoints are not supported: expected weights in F32, BF16 or F16");
-        Finish(fields, [.. Harmless, "quantization_config", "model_type", .. GenerationDefaults.FieldNames], [.. Switches, .. GenerationSwitches]);
+        foreach (string name in Quantisation)
+        {
+            if (fields.Has(name))
+                throw fields.Error($"'{name}' is there, but quantised checkpoints are not supported: expected weights in F32, BF16 or F16");
+        }
+
+        Finish(fields, [.. Harmless, .. Quantisation, "model_type", .. GenerationDefaults.FieldNames], [.. Switches, .. GenerationSwitches]);
     }
 
     /// <summary>Reads over what is harmless in generation_config.json and refuses the rest.</summary>

@@ -14,6 +14,9 @@ internal static class Qwen3Moe
         bool slides = fields.Flag("use_sliding_window", false);
         int window = fields.Int("sliding_window", slides ? 1 : 0, int.MaxValue, 4096);
         fields.Ignore("max_window_layers"); // written by some, read by nothing: the window is every layer's
+        // Qwen3-Coder writes these, which say what holds for the whole family.
+        fields.RequireNeutral("use_qk_norm", true);
+        fields.RequireNeutral("shared_expert_intermediate_size", 0);
         var moe = new MoeConfig
         {
             Experts = Math.Max(experts, 1),

@@ -21,7 +21,7 @@ public sealed class Checkpoint : IDisposable
     public IReadOnlyCollection<string> Names => tensors.Keys;
 
     /// <summary>Opens a folder and checks that the weights are those which its configuration asks for. No weight is read yet.</summary>
-    /// <exception cref="ModelFormatException">A file is missing or damaged, or a tensor is missing or of another shape or type.</exception>
+    /// <exception cref="ModelFormatException">A file is missing or damaged, a tensor is missing or of another shape or type, or a layer has one too many.</exception>
     public static Checkpoint Open(string folder)
     {
         var checkpoint = new Checkpoint(folder, ModelConfig.Load(folder));
@@ -30,6 +30,7 @@ public sealed class Checkpoint : IDisposable
             checkpoint.OpenFiles();
             foreach (var needed in checkpoint.Config.Tensors.All())
                 checkpoint.Get(needed);
+            checkpoint.RefuseUnused();
             return checkpoint;
         }
         catch
@@ -61,6 +62,22 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Unmaps all files; their tensors must not be read any more.</summary>
     public void Dispose() => files.ForEach(file => file.Dispose());
+
+    // A layer's tensor that isn't asked for, say a bias, is part of another model than the configuration's. Layers behind the last are
+    // for predicting further tokens, and old checkpoints hold RoPE's frequencies: both change nothing.
+    private void RefuseUnused()
+    {
+        const string prefix = "model.layers.";
+        var needed = Config.Tensors.All().Select(tensor => tensor.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var (name, tensor) in tensors)
+        {
+            if (needed.Contains(name) || !name.StartsWith(prefix, StringComparison.Ordinal) || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal))
+                continue;
+            var number = name.AsSpan(prefix.Length);
+            if (int.TryParse(number[..Math.Max(0, number.IndexOf('.'))], out int layer) && layer < Config.Layers)
+                throw new ModelFormatException($"{tensor.File}: tensor '{name}' is none that config.json asks for, and the model would not be the same without it");
+        }
+    }
 
     private void OpenFiles()
     {

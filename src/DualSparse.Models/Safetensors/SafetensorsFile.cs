@@ -46,7 +46,7 @@ public sealed class SafetensorsFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelFormatException($"{path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : $"it can't be opened ({e.Message})")}", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
 
         try

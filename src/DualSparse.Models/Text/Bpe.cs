@@ -56,11 +56,12 @@ internal sealed class Bpe
                 : options.ByteFallback ? vocabulary.Id($"<0x{value:X2}>") : -1;
         }
 
-        foreach ((string token, int id) in byteLevel ? [] : vocabulary.Entries)
+        for (int entry = 0; !byteLevel && entry < vocabulary.Count; entry++)
         {
-            if (Rune.DecodeFromUtf16(token, out Rune rune, out int length) == OperationStatus.Done && length == token.Length)
+            ReadOnlySpan<byte> token = vocabulary.Utf8(entry);
+            if (Rune.DecodeFromUtf8(token, out Rune rune, out int length) == OperationStatus.Done && length == token.Length)
             {
-                _characterIds[rune.Value] = id;
+                _characterIds[rune.Value] = vocabulary.IdOf(entry);
             }
         }
 

@@ -1,15 +1,21 @@
+using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 
 namespace DualSparse.Models.Text;
 
 /// <summary>Reads <c>model.merges</c>: each a string of two tokens with a space between, or an array of two tokens.</summary>
-internal static class MergeReader
+internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable merges)
 {
+    private byte[] _text = new byte[256];
+
     /// <summary>Reads from a reader that stands at the array's start.</summary>
     /// <exception cref="ModelFormatException">A merge isn't two tokens of the vocabulary that give a third.</exception>
-    public static void Read(ref Utf8JsonReader reader, string file, Vocabulary vocabulary, MergeTable merges)
+    // Called once for hundreds of thousands of merges, before tiered compilation would wake up.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Read(ref Utf8JsonReader reader)
     {
-        char[] text = new char[256];
+        merges.EnsureCapacity(vocabulary.Count);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             int split;
@@ -17,53 +23,62 @@ internal static class MergeReader
             if (reader.TokenType == JsonTokenType.StartArray)
             {
                 reader.Read();
-                split = Copy(ref reader, file, merges.Count, ref text, 0);
+                split = Copy(ref reader, 0);
                 reader.Read();
-                length = Copy(ref reader, file, merges.Count, ref text, split);
+                length = Copy(ref reader, split);
                 reader.Read();
                 if (reader.TokenType != JsonTokenType.EndArray)
                 {
-                    throw Damaged(file, merges.Count, "has more than two tokens");
+                    throw Damaged("has more than two tokens");
                 }
             }
             else
             {
-                length = Copy(ref reader, file, merges.Count, ref text, 0);
-                split = text.AsSpan(0, length).IndexOf(' ');
-                if (split < 0 || text.AsSpan(split + 1, length - split - 1).Contains(' '))
+                length = Copy(ref reader, 0);
+                split = _text.AsSpan(0, length).IndexOf((byte)' ');
+                if (split < 0 || _text.AsSpan(split + 1, length - split - 1).Contains((byte)' '))
                 {
-                    throw Damaged(file, merges.Count, $"is '{JsonFields.Shorten(new string(text, 0, length))}', expected two tokens and a space between them");
+                    throw Damaged($"is '{JsonFields.Shorten(Text(0, length))}', expected two tokens and a space between them");
                 }
 
-                text.AsSpan(split + 1, length - split - 1).CopyTo(text.AsSpan(split));
                 length--;
+                _text.AsSpan(split + 1, length - split).CopyTo(_text.AsSpan(split));
             }
 
-            int left = Id(file, vocabulary, merges.Count, text.AsSpan(0, split));
-            int right = Id(file, vocabulary, merges.Count, text.AsSpan(split, length - split));
-            merges.Add(left, right, Id(file, vocabulary, merges.Count, text.AsSpan(0, length)));
+            merges.Add(Id(0, split), Id(split, length), Id(0, length));
         }
     }
 
-    private static int Copy(ref Utf8JsonReader reader, string file, int index, ref char[] text, int at)
+    // The string's UTF-8, put at a place of the buffer; where it ends.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Copy(ref Utf8JsonReader reader, int at)
     {
         if (reader.TokenType != JsonTokenType.String)
         {
-            throw Damaged(file, index, "is not a string or an array of two strings");
+            throw Damaged("is not a string or an array of two strings");
         }
 
-        if (text.Length - at < reader.ValueSpan.Length)
+        ReadOnlySpan<byte> value = reader.ValueSpan;
+        if (_text.Length - at < value.Length)
         {
-            Array.Resize(ref text, 2 * (at + reader.ValueSpan.Length));
+            Array.Resize(ref _text, 2 * (at + value.Length));
         }
 
-        return at + reader.CopyString(text.AsSpan(at));
+        if (reader.ValueIsEscaped)
+        {
+            return at + reader.CopyString(_text.AsSpan(at));
+        }
+
+        value.CopyTo(_text.AsSpan(at));
+        return at + value.Length;
     }
 
-    private static int Id(string file, Vocabulary vocabulary, int index, ReadOnlySpan<char> token) =>
-        vocabulary.Id(token) is int id and >= 0
-            ? id
-            : throw Damaged(file, index, $"refers to '{JsonFields.Shorten(token.ToString())}', which model.vocab lacks");
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Id(int start, int end) => vocabulary.Id(_text.AsSpan(start, end - start)) is int id and >= 0
+        ? id
+        : throw Damaged($"refers to '{JsonFields.Shorten(Text(start, end))}', which model.vocab lacks");
 
-    private static ModelFormatException Damaged(string file, int index, string what) => new($"{file}: model.merges[{index}] {what}");
+    private string Text(int start, int end) => Encoding.UTF8.GetString(_text.AsSpan(start..end));
+
+    private ModelFormatException Damaged(string what) => new($"{file}: model.merges[{merges.Count}] {what}");
 }

@@ -8,32 +8,74 @@ internal sealed class MergeTable
     /// <summary>The rank of a pair that doesn't merge: worse than every other.</summary>
     public const int NoMerge = int.MaxValue;
 
-    private readonly Dictionary<ulong, int> _ranks = [];
-    private readonly List<int> _merged = [];
+    // A slot holds a pair and one past its rank; 0: it is empty.
+    private (ulong Pair, int Place)[] _slots = new (ulong, int)[TokenHash.Slots(0)];
+    private int[] _merged = new int[8];
+    private int _pairs;
+
+    /// <summary>How many merges were added.</summary>
+    public int Count { get; private set; }
 
     /// <summary>Adds the next merge, of rank <see cref="Count"/>; a pair given twice keeps the later rank.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(int left, int right, int merged)
     {
-        _ranks[Key(left, right)] = _merged.Count;
-        _merged.Add(merged);
+        if (2 * _pairs >= _slots.Length || Count == _merged.Length)
+        {
+            EnsureCapacity(2 * Count);
+        }
+
+        _merged[Count++] = merged;
+        ref var slot = ref _slots[Find(Pair(left, right))];
+        _pairs += slot.Place == 0 ? 1 : 0;
+        slot = (Pair(left, right), Count);
     }
 
     /// <summary>Makes room for so many merges.</summary>
     public void EnsureCapacity(int count)
     {
-        _ranks.EnsureCapacity(count);
-        _merged.EnsureCapacity(count);
-    }
+        if (count > _merged.Length)
+        {
+            Array.Resize(ref _merged, count);
+        }
 
-    /// <summary>How many merges were added.</summary>
-    public int Count => _merged.Count;
+        int slots = TokenHash.Slots(count);
+        if (slots <= _slots.Length)
+        {
+            return;
+        }
+
+        var old = _slots;
+        _slots = new (ulong, int)[slots];
+        foreach (var taken in old)
+        {
+            if (taken.Place != 0)
+            {
+                _slots[Find(taken.Pair)] = taken;
+            }
+        }
+    }
 
     /// <summary>The rank of the pair (lower merges first), or <see cref="NoMerge"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Rank(int left, int right) => _ranks.TryGetValue(Key(left, right), out int rank) ? rank : NoMerge;
+    public int Rank(int left, int right) => _slots[Find(Pair(left, right))].Place is int place and > 0 ? place - 1 : NoMerge;
 
     /// <summary>The id that the merge of this rank gives.</summary>
     public int Merged(int rank) => _merged[rank];
 
-    private static ulong Key(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Find(ulong pair)
+    {
+        var slots = _slots;
+        int mask = slots.Length - 1;
+        int slot = (int)TokenHash.Of(pair) & mask;
+        while (slots[slot].Place != 0 && slots[slot].Pair != pair)
+        {
+            slot = (slot + 1) & mask;
+        }
+
+        return slot;
+    }
+
+    private static ulong Pair(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
 }

@@ -49,7 +49,7 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
             string name = part.Child("SpecialToken").Text("id");
             foreach (JsonFields id in section.Child("special_tokens").Child(name).Items("ids"))
             {
-                if (vocabulary.Token(id.AsId()) is null)
+                if (vocabulary.Entry(id.AsId()) < 0)
                 {
                     throw id.Expected("the id of a token");
                 }

@@ -68,8 +68,7 @@ public sealed class StreamingDecoder
 
     private void Append(int id)
     {
-        string? token = _tokenizer.TokenText(id);
-        if (token is null || (_skipSpecial && _tokenizer.IsSpecial(id)))
+        if (_skipSpecial && _tokenizer.IsSpecial(id))
         {
             return;
         }
@@ -77,6 +76,11 @@ public sealed class StreamingDecoder
         if (_rules.ByteLevel)
         {
             AppendUtf8(_tokenizer.TokenBytes(id), flush: false);
+            return;
+        }
+
+        if (_tokenizer.TokenText(id) is not string token)
+        {
             return;
         }
 

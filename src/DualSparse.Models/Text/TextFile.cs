@@ -18,7 +18,7 @@ public static class TextFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelFormatException($"{path}: it can't be read ({e.Message})", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
 
         char[] text = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];

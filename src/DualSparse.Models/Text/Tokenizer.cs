@@ -1,4 +1,5 @@
 using System.Text;
+using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Models.Text;
 
@@ -21,7 +22,10 @@ public sealed class Tokenizer
     private readonly PreTokenizer _preTokenizer;
     private readonly Bpe _model;
     private readonly PostProcessor _postProcessor;
-    private readonly byte[]?[] _tokenBytes;
+
+    // What tokens become, by entry of the vocabulary, kept once it was asked for.
+    private readonly string?[] _texts;
+    private readonly byte[]?[] _bytes;
 
     private Tokenizer(TokenizerJson json)
     {
@@ -35,7 +39,7 @@ public sealed class Tokenizer
         _rawTokens = new(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
         _normalizedTokens = new(added.Where(token => token.Normalized).Select(token => (_normalizer.Apply(token.Content), token)));
         _postProcessor = PostProcessor.Read(json.Section("post_processor"), _vocabulary);
-        _tokenBytes = new byte[]?[_vocabulary.Size];
+        (_texts, _bytes) = (new string?[_vocabulary.Count], new byte[]?[_vocabulary.Count]);
     }
 
     /// <summary>One past the highest id. A model's output may be wider (padded).</summary>
@@ -53,14 +57,14 @@ public sealed class Tokenizer
         string path = Directory.Exists(folderOrTokenizerJson) ? Path.Combine(folderOrTokenizerJson, FileName) : folderOrTokenizerJson;
         try
         {
-            long length = new FileInfo(path).Length;
-            return length <= MaxFileBytes
-                ? Parse(File.ReadAllBytes(path), path)
-                : throw new ModelFormatException($"{path} has {length} bytes, expected at most {MaxFileBytes}");
+            using var map = new MappedFile(path);
+            return map.Length <= MaxFileBytes
+                ? Parse(map.Span(0, (int)map.Length), path)
+                : throw new ModelFormatException($"{path} has {map.Length} bytes, expected at most {MaxFileBytes}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new ModelFormatException($"{path} can't be read: {e.Message}", e);
+            throw ModelFormatException.Unreadable(path, e);
         }
     }
 
@@ -128,7 +132,7 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _special.Contains(id);
 
     /// <summary>The token of <paramref name="id"/> as the file writes it; null where no token has this id.</summary>
-    public string? TokenText(int id) => _vocabulary.Token(id);
+    public string? TokenText(int id) => _vocabulary.Entry(id) is int entry and >= 0 ? _texts[entry] ??= _vocabulary.Token(id) : null;
 
     /// <summary>The id of the token that the file writes so; null where there is none.</summary>
     public int? IdOf(string token)
@@ -137,8 +141,8 @@ public sealed class Tokenizer
         return _vocabulary.Id(token) is int id and >= 0 ? id : null;
     }
 
-    /// <summary>The bytes of a byte-level token that exists.</summary>
-    internal byte[] TokenBytes(int id) => _tokenBytes[id] ??= ByteAlphabet.ToBytes(_vocabulary.Token(id)!);
+    /// <summary>The bytes that a byte-level token stands for; null where no token has this id.</summary>
+    internal byte[]? TokenBytes(int id) => _vocabulary.Entry(id) is int entry and >= 0 ? _bytes[entry] ??= ByteAlphabet.ToBytes(_vocabulary.Token(id)!) : null;
 
     private void EncodeNormalized(string section, bool atStart, bool allowSpecial, List<ReadOnlyMemory<char>> words, List<int> ids)
     {

@@ -107,15 +107,14 @@ internal sealed class TokenizerJson
                 case "vocab":
                     Once(ref hasVocabulary, "model.vocab");
                     Expect(ref reader, JsonTokenType.StartObject, "model.vocab", "an object");
-                    ReadVocabulary(ref reader);
+                    VocabularyReader.Read(ref reader, _file, Vocabulary);
                     break;
                 case "merges":
                     Once(ref hasMerges, "model.merges");
                     Expect(ref reader, JsonTokenType.StartArray, "model.merges", "an array");
-                    Merges.EnsureCapacity(Vocabulary.Count);
                     if (hasVocabulary)
                     {
-                        MergeReader.Read(ref reader, _file, Vocabulary, Merges);
+                        new MergeReader(_file, Vocabulary, Merges).Read(ref reader);
                     }
                     else
                     {
@@ -147,7 +146,7 @@ internal sealed class TokenizerJson
 
         if (early.TokenType != JsonTokenType.None)
         {
-            MergeReader.Read(ref early, _file, Vocabulary, Merges);
+            new MergeReader(_file, Vocabulary, Merges).Read(ref early);
         }
 
         Options = ReadOptions(Field);
@@ -189,27 +188,6 @@ internal sealed class TokenizerJson
         };
     }
 
-    private void ReadVocabulary(ref Utf8JsonReader reader)
-    {
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            string token = reader.GetString()!;
-            reader.Read();
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int id) || id < 0 || id >= Vocabulary.MaxIds)
-            {
-                throw new ModelFormatException(
-                    $"{_file}: model.vocab: '{JsonFields.Shorten(token)}' has {Value(ref reader)}, expected an id of 0 to {Vocabulary.MaxIds - 1}");
-            }
-
-            if (!Vocabulary.TryAdd(token, id))
-            {
-                throw new ModelFormatException(Vocabulary.Token(id) is string other && other != token
-                    ? $"{_file}: model.vocab: '{JsonFields.Shorten(token)}' and '{JsonFields.Shorten(other)}' both have the id {id}"
-                    : $"{_file}: model.vocab: '{JsonFields.Shorten(token)}' is given twice");
-            }
-        }
-    }
-
     private void Once(ref bool seen, string field)
     {
         if (seen)
@@ -227,9 +205,6 @@ internal sealed class TokenizerJson
             throw new ModelFormatException($"{_file}: {field} is {Name(reader.TokenType)}, expected {what}");
         }
     }
-
-    private static string Value(ref Utf8JsonReader reader) =>
-        reader.TokenType == JsonTokenType.Number ? JsonFields.Shorten(System.Text.Encoding.UTF8.GetString(reader.ValueSpan)) : Name(reader.TokenType);
 
     /// <summary>What a JSON token is called in messages.</summary>
     internal static string Name(JsonTokenType type) => type switch

@@ -1,53 +1,139 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
 namespace DualSparse.Models.Text;
 
-/// <summary>Tokens and their ids, both ways. Ids need not be dense.</summary>
+/// <summary>
+/// Tokens and their ids, both ways. Ids need not be dense. The tokens' UTF-8 lies end to end in one array, in the order in which they came;
+/// strings are made when somebody asks for one.
+/// </summary>
 internal sealed class Vocabulary
 {
-    /// <summary>One past the highest id taken: sixteen times the largest vocabulary of today, and 32 MiB of references.</summary>
+    /// <summary>One past the highest id taken: sixteen times the largest vocabulary of today, and 16 MiB to find tokens by id.</summary>
     public const int MaxIds = 1 << 22;
 
-    private readonly Dictionary<string, int> _ids;
-    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-    private string?[] _tokens;
+    // A slot holds one past an entry's number in its low bits and, above, bits of the token's hash that tell most others apart.
+    private const int EntryBits = 23;
+    private const uint EntryMask = (1u << EntryBits) - 1;
+
+    private byte[] _text;
+    private (int Start, int Id)[] _entries;
+    private int[] _entryOf = new int[256];
+    private uint[] _slots;
 
     /// <summary>Makes an empty vocabulary with room for <paramref name="capacity"/> tokens.</summary>
     public Vocabulary(int capacity)
     {
-        _ids = new(capacity, StringComparer.Ordinal);
-        _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
-        _tokens = new string?[Math.Clamp(capacity, 256, MaxIds)];
+        capacity = Math.Clamp(capacity, 16, MaxIds);
+        _slots = new uint[TokenHash.Slots(capacity)];
+        _entries = new (int, int)[_slots.Length / 2 + 1];
+        _text = new byte[8 * capacity]; // tokens are six to seven bytes long
     }
 
     /// <summary>How many tokens there are.</summary>
-    public int Count => _ids.Count;
+    public int Count { get; private set; }
 
     /// <summary>One past the highest id.</summary>
     public int Size { get; private set; }
 
-    /// <summary>All tokens with their ids, in the order in which they were added.</summary>
-    public IEnumerable<KeyValuePair<string, int>> Entries => _ids;
-
     /// <summary>Adds a token; false where the token or the id is there already.</summary>
-    public bool TryAdd(string token, int id)
+    public bool TryAdd(string token, int id) => TryAdd(Encoding.UTF8.GetBytes(token), id);
+
+    /// <summary>Adds a token, given in UTF-8; false where the token or the id is there already.</summary>
+    // Called for every token of a file before tiered compilation would wake up.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public bool TryAdd(ReadOnlySpan<byte> token, int id)
     {
-        if (id >= _tokens.Length)
+        if (2 * Count >= _slots.Length)
         {
-            Array.Resize(ref _tokens, Math.Min(MaxIds, Math.Max(id + 1, _tokens.Length * 2)));
+            Grow();
         }
 
-        if (_tokens[id] is not null || !_ids.TryAdd(token, id))
+        ulong hash = TokenHash.Of(token);
+        int slot = Find(token, hash);
+        if (_slots[slot] != 0 || ((uint)id < (uint)_entryOf.Length && _entryOf[id] != 0))
         {
             return false;
         }
 
-        _tokens[id] = token;
+        if (id >= _entryOf.Length)
+        {
+            Array.Resize(ref _entryOf, Math.Min(MaxIds, Math.Max(id + 1, _entryOf.Length * 2)));
+        }
+
+        int start = _entries[Count].Start;
+        if (_text.Length - start < token.Length)
+        {
+            Array.Resize(ref _text, Math.Max(_text.Length * 2, start + token.Length));
+        }
+
+        token.CopyTo(_text.AsSpan(start));
+        _entries[Count++].Id = id;
+        _entries[Count].Start = start + token.Length;
+        _entryOf[id] = Count;
+        _slots[slot] = Slot(hash, Count);
         Size = Math.Max(Size, id + 1);
         return true;
     }
 
     /// <summary>The token of <paramref name="id"/>; null where no token has this id.</summary>
-    public string? Token(int id) => (uint)id < (uint)Size ? _tokens[id] : null;
+    public string? Token(int id) => Entry(id) is int entry and >= 0 ? Encoding.UTF8.GetString(Utf8(entry)) : null;
 
-    /// <summary>The id of <paramref name="token"/>, or -1.</summary>
-    public int Id(ReadOnlySpan<char> token) => _lookup.TryGetValue(token, out int id) ? id : -1;
+    /// <summary>The number of the entry that has this id, 0 to <see cref="Count"/> - 1; -1 where none has.</summary>
+    public int Entry(int id) => (uint)id < (uint)_entryOf.Length ? _entryOf[id] - 1 : -1;
+
+    /// <summary>The id of <paramref name="token"/>, or -1. An unpaired surrogate counts as U+FFFD.</summary>
+    public int Id(ReadOnlySpan<char> token)
+    {
+        Span<byte> utf8 = token.Length <= 128 ? stackalloc byte[3 * 128] : new byte[Encoding.UTF8.GetMaxByteCount(token.Length)];
+        return Id(utf8[..Encoding.UTF8.GetBytes(token, utf8)]);
+    }
+
+    /// <summary>The id of a token given in UTF-8, or -1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public int Id(ReadOnlySpan<byte> token)
+    {
+        uint found = _slots[Find(token, TokenHash.Of(token))] & EntryMask;
+        return found == 0 ? -1 : _entries[(int)found - 1].Id;
+    }
+
+    /// <summary>The entries' UTF-8 by number, 0 to <see cref="Count"/> - 1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ReadOnlySpan<byte> Utf8(int entry)
+    {
+        int start = _entries[entry].Start;
+        return _text.AsSpan(start, _entries[entry + 1].Start - start);
+    }
+
+    /// <summary>An entry's id.</summary>
+    public int IdOf(int entry) => _entries[entry].Id;
+
+    // The slot of the token, or the empty one where it would go.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Find(ReadOnlySpan<byte> token, ulong hash)
+    {
+        int mask = _slots.Length - 1;
+        uint tag = Slot(hash, 0);
+        int slot = (int)hash & mask;
+        while (_slots[slot] is uint taken and not 0 && ((taken & ~EntryMask) != tag || !Utf8((int)(taken & EntryMask) - 1).SequenceEqual(token)))
+        {
+            slot = (slot + 1) & mask;
+        }
+
+        return slot;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Slot(ulong hash, int entry) => ((uint)(hash >> 32) & ~EntryMask) | (uint)entry;
+
+    private void Grow()
+    {
+        _slots = new uint[2 * _slots.Length];
+        Array.Resize(ref _entries, _slots.Length / 2 + 1);
+        for (int entry = 0; entry < Count; entry++)
+        {
+            ulong hash = TokenHash.Of(Utf8(entry));
+            _slots[Find(Utf8(entry), hash)] = Slot(hash, entry + 1);
+        }
+    }
 }

@@ -21,7 +21,16 @@ public class ProgramTests
     [InlineData("no such folder", "generate", "x", "--model", "nowhere")]
     [InlineData("expected bf16, f32, int8 or int4", "generate", "x", "--weights", "fp8")]
     [InlineData("expected 1 to", "generate", "x", "--threads", "0")]
-    [InlineData("--help", "conjure")]
+    [InlineData("repetition-penalty is 1E-45, expected a number from", "generate", "x", "--repetition-penalty", "1e-45")]
+    [InlineData("expected a whole number up to 2147483647", "generate", "x", "--max-tokens", "99999999999")]
+    [InlineData("--context is 0, expected at least 1", "eval", "--text", "x.txt", "--context", "0")]
+    [InlineData("--tolerance is NaN, expected at least 0", "verify", "--tolerance", "NaN")]
+    [InlineData("--generate is -1, expected at least 0", "bench", "--generate", "-1")]
+    [InlineData("there is nothing to time", "bench", "--prompt", "99999", "--generate", "0")]
+    [InlineData("expected a file in a folder that exists", "bench", "--save", "nowhere/page.md")]
+    [InlineData("--layers is 999, expected 1 to 256", "bench", "--shape", "olmoe", "--layers", "999")]
+    [InlineData("the folder to make has no name", "sparsify", "-o", "")]
+    [InlineData("there is no command or option 'conjure'", "conjure")]
     [InlineData("--top-k is 'many', expected a whole number", "generate", "x", "--top-k", "many")]
     [InlineData("--temperature is 'hot', expected a number", "generate", "x", "--temperature", "hot")]
     [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
@@ -39,6 +48,33 @@ public class ProgramTests
         Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(sentence, run.Errors);
         Assert.DoesNotContain("   at ", run.Errors);
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_is_said_before_the_work()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("file"), "x");
+        var run = Run(["sparsify", "-o", Path.Combine(folder.File("file"), "out")]);
+        Assert.Equal((1, ""), (run.Code, run.Output));
+        Assert.Contains("no folder can be made there", run.Errors);
+    }
+
+    [Fact]
+    public void A_folder_in_a_files_place_is_said_so()
+    {
+        using var folder = TemporaryFolder.CopyOf("olmoe");
+        foreach (string name in new[] { "tokenizer.json", "generation_config.json", "model.safetensors", "config.json" })
+        {
+            File.Delete(folder.File(name));
+            Directory.CreateDirectory(folder.File(name));
+            string errors = Run(["generate", "x", "--model", folder.Path]).Errors;
+            Assert.Contains(name == "model.safetensors" ? $"{folder.File("generation_config.json")}: it is a folder" : name, errors);
+            Assert.Contains("it is a folder, expected a file", errors);
+        }
+
+        Assert.Contains("it is a folder, expected a file", Run(["eval", "--text", folder.Path]).Errors);
+        Assert.Contains("it is a folder, expected a file", Run(["verify", "--tokenizer", folder.Path]).Errors);
     }
 
     [Fact]
@@ -132,6 +168,15 @@ public class ProgramTests
         process.WaitForExit();
         Assert.Equal(130, process.ExitCode);
         Assert.DoesNotContain("   at ", process.StandardError.ReadToEnd());
+    }
+
+    [Fact]
+    public void A_full_disk_behind_both_outputs_is_an_exit_code_and_no_crash()
+    {
+        if (!File.Exists("/dev/full"))
+            Assert.Skip("needs /dev/full");
+        Assert.Equal(1, Exit("sh", "-c", $"dotnet '{Program}' inspect nowhere >/dev/full 2>/dev/full"));
+        Assert.Equal(1, Exit("sh", "-c", $"dotnet '{Program}' inspect '{TestPaths.Model}' >/dev/full 2>/dev/full"));
     }
 
     [Fact]

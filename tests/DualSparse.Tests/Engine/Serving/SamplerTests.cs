@@ -94,7 +94,7 @@ public class SamplerTests
         { new() { TopP = 1.5f }, "top-p is 1.5, expected above 0 and at most 1" },
         { new() { TopK = -2 }, "top-k is -2, expected at least 0" },
         { new() { MinP = 2 }, "min-p is 2, expected between 0 and 1" },
-        { new() { RepetitionPenalty = 0 }, "repetition-penalty is 0, expected a number above 0" },
+        { new() { RepetitionPenalty = 0 }, "repetition-penalty is 0, expected a number from 0.000001 to 1000000" },
         { new() { MaxTokens = -1 }, "max-tokens is -1, expected at least 0" },
         { new() { LogProbs = -1 }, "logprobs is -1, expected at least 0" },
         { new() { StopStrings = [""] }, "stop is \"\", expected a text that isn't empty" },
