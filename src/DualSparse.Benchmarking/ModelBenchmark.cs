@@ -1,15 +1,22 @@
 using System.Diagnostics;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>Tokens a second of one test.</summary>
+/// <summary>Tokens a second of one test, dense or under a drop.</summary>
 /// <param name="Test">"prompt" or "generate".</param>
 /// <param name="Tokens">How many.</param>
+/// <param name="DropRate">Share of the routed experts' work left out, counted.</param>
 /// <param name="TokensPerSecond">Median over the rounds.</param>
 /// <param name="FloorTokensPerSecond">What the ceilings of the same run would allow (<see cref="ModelFloor"/>).</param>
-public sealed record ModelResult(string Test, int Tokens, double TokensPerSecond, double FloorTokensPerSecond);
+/// <param name="TimeRatio">time(r)/time(0): the median over rounds of the ratio within a round; 1 for the dense run.</param>
+/// <param name="TimeRatioLow">The 95 % interval of this median, by order statistics: its lower end …</param>
+/// <param name="TimeRatioHigh">… and its upper one.</param>
+/// <param name="FloorRatio">floor(r)/floor(0): what the rest of the model leaves of the drop.</param>
+public sealed record ModelResult(
+    string Test, int Tokens, double DropRate, double TokensPerSecond, double FloorTokensPerSecond, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio);
 
 /// <summary>A model's results and the ceilings of the same run.</summary>
 /// <param name="Results">One for each test.</param>
@@ -21,58 +28,91 @@ public sealed record ModelReport(IReadOnlyList<ModelResult> Results, double Read
 public static class ModelBenchmark
 {
     /// <summary>Runs all tests; lengths past the model's context are left out.</summary>
-    /// <param name="model">The model.</param>
+    /// <param name="model">The model; its <see cref="Transformer.Drop"/> is as before afterwards.</param>
     /// <param name="prompts">Lengths of prompts.</param>
     /// <param name="generate">Tokens to generate; 0: none.</param>
     /// <param name="rounds">Rounds, of which medians are taken.</param>
+    /// <param name="drop">What is left out in a second run of each round; without effect: no such run.</param>
     /// <param name="cancel">Ends it between two passes.</param>
-    /// <exception cref="ArgumentException">Nothing is left to time.</exception>
-    public static ModelReport Run(Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, CancellationToken cancel = default)
+    /// <exception cref="ArgumentException">Nothing is left to time, or the drop makes no sense for the model.</exception>
+    public static ModelReport Run(
+        Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRule? drop = null, CancellationToken cancel = default)
     {
         int context = model.Config.MaxPositions;
         if (generate == 0 && prompts.All(p => p > context))
             throw new ArgumentException($"there is nothing to time: no token to generate, and no prompt within the model's context of {context} tokens");
         using var team = new ThreadTeam(model.Report.Threads);
         using var ceilings = new Ceilings(team, model.Report.Weights);
-        List<(string Test, int Tokens, double Rate, Floor Floor)> timed = [];
-        foreach (int length in prompts.Where(p => p <= context))
-            timed.Add(("prompt", length, Measure(model, ceilings, length, rounds, oneByOne: false, cancel), ModelFloor.Of(model.Config, model.Report.Weights, length)));
-        if (generate > 0)
+        var before = model.Drop;
+        List<Timed> timed = [];
+        try
         {
-            int tokens = Math.Min(generate, context);
-            timed.Add(("generate", tokens, Measure(model, ceilings, tokens, rounds, oneByOne: true, cancel), ModelFloor.Of(model.Config, model.Report.Weights, 1)));
+            DropRule[] rules = drop is null || drop.IsNone ? [DropRule.None] : [DropRule.None, drop];
+            foreach (int length in prompts.Where(p => p <= context))
+                timed.AddRange(Measure(model, rules, ceilings, length, rounds, oneByOne: false, cancel));
+            if (generate > 0)
+                timed.AddRange(Measure(model, rules, ceilings, Math.Min(generate, context), rounds, oneByOne: true, cancel));
+        }
+        finally
+        {
+            model.Drop = before;
         }
 
-        var results = timed.Select(t => new ModelResult(
-            t.Test, t.Tokens, t.Rate, (t.Test == "prompt" ? t.Tokens : 1) / ceilings.Best.Seconds(t.Floor)));
-        return new ModelReport([.. results], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
+        return new ModelReport(
+            [.. timed.Select(t => t.Result(model, ceilings.Best))], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
-    private static double Measure(Transformer model, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
+    // The rules take turns within a round.
+    private static Timed[] Measure(Transformer model, DropRule[] rules, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
     {
-        const int chunk = 512;
         var random = new Random(1);
         int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(model.Config.VocabSize))];
         using var cache = model.NewCache(tokens);
-        List<double> rates = [];
+        var seconds = rules.Select(_ => new List<double>()).ToArray();
+        var counts = new DropCounts[rules.Length];
         // The first round warms up: pages, caches, code.
         for (int round = -1; round < rounds; round++)
         {
             ceilings.Probe();
-            cache.Truncate(0);
-            long start = Stopwatch.GetTimestamp();
-            int step = oneByOne ? 1 : chunk;
-            for (int i = 0; i < tokens; i += step)
+            for (int i = 0; i < rules.Length; i++)
             {
-                cancel.ThrowIfCancellationRequested();
-                var logits = oneByOne || i + step >= tokens ? LogitRows.Last : LogitRows.None;
-                model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, tokens - i)), logits, Generated: oneByOne)]);
+                model.Drop = rules[i];
+                model.ResetCounts();
+                long start = Stopwatch.GetTimestamp();
+                Pass(model, cache, ids, oneByOne, cancel);
+                if (round >= 0)
+                    seconds[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                counts[i] += model.Counts;
             }
-
-            if (round >= 0)
-                rates.Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
-        return Statistics.Median(rates);
+        return [.. rules.Select((_, i) => new Timed(oneByOne, tokens, counts[i].Rate, seconds[i], seconds[0]))];
+    }
+
+    private static void Pass(Transformer model, KvCache cache, int[] ids, bool oneByOne, CancellationToken cancel)
+    {
+        const int chunk = 512;
+        cache.Truncate(0);
+        int step = oneByOne ? 1 : chunk;
+        for (int i = 0; i < ids.Length; i += step)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var logits = oneByOne || i + step >= ids.Length ? LogitRows.Last : LogitRows.None;
+            model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, ids.Length - i)), logits, Generated: oneByOne)]);
+        }
+    }
+
+    private sealed record Timed(bool OneByOne, int Tokens, double DropRate, List<double> Seconds, List<double> Dense)
+    {
+        public ModelResult Result(Transformer model, Ceiling best)
+        {
+            int pass = OneByOne ? 1 : Tokens;
+            double floor = best.Seconds(ModelFloor.Of(model.Config, model.Report.Weights, pass, DropRate));
+            double[] ratios = [.. Seconds.Select((s, i) => s / Dense[i])];
+            var (low, high) = Statistics.MedianInterval(ratios);
+            return new ModelResult(
+                OneByOne ? "generate" : "prompt", Tokens, DropRate, Tokens / Statistics.Median(Seconds), pass / floor, Statistics.Median(ratios), low, high,
+                floor / best.Seconds(ModelFloor.Of(model.Config, model.Report.Weights, pass)));
+        }
     }
 }

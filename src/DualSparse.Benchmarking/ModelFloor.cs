@@ -14,7 +14,8 @@ public static class ModelFloor
     /// <param name="config">The model.</param>
     /// <param name="format">How weights are kept.</param>
     /// <param name="tokens">Tokens in one pass; logits of the last.</param>
-    public static Floor Of(ModelConfig config, WeightFormat format, int tokens)
+    /// <param name="dropRate">Share of the routed experts' work left out: counted as if a token took so many experts fewer.</param>
+    public static Floor Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
     {
         double bytesAWeight = format switch { WeightFormat.F32 => 4, WeightFormat.Bf16 => 2, WeightFormat.Int8 => 1, _ => 0.5 + 2.0 / 32 };
         double head = Count(config.Tensors.Head), bytes = head * bytesAWeight, operations = 2 * head;
@@ -28,9 +29,9 @@ public static class ModelFloor
                 continue;
             var moe = config.Moe!;
             double expert = 3.0 * config.HiddenSize * moe.Intermediate;
-            double visited = moe.Experts * (1 - Math.Pow(1 - (double)moe.TopK / moe.Experts, tokens));
+            double kept = moe.TopK * (1 - dropRate), visited = moe.Experts * (1 - Math.Pow(1 - kept / moe.Experts, tokens));
             bytes += 4 * Count(router) + visited * expert * bytesAWeight;
-            operations += 2 * tokens * (Count(router) + moe.TopK * expert);
+            operations += 2 * tokens * (Count(router) + kept * expert);
         }
 
         return new Floor(bytes, operations);

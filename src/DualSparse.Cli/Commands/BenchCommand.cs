@@ -29,6 +29,7 @@ internal static class BenchCommand
         var engine = new EngineArguments(command, withModel: false);
         foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
             command.Options.Add(option);
+        var drop = new DropArguments(command);
         command.SetAction(parsed =>
         {
             // All that can be said of the options is said before a minute goes into weights.
@@ -36,11 +37,12 @@ internal static class BenchCommand
             if (tokens < 0)
                 throw new ArgumentException($"--generate is {tokens}, expected at least 0");
             CheckSave(parsed);
+            var rule = drop.Rule(parsed);
             using var interrupt = new Interrupt();
             using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
             using var model = Transformer.Load(path, options);
-            var report = ModelBenchmark.Run(model, lengths, tokens, times, interrupt.Token);
+            var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
             Tell(parsed, model.Report, report, what);
             return 0;
@@ -53,8 +55,12 @@ internal static class BenchCommand
         var machine = MachineFacts.Current();
         var run = new RunFacts(load.Threads, load.Kernel, Figures.Name(load.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
         string loaded = $"loaded {load.CheckpointBytes / 1e9:0.00} GB in {load.Seconds:0.00} s";
-        Show(parsed, $"Tokens a second: {what}", machine, run, [loaded], ["test", "tokens", "tokens/s", "floor allows", "× floor"], report.Results, r =>
-            [r.Test, $"{r.Tokens}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}", $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}"]);
+        string[] columns = ["test", "tokens", "drop", "tokens/s", "floor allows", "× floor", "time(r)/time(0)", "floor(r)/floor(0)"];
+        Show(parsed, $"Tokens a second: {what}", machine, run, [loaded], columns, report.Results, r =>
+        [
+            r.Test, $"{r.Tokens}", $"{r.DropRate:0.0%}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}",
+            $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}", $"{r.TimeRatio:0.000} ({r.TimeRatioLow:0.000}–{r.TimeRatioHigh:0.000})", $"{r.FloorRatio:0.000}",
+        ]);
     }
 
     // A page if one is wanted; then JSON or a table.
