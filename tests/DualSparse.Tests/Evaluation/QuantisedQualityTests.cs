@@ -8,16 +8,13 @@ namespace DualSparse.Tests.Evaluation;
 /// <summary>The shipped model on held-out text: f32 gives the reference's loss, narrow weights stay within the limits of tests/golden/README.md.</summary>
 public class QuantisedQualityTests(ITestOutputHelper output)
 {
-    // Of 48 windows a set: enough for a mean that is stable to a few per cent, in seconds.
-    private const int Windows = 12;
-
     [Theory]
     [InlineData("books")]
     [InlineData("tech")]
     public void Narrow_weights_stay_near(string set)
     {
         using var figures = JsonDocument.Parse(File.ReadAllText(TestPaths.Golden("eval", "figures.json")));
-        var text = HeldOutText.Of(set, Windows);
+        var text = HeldOutText.Of(set);
         using var f32 = Load(WeightFormat.F32);
         foreach (var (format, name) in new[] { (WeightFormat.Int8, "int8"), (WeightFormat.Int4, "int4") })
         {
