@@ -1,0 +1,133 @@
+using DualSparse.Models;
+
+namespace DualSparse.Engine.Moe;
+
+/// <summary>One way to choose what is dropped.</summary>
+/// <param name="Name">As the command line names it.</param>
+/// <param name="Score">What is compared with the thresholds.</param>
+/// <param name="Compensate">Whether what is dropped leaves its mean behind.</param>
+/// <param name="Scales">By layer, [experts] what the layer's thresholds are divided by; null: one for all.</param>
+/// <param name="Points">By drop rate, rising.</param>
+public sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
+{
+    /// <summary>A threshold on ŝ for all layers, T ∓ δ, where no calibration says what rate it gives.</summary>
+    internal static DropMethod OfScores(ModelConfig config, float delta)
+    {
+        // A token's scores have the mean 1/k. Of a threshold of four times that hardly a pair is left.
+        float most = Math.Min(1, 4f / (config.Moe?.TopK ?? 1));
+        DropPoint At(double place, float threshold) =>
+            new(place, place, [.. Enumerable.Repeat(new DropThresholds(threshold - delta, threshold + delta), config.Layers)], null);
+        return new DropMethod("scores", DropScore.Gate, Compensate: false, null, delta > 0 && delta < most ? [At(delta / most, delta), At(1, most)] : [At(1, Math.Max(most, delta))]);
+    }
+
+    /// <summary>What is wrong with a method that was read, or null. Whether it is of the model's size is checked with the rule it gives.</summary>
+    internal static string? Fault(DropMethod? method)
+    {
+        if (method is not { Name: not null, Points: [{ Thresholds.Count: var layers }, ..] points })
+            return "a method has no name, or no points with thresholds";
+        double before = 0;
+        foreach (var point in points)
+        {
+            if (point is not { Thresholds: { } thresholds } || thresholds.Count != layers || !thresholds.All(t => t.Major >= 0 && t.Major <= t.Minor && float.IsFinite(t.Minor)))
+                return $"method '{method.Name}': a point's thresholds are missing, or not 0 ≤ major ≤ minor for each of {layers} layers";
+            if (point.Rates is { } rates && (rates.Count != layers || !rates.All(r => r is >= 0 and <= 1)))
+                return $"method '{method.Name}': a point's rates are not from 0 to 1 for each of {layers} layers";
+            if (!(point.Drop > before && point.Drop <= 1))
+                return $"method '{method.Name}': a point's drop is {point.Drop}, expected more than {before}, the one before, and at most 1";
+            if (point.Loss is { } loss && !(loss.Kl?.Value > 0))
+                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0";
+            before = point.Drop;
+        }
+
+        return method.Scales is { } scales && (scales.Count != layers || scales.Any(layer => layer?.Any(s => !(s > 0 && float.IsFinite(s))) ?? false))
+            ? $"method '{method.Name}': its scales are not numbers above 0 for each of {layers} layers"
+            : null;
+    }
+
+    /// <summary>The thresholds for a rate: between two points, between theirs.</summary>
+    /// <exception cref="ArgumentException">The rate is beyond the last point.</exception>
+    public DropRule Rule(double rate)
+    {
+        CheckRate(rate);
+        if (rate == 0)
+            return DropRule.None;
+        var layers = Enumerable.Range(0, Points[0].Thresholds.Count).Select(l =>
+        {
+            var at = new RateCurve(this, l).At(rate);
+            return new LayerThresholds(at, Scales?[l] is { } scales ? [.. scales.Select(s => new DropThresholds(at.Major / s, at.Minor / s))] : null);
+        });
+        return new DropRule { Score = Score, Compensate = Compensate, Layers = [.. layers] };
+    }
+
+    /// <summary>The loss to expect of a rate's thresholds: between two points KL by its logarithm; null where the points say nothing of it.</summary>
+    public LossToExpect? Expect(double rate)
+    {
+        int above = Points.TakeWhile(p => p.Drop < rate).Count();
+        if (Points.Any(p => p.Loss is null))
+            return null;
+        if (above == Points.Count)
+            return Points[^1].Loss;
+        var (low, high) = (above == 0 ? null : Points[above - 1], Points[above]);
+        double share = (rate - (low?.Drop ?? 0)) / (high.Drop - (low?.Drop ?? 0));
+        return new LossToExpect(
+            Between(low?.Loss!.Kl, high.Loss!.Kl, (a, b) => a > 0 && b > 0 ? a * Math.Pow(b / a, share) : share * b),
+            Between(low?.Loss!.DeltaNll, high.Loss.DeltaNll, Straight), Between(low?.Loss!.Flips, high.Loss.Flips, Straight));
+
+        double Straight(double a, double b) => a + share * (b - a);
+        static Interval Between(Interval? low, Interval high, Func<double, double, double> part) =>
+            new(part(low?.Value ?? 0, high.Value), part(low?.Low ?? 0, high.Low), part(low?.High ?? 0, high.High));
+    }
+
+    /// <summary>Refuses a rate beyond the last point.</summary>
+    internal void CheckRate(double rate)
+    {
+        if (!(rate >= 0 && rate <= Points[^1].Drop + 1e-9))
+            throw new ArgumentException($"the drop rate is {rate}, expected 0 to {Points[^1].Drop}, as far as {DropProfile.FileName} goes");
+    }
+
+    /// <summary>The highest rate whose expected KL stays within a bound: between two points by the logarithm.</summary>
+    /// <exception cref="ArgumentException">Even the first point's is above it, or the points say nothing of loss.</exception>
+    public double RateWithin(double kl)
+    {
+        double rate = 0, before = 0;
+        foreach (var point in Points)
+        {
+            if (point.Loss is not { } loss)
+                throw new ArgumentException($"{DropProfile.FileName} says nothing of the loss of '{Name}'");
+            if (loss.Kl.Value > kl)
+            {
+                if (rate == 0)
+                    throw new ArgumentException($"no drop with a KL within {kl} is known: that of {point.Drop:0 %} is {loss.Kl.Value:0.#####}");
+                return rate + (point.Drop - rate) * Math.Log(kl / before) / Math.Log(loss.Kl.Value / before);
+            }
+
+            (rate, before) = (point.Drop, loss.Kl.Value);
+        }
+
+        return rate;
+    }
+}
+
+/// <summary>What one drop rate takes.</summary>
+/// <param name="Drop">The rate aimed at.</param>
+/// <param name="Achieved">The rate on text kept apart from the calibration.</param>
+/// <param name="Thresholds">By layer, before an expert's scale; a dense layer's are zeros.</param>
+/// <param name="Loss">The loss to expect; null where it wasn't measured.</param>
+/// <param name="Rates">By layer, its own rate on that text; null where it wasn't measured.</param>
+public sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss, IReadOnlyList<double>? Rates = null);
+
+/// <summary>What a drop costs on text kept apart from the calibration, against the dense run.</summary>
+/// <param name="Kl">KL(dense ‖ dropped), nats a token.</param>
+/// <param name="DeltaNll">The rise of −log p, nats a token.</param>
+/// <param name="Flips">Share of predictions whose best id changes.</param>
+public sealed record LossToExpect(Interval Kl, Interval DeltaNll, Interval Flips);
+
+/// <summary>A figure and its 95 % interval.</summary>
+/// <param name="Value">On what was measured.</param>
+/// <param name="Low">Its lower end.</param>
+/// <param name="High">Its upper end.</param>
+public sealed record Interval(double Value, double Low, double High)
+{
+    /// <summary>The interval of a rising function of the figure.</summary>
+    public Interval Map(Func<double, double> rising) => new(rising(Value), rising(Low), rising(High));
+}
