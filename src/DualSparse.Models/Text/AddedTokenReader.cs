@@ -5,7 +5,7 @@ internal static class AddedTokenReader
 {
     /// <summary>Reads the tokens and adds those to <paramref name="vocabulary"/> that it lacks.</summary>
     /// <exception cref="ModelFormatException">A token's id is another's, or the vocabulary has the token under another id.</exception>
-    public static List<AddedToken> Read(JsonFields section, Vocabulary vocabulary)
+    public static List<AddedToken> Read(JsonField section, Vocabulary vocabulary)
     {
         List<AddedToken> tokens = [];
         if (section.IsNull)
@@ -13,11 +13,11 @@ internal static class AddedTokenReader
             return tokens;
         }
 
-        foreach (JsonFields entry in section.Items())
+        foreach (JsonField entry in section.Items())
         {
             bool special = entry.Flag("special", false);
             var token = new AddedToken(
-                entry.Child("id").AsId(),
+                entry.Child("id").AsInt(0, Vocabulary.MaxIds - 1),
                 entry.Text("content"),
                 special,
                 entry.Flag("normalized", !special),
@@ -27,12 +27,12 @@ internal static class AddedTokenReader
             int known = vocabulary.Id(token.Content);
             if (known < 0 && !vocabulary.TryAdd(token.Content, token.Id))
             {
-                throw entry.Child("id").Expected($"an id other than that of '{JsonFields.Shorten(vocabulary.Token(token.Id)!)}'");
+                throw entry.Child("id").Expected($"an id other than that of '{JsonField.Shorten(vocabulary.Token(token.Id)!)}'");
             }
 
             if (known >= 0 && known != token.Id)
             {
-                throw entry.Child("id").Expected($"{known}, the id of '{JsonFields.Shorten(token.Content)}' elsewhere in the file");
+                throw entry.Child("id").Expected($"{known}, the id of '{JsonField.Shorten(token.Content)}' elsewhere in the file");
             }
 
             tokens.Add(token);

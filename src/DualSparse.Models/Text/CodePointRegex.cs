@@ -50,7 +50,7 @@ internal sealed class CodePointRegex
         catch (RegexMatchTimeoutException e)
         {
             throw new ModelFormatException(
-                $"the split pattern '{JsonFields.Shorten(_source)}' took over {s_limit.TotalSeconds} s on a text of {text.Length} characters", e);
+                $"the split pattern '{JsonField.Shorten(_source)}' took over {s_limit.TotalSeconds} s on a text of {text.Length} characters", e);
         }
     }
 

@@ -38,7 +38,7 @@ internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable
                 split = _text.AsSpan(0, length).IndexOf((byte)' ');
                 if (split < 0 || _text.AsSpan(split + 1, length - split - 1).Contains((byte)' '))
                 {
-                    throw Damaged($"is '{JsonFields.Shorten(Text(0, length))}', expected two tokens and a space between them");
+                    throw Damaged($"is '{JsonField.Shorten(Text(0, length))}', expected two tokens and a space between them");
                 }
 
                 length--;
@@ -76,9 +76,9 @@ internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Id(int start, int end) => vocabulary.Id(_text.AsSpan(start, end - start)) is int id and >= 0
         ? id
-        : throw Damaged($"refers to '{JsonFields.Shorten(Text(start, end))}', which model.vocab lacks");
+        : throw Damaged($"refers to '{JsonField.Shorten(Text(start, end))}', which model.vocab lacks");
 
     private string Text(int start, int end) => Encoding.UTF8.GetString(_text.AsSpan(start..end));
 
-    private ModelFormatException Damaged(string what) => new($"{file}: model.merges[{merges.Count}] {what}");
+    private ModelFormatException Damaged(string what) => new($"{file}: 'model.merges[{merges.Count}]' {what}");
 }

@@ -13,7 +13,7 @@ internal sealed class Normalizer
     public bool IsIdentity => _steps.Count == 0;
 
     /// <summary>Reads the section <c>normalizer</c>.</summary>
-    public static Normalizer Read(JsonFields section)
+    public static Normalizer Read(JsonField section)
     {
         var result = new Normalizer();
         if (!section.IsNull)
@@ -35,12 +35,12 @@ internal sealed class Normalizer
         return text;
     }
 
-    private void Add(JsonFields section)
+    private void Add(JsonField section)
     {
         switch (section.Type)
         {
             case "Sequence":
-                foreach (JsonFields part in section.Items("normalizers"))
+                foreach (JsonField part in section.Items("normalizers"))
                 {
                     Add(part);
                 }
@@ -70,9 +70,9 @@ internal sealed class Normalizer
         }
     }
 
-    private void AddReplace(JsonFields section)
+    private void AddReplace(JsonField section)
     {
-        JsonFields pattern = section.Child("pattern");
+        JsonField pattern = section.Child("pattern");
         string content = section.Text("content");
         if (pattern.Text("String", null) is string literal)
         {

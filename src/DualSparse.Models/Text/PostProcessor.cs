@@ -6,7 +6,7 @@ namespace DualSparse.Models.Text;
 internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix)
 {
     /// <summary>Reads the section <c>post_processor</c>.</summary>
-    public static PostProcessor Read(JsonFields section, Vocabulary vocabulary)
+    public static PostProcessor Read(JsonField section, Vocabulary vocabulary)
     {
         var result = new PostProcessor([], []);
         if (section.IsNull)
@@ -21,7 +21,7 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
             case "TemplateProcessing":
                 return Template(section, vocabulary);
             case "Sequence":
-                foreach (JsonFields part in section.Items("processors"))
+                foreach (JsonField part in section.Items("processors"))
                 {
                     PostProcessor next = Read(part, vocabulary);
                     result = new([.. next.Prefix, .. result.Prefix], [.. result.Suffix, .. next.Suffix]);
@@ -33,12 +33,12 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
         }
     }
 
-    private static PostProcessor Template(JsonFields section, Vocabulary vocabulary)
+    private static PostProcessor Template(JsonField section, Vocabulary vocabulary)
     {
         List<int> prefix = [];
         List<int> suffix = [];
         int sequences = 0;
-        foreach (JsonFields part in section.Items("single"))
+        foreach (JsonField part in section.Items("single"))
         {
             if (!part.Child("Sequence").IsNull)
             {
@@ -47,14 +47,15 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
             }
 
             string name = part.Child("SpecialToken").Text("id");
-            foreach (JsonFields id in section.Child("special_tokens").Child(name).Items("ids"))
+            foreach (JsonField id in section.Child("special_tokens").Child(name).Items("ids"))
             {
-                if (vocabulary.Entry(id.AsId()) < 0)
+                int value = id.AsInt(0, Vocabulary.MaxIds - 1);
+                if (vocabulary.Entry(value) < 0)
                 {
                     throw id.Expected("the id of a token");
                 }
 
-                (sequences == 0 ? prefix : suffix).Add(id.AsId());
+                (sequences == 0 ? prefix : suffix).Add(value);
             }
         }
 

@@ -15,7 +15,7 @@ internal sealed class PreTokenizer
     public bool ByteLevel { get; private set; }
 
     /// <summary>Reads the section <c>pre_tokenizer</c>.</summary>
-    public static PreTokenizer Read(JsonFields section)
+    public static PreTokenizer Read(JsonField section)
     {
         var result = new PreTokenizer();
         if (!section.IsNull)
@@ -56,7 +56,7 @@ internal sealed class PreTokenizer
         }
     }
 
-    private void Add(JsonFields section)
+    private void Add(JsonField section)
     {
         if (ByteLevel)
         {
@@ -66,7 +66,7 @@ internal sealed class PreTokenizer
         switch (section.Type)
         {
             case "Sequence":
-                foreach (JsonFields part in section.Items("pretokenizers"))
+                foreach (JsonField part in section.Items("pretokenizers"))
                 {
                     Add(part);
                 }
@@ -106,9 +106,9 @@ internal sealed class PreTokenizer
         }
     }
 
-    private void AddSplit(JsonFields section)
+    private void AddSplit(JsonField section)
     {
-        JsonFields pattern = section.Child("pattern");
+        JsonField pattern = section.Child("pattern");
         SplitBehavior behavior = Behavior(section, null);
         bool invert = section.Flag("invert", false);
         if (pattern.Text("String", null) is string literal)
@@ -121,15 +121,15 @@ internal sealed class PreTokenizer
         }
     }
 
-    private void AddMetaspace(JsonFields section)
+    private void AddMetaspace(JsonField section)
     {
-        string replacement = section.Text("replacement", "▁")!;
+        string replacement = section.Text("replacement", "▁");
         if (replacement.Length != 1)
         {
             throw section.Child("replacement").Expected("one character");
         }
 
-        string scheme = section.Text("prepend_scheme", section.Flag("add_prefix_space", true) ? "always" : "never")!;
+        string scheme = section.Text("prepend_scheme", section.Flag("add_prefix_space", true) ? "always" : "never");
         _stages.Add(new ReplaceStage(' ', replacement[0]));
         switch (scheme)
         {
@@ -148,16 +148,16 @@ internal sealed class PreTokenizer
         }
     }
 
-    private static SplitBehavior Behavior(JsonFields section, string? missing)
+    private static SplitBehavior Behavior(JsonField section, string? missing)
     {
-        string name = missing is null ? section.Text("behavior") : section.Text("behavior", missing)!;
+        string name = missing is null ? section.Text("behavior") : section.Text("behavior", missing);
         return Enum.TryParse(name, out SplitBehavior behavior) && Enum.IsDefined(behavior) && !char.IsAsciiDigit(name[0])
             ? behavior
             : throw section.Child("behavior").Expected(string.Join(", ", Enum.GetNames<SplitBehavior>()));
     }
 
     /// <summary>Reads <c>{"Regex": "…"}</c>.</summary>
-    internal static CodePointRegex ReadRegex(JsonFields pattern)
+    internal static CodePointRegex ReadRegex(JsonField pattern)
     {
         string source = pattern.Text("Regex");
         try
@@ -166,12 +166,11 @@ internal sealed class PreTokenizer
         }
         catch (NotSupportedException e)
         {
-            throw pattern.NotImplemented($"{e.Message} in the regular expression '{JsonFields.Shorten(source)}'");
+            throw pattern.NotImplemented($"{e.Message} in the regular expression '{JsonField.Shorten(source)}'");
         }
         catch (ArgumentException e)
         {
-            throw new ModelFormatException(
-                $"{pattern.File}: {pattern.Path}: '{JsonFields.Shorten(source)}' is not a regular expression that can be used", e);
+            throw pattern.Error($"'{JsonField.Shorten(source)}' is not a regular expression that can be used", e);
         }
     }
 }

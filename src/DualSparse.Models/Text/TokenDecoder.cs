@@ -28,7 +28,7 @@ internal sealed record TokenDecoder
     private bool Fused { get; init; }
 
     /// <summary>Reads the section.</summary>
-    public static TokenDecoder Read(JsonFields section) =>
+    public static TokenDecoder Read(JsonField section) =>
         section.IsNull ? new TokenDecoder { JoinWithSpaces = true } : new TokenDecoder().With(section);
 
     /// <summary>The byte that a token such as <c>&lt;0x0A&gt;</c> stands for, or -1.</summary>
@@ -38,7 +38,7 @@ internal sealed record TokenDecoder
             ? Convert.ToInt32(token[3..5], 16)
             : -1;
 
-    private TokenDecoder With(JsonFields section)
+    private TokenDecoder With(JsonField section)
     {
         string type = section.Type;
         if (ByteLevel || (type == "ByteLevel" && this != new TokenDecoder { Replacements = Replacements }))
@@ -61,7 +61,7 @@ internal sealed record TokenDecoder
             case "Strip" when Fused && StripCount == 0:
                 return WithStrip(section);
             case "Metaspace" when !Fused && !ByteFallback:
-                string mark = section.Text("replacement", "▁")!;
+                string mark = section.Text("replacement", "▁");
                 bool prepends = section.Text("prepend_scheme", section.Flag("add_prefix_space", true) ? "always" : "never") != "never";
                 return this with { Replacements = [.. Replacements, (mark, " ")], FirstTokenDrops = prepends ? mark : null };
             default:
@@ -69,7 +69,7 @@ internal sealed record TokenDecoder
         }
     }
 
-    private TokenDecoder WithStrip(JsonFields section)
+    private TokenDecoder WithStrip(JsonField section)
     {
         string content = section.Text("content");
         if (content.Length != 1)
@@ -77,15 +77,15 @@ internal sealed record TokenDecoder
             throw section.Child("content").Expected("one character");
         }
 
-        if (section.Count("stop", int.MaxValue) > 0)
+        if (section.Child("stop").AsInt(0, int.MaxValue, otherwise: 0) > 0)
         {
             throw section.NotImplemented("a decoder that strips the end of a text");
         }
 
-        return this with { StripCharacter = content[0], StripCount = section.Count("start", int.MaxValue) };
+        return this with { StripCharacter = content[0], StripCount = section.Child("start").AsInt(0, int.MaxValue, otherwise: 0) };
     }
 
-    private static (string From, string To) ReadReplacement(JsonFields section)
+    private static (string From, string To) ReadReplacement(JsonField section)
     {
         string from = section.Child("pattern").Text("String", null)
             ?? throw section.NotImplemented("a decoder that replaces by a regular expression");

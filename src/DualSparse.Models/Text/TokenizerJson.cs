@@ -31,7 +31,7 @@ internal sealed class TokenizerJson
     public BpeOptions Options { get; private set; } = new();
 
     /// <summary>A section other than the model.</summary>
-    public JsonFields Section(string name) => new(_file, name, _sections.GetValueOrDefault(name));
+    public JsonField Section(string name) => new(_file, name, _sections.GetValueOrDefault(name));
 
     /// <summary>Reads a file's bytes.</summary>
     /// <param name="utf8">The bytes.</param>
@@ -41,7 +41,7 @@ internal sealed class TokenizerJson
     {
         if (!Utf8.IsValid(utf8))
         {
-            throw new ModelFormatException($"{file} is not valid UTF-8");
+            throw new ModelFormatException($"{file}: it is not valid UTF-8");
         }
 
         var result = new TokenizerJson(file, utf8.Length);
@@ -51,7 +51,7 @@ internal sealed class TokenizerJson
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException($"{file} is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
+            throw new ModelFormatException($"{file}: it is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
         }
 
         return result;
@@ -85,7 +85,7 @@ internal sealed class TokenizerJson
         reader.Read();
         if (!_hasModel)
         {
-            throw new ModelFormatException($"{_file}: model is missing");
+            throw new ModelFormatException($"{_file}: 'model' is missing");
         }
     }
 
@@ -97,7 +97,7 @@ internal sealed class TokenizerJson
         bool hasMerges = false;
         Utf8JsonReader early = default;
         Dictionary<string, JsonElement> rest = new(StringComparer.Ordinal);
-        JsonFields Field(string name) => new(_file, $"model.{name}", rest.GetValueOrDefault(name));
+        JsonField Field(string name) => new(_file, $"model.{name}", rest.GetValueOrDefault(name));
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string name = reader.GetString()!;
@@ -141,7 +141,7 @@ internal sealed class TokenizerJson
 
         if (!hasVocabulary || !hasMerges)
         {
-            throw new ModelFormatException($"{_file}: model.{(hasVocabulary ? "merges" : "vocab")} is missing");
+            throw new ModelFormatException($"{_file}: 'model.{(hasVocabulary ? "merges" : "vocab")}' is missing");
         }
 
         if (early.TokenType != JsonTokenType.None)
@@ -152,39 +152,33 @@ internal sealed class TokenizerJson
         Options = ReadOptions(Field);
     }
 
-    private BpeOptions ReadOptions(Func<string, JsonFields> field)
+    private BpeOptions ReadOptions(Func<string, JsonField> field)
     {
         foreach (string name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
         {
-            if (!field(name).IsNull && field(name).AsText().Length > 0)
+            if (field(name).AsText("").Length > 0)
             {
                 throw field(name).NotImplemented($"a {name}");
             }
         }
 
-        if (!field("dropout").IsNull && !(field("dropout").Element is { ValueKind: JsonValueKind.Number } d && d.TryGetDouble(out double p) && p == 0))
+        if (!field("dropout").IsNull && !field("dropout").Is(0))
         {
             throw field("dropout").Expected("null or 0");
         }
 
-        string? unknown = field("unk_token").IsNull ? null : field("unk_token").AsText();
+        string? unknown = field("unk_token").AsText(null);
         if (unknown is not null && Vocabulary.Id(unknown) < 0)
         {
             throw field("unk_token").Expected("a token of model.vocab");
         }
 
-        bool Flag(string name) => field(name).Element.ValueKind switch
-        {
-            JsonValueKind.True => true,
-            JsonValueKind.False or JsonValueKind.Null or JsonValueKind.Undefined => false,
-            _ => throw field(name).Expected("true or false"),
-        };
         return new BpeOptions
         {
             UnknownToken = unknown,
-            FuseUnknown = Flag("fuse_unk"),
-            ByteFallback = Flag("byte_fallback"),
-            IgnoreMerges = Flag("ignore_merges"),
+            FuseUnknown = field("fuse_unk").AsFlag(false),
+            ByteFallback = field("byte_fallback").AsFlag(false),
+            IgnoreMerges = field("ignore_merges").AsFlag(false),
         };
     }
 
@@ -192,7 +186,7 @@ internal sealed class TokenizerJson
     {
         if (seen)
         {
-            throw new ModelFormatException($"{_file}: {field} is given twice");
+            throw new ModelFormatException($"{_file}: '{field}' stands there twice");
         }
 
         seen = true;
@@ -202,7 +196,7 @@ internal sealed class TokenizerJson
     {
         if (reader.TokenType != type)
         {
-            throw new ModelFormatException($"{_file}: {field} is {Name(reader.TokenType)}, expected {what}");
+            throw new ModelFormatException($"{_file}: '{field}' is {Name(reader.TokenType)}, expected {what}");
         }
     }
 

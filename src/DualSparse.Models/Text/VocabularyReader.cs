@@ -37,15 +37,15 @@ internal static class VocabularyReader
             if (!vocabulary.TryAdd(token, id))
             {
                 throw new ModelFormatException(vocabulary.Token(id) is string other && other != Encoding.UTF8.GetString(token)
-                    ? $"{file}: model.vocab: '{Show(token)}' and '{JsonFields.Shorten(other)}' both have the id {id}"
+                    ? $"{file}: model.vocab: '{Show(token)}' and '{JsonField.Shorten(other)}' both have the id {id}"
                     : $"{file}: model.vocab: '{Show(token)}' is given twice");
             }
         }
     }
 
-    private static string Show(ReadOnlySpan<byte> token) => JsonFields.Shorten(Encoding.UTF8.GetString(token));
+    private static string Show(ReadOnlySpan<byte> token) => JsonField.Shorten(Encoding.UTF8.GetString(token));
 
     private static string Value(ref Utf8JsonReader reader) => reader.TokenType == JsonTokenType.Number
-        ? JsonFields.Shorten(Encoding.UTF8.GetString(reader.ValueSpan))
+        ? JsonField.Shorten(Encoding.UTF8.GetString(reader.ValueSpan))
         : TokenizerJson.Name(reader.TokenType);
 }

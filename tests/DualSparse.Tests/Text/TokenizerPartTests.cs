@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DualSparse.Models;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Tests.Text;
@@ -99,7 +100,7 @@ public class TokenizerPartTests
         return string.Join('|', words);
     }
 
-    private static JsonFields Fields(string json)
+    private static JsonField Fields(string json)
     {
         using var document = JsonDocument.Parse(json);
         return new("tokenizer.json", "part", document.RootElement.Clone());
