@@ -13,7 +13,8 @@ internal sealed class LayerVariant
         Rule = LayerRule.Of(rule, 0, shape.Experts);
         var batch = new ExpertBatch();
         var neurons = new NeuronLayout(shape.Neurons);
-        double bytes = 0, operations = 0, kept = 0, pairs = 0;
+        double bytes = 0, operations = 0;
+        var counts = default(DropCounts);
         foreach (var plan in plans)
         {
             DropPolicy.Apply(plan, Rule);
@@ -23,11 +24,10 @@ internal sealed class LayerVariant
                 floor = floor.WithShared(weights, shape, plan.Tokens);
             bytes += floor.Bytes / plans.Length;
             operations += floor.Operations / plans.Length;
-            pairs += plan.Experts.Length;
-            kept += batch.Experts.Sum(e => e.Full + (double)(e.Count - e.Full) * neurons.Major / neurons.Neurons);
+            counts += DropCounts.Of(batch, plan.Experts.Length, neurons);
         }
 
-        (Floor, DropRate) = (new Floor(bytes, operations), 1 - kept / pairs);
+        (Floor, DropRate) = (new Floor(bytes, operations), counts.Rate);
     }
 
     /// <summary>What is left out; null: nothing.</summary>

@@ -50,7 +50,7 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
             router.Route(work, x, tokens, Plan);
             Decide(segments);
             RowLists.Build(Plan, experts.Count, batch);
-            Counts += Count(Plan.Experts.Length);
+            Counts += DropCounts.Of(batch, Plan.Experts.Length, experts.Neurons);
             if (Observer is not null)
                 NeuronProbe.Run(work, experts, batch, x, Observer);
         }
@@ -99,16 +99,5 @@ public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, Packe
                 rule.Follow(segment.Cache.Follower!, segment.Count, Plan.TopK);
             DropPolicy.Apply(Plan, rule, segment.First, segment.Count);
         }
-    }
-
-    // What the lists hold is what will be multiplied.
-    private DropCounts Count(long pairs)
-    {
-        long full = 0;
-        foreach (var expert in batch.Experts)
-            full += expert.Full;
-        long rows = batch.Tokens.Count, major = rows - full;
-        return new DropCounts(
-            pairs, pairs - rows, major, pairs * experts.Neurons.Neurons, full * experts.Neurons.Neurons + major * experts.Neurons.Major);
     }
 }

@@ -155,16 +155,19 @@ public static unsafe class GroupedGemm
     {
         var layout = experts.Neurons;
         int panels = experts.Down(0).PanelCount;
-        var items = DownItems(panels, work.Team.Size);
+        // Several panels of an expert in a row are a longer stream from memory, and its intermediate rows are read once for all of them. The
+        // last ones go singly, so that all threads end at about the same time.
+        int singleFrom = Math.Max(0, panels - LastPanelsAThread * work.Team.Size), wideItems = (singleFrom + MostPanels - 1) / MostPanels;
         // A worker sums an item's columns of all tokens in dense scratch: rows of y are so far apart that they would fall into one set
         // of the cache.
         nint sumsStride = (nint)tokens * PanelLayout.Columns;
         float* sums = work.Floats("sums", sumsStride * MostPanels * work.Team.Size);
-        work.Team.For(items.Length, (item, worker) =>
+        work.Team.For(wideItems + panels - singleFrom, (item, worker) =>
         {
             float* tile = work.Tile(worker);
             float* sum = sums + worker * sumsStride * MostPanels;
-            var (firstPanel, endPanel) = items[item];
+            int firstPanel = item < wideItems ? item * MostPanels : singleFrom + item - wideItems;
+            int endPanel = item < wideItems ? Math.Min(firstPanel + MostPanels, singleFrom) : firstPanel + 1;
             new Span<float>(sum, checked((int)sumsStride * (endPanel - firstPanel))).Clear();
             for (int i = 0; i < batch.Experts.Count; i++)
             {
@@ -206,19 +209,6 @@ public static unsafe class GroupedGemm
                 }
             }
         });
-    }
-
-    // Several panels of an expert in a row are a longer stream from memory, and its intermediate rows are read once for all of them.
-    // The last ones go singly, so that all threads end at about the same time.
-    private static (int First, int End)[] DownItems(int panels, int threads)
-    {
-        int single = Math.Min(panels, LastPanelsAThread * threads), first = 0;
-        List<(int, int)> items = [];
-        for (int end; first < panels - single; first = end)
-            items.Add((first, end = Math.Min(first + MostPanels, panels - single)));
-        for (; first < panels; first++)
-            items.Add((first, first + 1));
-        return [.. items];
     }
 
     // sums[token of r] += weight of r · tile[r], for the rows of a block in order.
