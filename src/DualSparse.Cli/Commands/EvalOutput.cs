@@ -1,16 +1,14 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
-using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using Spectre.Console;
+using static DualSparse.Cli.Hosting.Figures;
 
 namespace DualSparse.Cli.Commands;
 
 /// <summary>What <c>eval</c> prints.</summary>
 internal static class EvalOutput
 {
-    private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
-
     public static void Write(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json)
     {
         if (json)
@@ -35,7 +33,7 @@ internal static class EvalOutput
             }),
             Tasks = tasks.ToDictionary(t => t.Task),
         },
-        s_json));
+        Figures.Json));
 
     private static void WriteTables(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks)
     {
@@ -66,7 +64,4 @@ internal static class EvalOutput
     }
 
     private static Text Cell(string text) => new(text);
-
-    private static string Show(Interval? figure, string format) =>
-        figure is null ? "" : $"{figure.Value.ToString(format)} ({figure.Low.ToString(format)} to {figure.High.ToString(format)})";
 }

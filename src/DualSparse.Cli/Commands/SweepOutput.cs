@@ -1,22 +1,20 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
-using DualSparse.Engine.Moe;
 using DualSparse.Evaluation.Sweep;
 using Spectre.Console;
+using static DualSparse.Cli.Hosting.Figures;
 
 namespace DualSparse.Cli.Commands;
 
 /// <summary>What <c>eval --sweep</c> prints.</summary>
 internal static class SweepOutput
 {
-    private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
-
     public static void Write(IReadOnlyList<SweepPoint> points, bool json)
     {
         var links = SweepLinks.Of(points);
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { Sweep = points.Select(Figures), Links = links }, s_json));
+            Console.WriteLine(JsonSerializer.Serialize(new { Sweep = points.Select(Row), Links = links }, Figures.Json));
             return;
         }
 
@@ -36,7 +34,7 @@ internal static class SweepOutput
         console.Write(beside);
     }
 
-    private static object Figures(SweepPoint p) => new
+    private static object Row(SweepPoint p) => new
     {
         Text = p.Report.Name,
         Method = p.Method.Name,
@@ -47,6 +45,4 @@ internal static class SweepOutput
         p.Report.Flips,
         p.Report.Speed,
     };
-
-    private static string Show(Interval figure, string format) => $"{figure.Value.ToString(format)} ({figure.Low.ToString(format)} to {figure.High.ToString(format)})";
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
@@ -7,9 +8,13 @@ using DualSparse.Kernels;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>What a run was like, in one line.</summary>
+/// <summary>How figures are shown: a run in one line, a figure with its interval, JSON.</summary>
 internal static class Figures
 {
+    /// <summary>How commands write JSON.</summary>
+    public static JsonSerializerOptions Json { get; } = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    /// <summary>What a run was like, in one line.</summary>
     public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run, LossToExpect? loss)
     {
         var report = model.Transformer.Report;
@@ -29,6 +34,10 @@ internal static class Figures
 
     /// <summary>A weight format as the command line spells it.</summary>
     public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
+
+    /// <summary>A figure with its interval; nothing for null.</summary>
+    public static string Show(Interval? figure, string format) =>
+        figure is null ? "" : $"{figure.Value.ToString(format)} ({figure.Low.ToString(format)} to {figure.High.ToString(format)})";
 
     private static string Loss(LossToExpect? loss) => loss is null ? "" : FormattableString.Invariant($", KL to expect {loss.Kl.Value:0.####} nats a token");
 
