@@ -73,6 +73,7 @@ public sealed unsafe class ActivationRows : IDisposable
         RowSumStride = SumStride,
         RowCount = rows,
         Inputs = inputs,
+        PanelCount = 1,
     };
 
     /// <summary>Frees the memory.</summary>

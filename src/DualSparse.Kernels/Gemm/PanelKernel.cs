@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DualSparse.Kernels.Gemm;
 
-/// <summary>What a kernel is given: some rows of activations, one panel of weights, and room for their products.</summary>
+/// <summary>What a kernel is given: some rows of activations, one panel of weights or several side by side, and room for their products.</summary>
 /// <remarks>Code emitted at run time reads the fields by their offsets: their order is part of the contract.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct PanelArgs
@@ -13,10 +13,10 @@ public unsafe struct PanelArgs
     /// <summary>Bytes from one row to the next.</summary>
     public nint RowBytes;
 
-    /// <summary>The panel, in the layout of <see cref="Packing.PanelLayout"/>.</summary>
+    /// <summary>The first panel, in the layout of <see cref="Packing.PanelLayout"/>.</summary>
     public byte* Panel;
 
-    /// <summary>[rows, 32] f32, dense; room for a multiple of 16 rows, those past the last may be overwritten with anything.</summary>
+    /// <summary>[panels, rows, 32] f32, dense, written in order; room for a multiple of 16 rows, those past the last may be overwritten with anything.</summary>
     public float* Result;
 
     /// <summary>[rows] scale of each row; read by int8 and int4 kernels only.</summary>
@@ -34,12 +34,18 @@ public unsafe struct PanelArgs
     /// <summary>Inputs to sum over, a multiple of 64; may be fewer than the panel holds: then its prefix is used.</summary>
     public nint Inputs;
 
-    /// <summary>The panel that this thread multiplies next, or null: its first bytes may be fetched ahead, while this one ends.</summary>
+    /// <summary>The panel that this thread multiplies after the last, or null: it may be fetched ahead, as far as this one is read.</summary>
     public byte* Next;
+
+    /// <summary>Panels to multiply, at least 1.</summary>
+    public nint PanelCount;
+
+    /// <summary>Bytes from one panel to the next.</summary>
+    public nint PanelBytes;
 }
 
 /// <summary>
-/// Multiplies rows of activations with one panel of 32 outputs: result[r, c] = Σ_k rows[r, k] · panel[k, c], summed over k in one
+/// Multiplies rows of activations with panels of 32 outputs: result[r, c] = Σ_k rows[r, k] · panel[k, c], summed over k in one
 /// order whatever the number of rows, so that a row's result doesn't depend on its company.
 /// </summary>
 /// <remarks>
@@ -66,4 +72,25 @@ public abstract class PanelKernel(string name, WeightFormat weights, ActivationF
     /// has no such loop.
     /// </summary>
     public virtual long RunCeiling(int rounds) => 0;
+}
+
+/// <summary>A kernel that is written for one panel at a time.</summary>
+public abstract unsafe class OnePanelKernel(string name, WeightFormat weights, ActivationFormat activations)
+    : PanelKernel(name, weights, activations)
+{
+    /// <inheritdoc/>
+    public sealed override void Multiply(in PanelArgs args)
+    {
+        var one = args;
+        for (nint panel = args.PanelCount; panel > 0; panel--)
+        {
+            one.Next = panel > 1 ? one.Panel + one.PanelBytes : args.Next;
+            MultiplyOne(one);
+            one.Panel += one.PanelBytes;
+            one.Result += one.RowCount * Packing.PanelLayout.Columns;
+        }
+    }
+
+    /// <summary>Computes the [rows, 32] of the panel at <see cref="PanelArgs.Panel"/>.</summary>
+    protected abstract void MultiplyOne(in PanelArgs args);
 }

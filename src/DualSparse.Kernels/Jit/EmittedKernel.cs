@@ -15,12 +15,13 @@ internal unsafe class EmittedKernel(string name, WeightFormat weights, Activatio
         // The emitted loops count down to zero from at least one step.
         if (args.Inputs == 0)
         {
-            new Span<float>(args.Result, checked((int)args.RowCount * PanelLayout.Columns)).Clear();
+            new Span<float>(args.Result, checked((int)(args.PanelCount * args.RowCount) * PanelLayout.Columns)).Clear();
             return;
         }
 
-        fixed (PanelArgs* pointer = &args)
-            code(pointer);
+        // The function's own, to change as it goes.
+        var copy = args;
+        code(&copy);
     }
 
     public override long RunCeiling(int rounds) => ceiling.Run(rounds);

@@ -7,6 +7,9 @@ namespace DualSparse.Kernels.Jit;
 /// <summary>A function of one <see cref="PanelArgs"/>* to be assembled: where its body ends it returns.</summary>
 internal sealed class EmittedFunction(string name, Action<FunctionAssembler> body)
 {
+    /// <summary>A function that multiplies all panels of its argument, given one that multiplies the first.</summary>
+    public static EmittedFunction ForPanels(string name, Action<FunctionAssembler> body) => new(name, c => PanelLoop.Emit(c, body));
+
     /// <summary>For messages.</summary>
     public string Name => name;
 

@@ -52,6 +52,19 @@ public class PanelKernelTests
     }
 
     [Theory]
+    [MemberData(nameof(All))]
+    public void SeveralPanelsAreAsOneByOne(string name, WeightFormat weights)
+    {
+        var kernel = Create(name, weights);
+        using var problem = PanelProblem.Random(weights, 33, 320, 19, panels: 5);
+        foreach (int rows in (int[])[1, 2, 5, 9, 16, 33])
+        {
+            var alone = Enumerable.Range(1, 4).SelectMany(panel => problem.Multiply(kernel, 0, rows, 256, panel)).ToArray();
+            Assert.Equal(alone, problem.Multiply(kernel, 0, rows, 256, panel: 1, panelCount: 4));
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Integer))]
     public void IntegerKernelsEqualTheReference(string name, WeightFormat weights)
     {

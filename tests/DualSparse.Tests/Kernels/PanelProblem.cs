@@ -14,20 +14,22 @@ internal sealed unsafe class PanelProblem : IDisposable
     private readonly PackedMatrix matrix;
     private readonly float[][] rows;
 
-    /// <summary>A panel of [32, inputs] weights and as many rows as <paramref name="rows"/> has.</summary>
-    public PanelProblem(WeightFormat format, float[] weights, float[][] rows)
+    /// <summary>Panels of [32, inputs] weights and as many rows as <paramref name="rows"/> has.</summary>
+    public PanelProblem(WeightFormat format, float[] weights, float[][] rows, int panels = 1)
     {
-        int inputs = weights.Length / Columns;
+        int inputs = weights.Length / (panels * Columns);
         this.rows = rows;
-        block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, inputs));
-        matrix = new PackedMatrix(format, Columns, inputs, block, 0);
-        matrix.PackPanel(0, weights);
+        block = new AlignedBuffer(PackedMatrix.SizeBytes(format, panels * Columns, inputs));
+        matrix = new PackedMatrix(format, panels * Columns, inputs, block, 0);
+        for (int panel = 0; panel < panels; panel++)
+            matrix.PackPanel(panel, weights.AsSpan(panel * Columns * inputs, Columns * inputs));
     }
 
-    public static PanelProblem Random(WeightFormat format, int rowCount, int inputs, int seed)
+    public static PanelProblem Random(WeightFormat format, int rowCount, int inputs, int seed, int panels = 1)
     {
         var random = new Random(seed);
-        return new PanelProblem(format, Normal(random, Columns * inputs, 0.05f), [.. Enumerable.Range(0, rowCount).Select(_ => Normal(random, inputs, 1))]);
+        float[] weights = Normal(random, panels * Columns * inputs, 0.05f);
+        return new PanelProblem(format, weights, [.. Enumerable.Range(0, rowCount).Select(_ => Normal(random, inputs, 1))], panels);
     }
 
     public static float[] Normal(Random random, int count, float deviation)
@@ -38,20 +40,25 @@ internal sealed unsafe class PanelProblem : IDisposable
         return values;
     }
 
-    /// <summary>[rowCount, 32]: rows from <paramref name="first"/> on by the kernel, over the first inputs only.</summary>
-    public float[] Multiply(PanelKernel kernel, int first, int rowCount, int inputs)
+    /// <summary>
+    /// [panelCount, rowCount, 32]: rows from <paramref name="first"/> on by the kernel, over the first inputs only, and panels from
+    /// <paramref name="panel"/> on.
+    /// </summary>
+    public float[] Multiply(PanelKernel kernel, int first, int rowCount, int inputs, int panel = 0, int panelCount = 1)
     {
         using var encoded = Encode(kernel.Activations, inputs);
-        int room = (rowCount + PanelLayout.RowAlignment - 1) / PanelLayout.RowAlignment * PanelLayout.RowAlignment;
+        int room = (panelCount - 1) * rowCount + (rowCount + PanelLayout.RowAlignment - 1) / PanelLayout.RowAlignment * PanelLayout.RowAlignment;
         using var result = new AlignedBuffer((nuint)(room + 1) * Columns * sizeof(float));
         var values = result.AsSpan<float>();
         values.Fill(Canary);
         var args = encoded.Args(kernel.Weights, first, rowCount, inputs);
-        args.Panel = matrix.Panel(0);
+        args.Panel = matrix.Panel(panel);
+        args.PanelCount = panelCount;
+        args.PanelBytes = matrix.PanelBytes;
         args.Result = (float*)result.Pointer;
         kernel.Multiply(args);
         Assert.All(values[(room * Columns)..].ToArray(), v => Assert.Equal(Canary, v));
-        return values[..(rowCount * Columns)].ToArray();
+        return values[..(panelCount * rowCount * Columns)].ToArray();
     }
 
     /// <summary>Asserts that <paramref name="actual"/>, [rowCount, 32], is the product of the encoded rows and weights.</summary>

@@ -6,13 +6,13 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Avx2;
 
 /// <summary>bf16 weights, widened in registers, and f32 rows by 256-bit fused multiply-adds, in tiles of 6 rows × 16 outputs.</summary>
-internal sealed unsafe class Avx2Bf16Kernel() : PanelKernel("avx2", WeightFormat.Bf16, ActivationFormat.F32)
+internal sealed unsafe class Avx2Bf16Kernel() : OnePanelKernel("avx2", WeightFormat.Bf16, ActivationFormat.F32)
 {
     private const int Columns = PanelLayout.Columns;
 
     public override long RunCeiling(int rounds) => Avx2Ceiling.Fma(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint stride = args.RowBytes / sizeof(float), r = 0;
         var weights = (uint*)args.Panel;

@@ -7,11 +7,11 @@ using Isa = System.Runtime.Intrinsics.X86.Avx2;
 namespace DualSparse.Kernels.Gemm.Avx2;
 
 /// <summary>int4 weights and int8 rows by vpmaddubsw, in tiles of 3 rows × 16 outputs.</summary>
-internal sealed unsafe class Avx2Int4Kernel() : PanelKernel("avx2", WeightFormat.Int4, ActivationFormat.Int8)
+internal sealed unsafe class Avx2Int4Kernel() : OnePanelKernel("avx2", WeightFormat.Int4, ActivationFormat.Int8)
 {
     public override long RunCeiling(int rounds) => Avx2Ceiling.MultiplyPairs8(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         // Every tile but a last single row fetches its share of the next panel; one row alone goes at the pace of its own panel.
         nint r = 0, twos = args.RowCount % 3 / 2, tiles = (args.RowCount / 3 + twos) * 2, tile = 0;

@@ -7,11 +7,11 @@ using Isa = System.Runtime.Intrinsics.X86.Avx2;
 namespace DualSparse.Kernels.Gemm.Avx2;
 
 /// <summary>int8 weights, zero-extended to 16 bits, and rows of 16-bit integers by vpmaddwd, in tiles of 6 rows × 8 outputs.</summary>
-internal sealed unsafe class Avx2Int8Kernel() : PanelKernel("avx2", WeightFormat.Int8, ActivationFormat.Int16)
+internal sealed unsafe class Avx2Int8Kernel() : OnePanelKernel("avx2", WeightFormat.Int8, ActivationFormat.Int16)
 {
     public override long RunCeiling(int rounds) => Avx2Ceiling.MultiplyPairs16(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint r = 0, fours = args.RowCount % 6 / 4, tiles = (args.RowCount / 6 + fours) * (PanelLayout.Columns / 8), tile = 0, steps = args.Inputs / 4;
         for (; r + 6 <= args.RowCount; r += 6)

@@ -5,13 +5,13 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Avx512;
 
 /// <summary>f32 weights and rows by 512-bit fused multiply-adds, in tiles of 8 rows × 32 outputs.</summary>
-internal sealed unsafe class Avx512F32Kernel() : PanelKernel("avx512", WeightFormat.F32, ActivationFormat.F32)
+internal sealed unsafe class Avx512F32Kernel() : OnePanelKernel("avx512", WeightFormat.F32, ActivationFormat.F32)
 {
     private const int Columns = PanelLayout.Columns;
 
     public override long RunCeiling(int rounds) => Avx512Ceiling.Fma(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint stride = args.RowBytes / sizeof(float), r = 0;
         var weights = (float*)args.Panel;

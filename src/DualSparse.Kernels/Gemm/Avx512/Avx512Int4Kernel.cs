@@ -5,11 +5,11 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Avx512;
 
 /// <summary>int4 weights and int8 rows by 512-bit vpmaddubsw, in tiles of 4 rows × 32 outputs.</summary>
-internal sealed unsafe class Avx512Int4Kernel() : PanelKernel("avx512", WeightFormat.Int4, ActivationFormat.Int8)
+internal sealed unsafe class Avx512Int4Kernel() : OnePanelKernel("avx512", WeightFormat.Int4, ActivationFormat.Int8)
 {
     public override long RunCeiling(int rounds) => Avx512Ceiling.MultiplyPairs8(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint r = 0;
         for (; r + 4 <= args.RowCount; r += 4)

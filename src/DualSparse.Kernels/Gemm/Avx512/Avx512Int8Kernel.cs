@@ -5,11 +5,11 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Avx512;
 
 /// <summary>int8 weights, zero-extended to 16 bits, and rows of 16-bit integers by 512-bit vpmaddwd, in tiles of 6 rows × 32 outputs.</summary>
-internal sealed unsafe class Avx512Int8Kernel() : PanelKernel("avx512", WeightFormat.Int8, ActivationFormat.Int16)
+internal sealed unsafe class Avx512Int8Kernel() : OnePanelKernel("avx512", WeightFormat.Int8, ActivationFormat.Int16)
 {
     public override long RunCeiling(int rounds) => Avx512Ceiling.MultiplyPairs16(rounds);
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint r = 0;
         for (; r + 6 <= args.RowCount; r += 6)

@@ -13,7 +13,7 @@ internal static class DotBf16
     private const int InputsPerStep = 2;
 
     /// <summary>The kernel's code.</summary>
-    public static EmittedFunction Function { get; } = new("avx512-dot bf16", c => RowBlocks.Emit(c, DotSteps.LargestBlock, DotSteps.RoundBytes, DotSteps.ManyRows, integers: false, Block));
+    public static EmittedFunction Function { get; } = EmittedFunction.ForPanels("avx512-dot bf16", c => RowBlocks.Emit(c, DotSteps.LargestBlock, DotSteps.RoundBytes, DotSteps.ManyRows, integers: false, Block));
 
     private static void Block(FunctionAssembler c, int rows)
     {

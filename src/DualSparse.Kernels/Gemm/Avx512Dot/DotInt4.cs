@@ -39,7 +39,7 @@ internal static class DotInt4
     private static AssemblerRegisterZMM Scale(int half) => Zmm(28 + half);
 
     /// <summary>The kernel's code.</summary>
-    public static EmittedFunction Function { get; } = new("avx512-dot int4", c =>
+    public static EmittedFunction Function { get; } = EmittedFunction.ForPanels("avx512-dot int4", c =>
     {
         c.mov(eax, NibbleMask);
         c.vpbroadcastd(Mask, eax);

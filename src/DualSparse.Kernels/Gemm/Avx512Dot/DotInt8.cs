@@ -18,7 +18,7 @@ internal static class DotInt8
     private const int InputsPerStep = 4;
 
     /// <summary>The kernel's code.</summary>
-    public static EmittedFunction Function { get; } = new("avx512-dot int8", c => RowBlocks.Emit(c, DotSteps.LargestBlock, DotSteps.RoundBytes, DotSteps.ManyRows, integers: true, Block));
+    public static EmittedFunction Function { get; } = EmittedFunction.ForPanels("avx512-dot int8", c => RowBlocks.Emit(c, DotSteps.LargestBlock, DotSteps.RoundBytes, DotSteps.ManyRows, integers: true, Block));
 
     private static void Block(FunctionAssembler c, int rows)
     {

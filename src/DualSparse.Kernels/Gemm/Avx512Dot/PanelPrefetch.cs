@@ -13,7 +13,7 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 /// <para>Several blocks of rows pass over a panel. If it came from memory at the first pass, this would wait for memory and the others
 /// leave it idle. So the next panel is fetched over all blocks evenly: with B blocks, a round's worth of bytes in every B-th round.</para>
 /// <para>Few rows need a panel sooner than such a stream brings it: they leave it to the processor, and fetch only the next panel's
-/// beginning in their last rounds. Without a next panel nothing is fetched.</para>
+/// beginning in their last rounds, unless it follows in memory. Without a next panel nothing is fetched.</para>
 /// </remarks>
 internal static class PanelPrefetch
 {
@@ -44,11 +44,16 @@ internal static class PanelPrefetch
     {
         // B = ⌊(rows − 1) / largest⌋ + 1, by a multiplication.
         const int fraction = 16;
+        c.mov(Counter, FunctionAssembler.Field(nameof(PanelArgs.Panel)));
+        c.add(Counter, FunctionAssembler.Field(nameof(PanelArgs.PanelBytes)));
+        c.mov(WideScratch, 0);
+        c.mov(Ahead, LeadBytes / roundBytes);
+        c.cmp(Counter, FunctionAssembler.Field(nameof(PanelArgs.Next)));
+        c.cmove(Ahead, WideScratch);
+        c.mov(WideScratch, int.MaxValue);
         c.mov(Counter, FunctionAssembler.Field(nameof(PanelArgs.RowCount)));
-        c.mov(Ahead, int.MaxValue);
-        c.mov(WideScratch, LeadBytes / roundBytes);
-        c.cmp(Counter, manyRows);
-        c.cmovb(Ahead, WideScratch);
+        c.cmp(Counter, manyRows - 1);
+        c.cmova(Ahead, WideScratch);
         c.dec(Counter);
         c.imul(Counter, Counter, ((1 << fraction) + largestBlock - 1) / largestBlock);
         c.shr(Counter, fraction);

@@ -5,11 +5,11 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Portable;
 
 /// <summary>bf16 weights, widened in registers, and f32 rows by 128-bit vectors, fused multiply-adds where the platform has them.</summary>
-internal sealed unsafe class PortableBf16Kernel() : PanelKernel("vector", WeightFormat.Bf16, ActivationFormat.F32)
+internal sealed unsafe class PortableBf16Kernel() : OnePanelKernel("vector", WeightFormat.Bf16, ActivationFormat.F32)
 {
     private const int Columns = PanelLayout.Columns;
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint stride = args.RowBytes / sizeof(float), r = 0;
         var weights = (uint*)args.Panel;

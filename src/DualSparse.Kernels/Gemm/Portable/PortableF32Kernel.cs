@@ -5,11 +5,11 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Portable;
 
 /// <summary>f32 weights and rows by the 128-bit vectors that every platform has, fused multiply-adds where it has them.</summary>
-internal sealed unsafe class PortableF32Kernel() : PanelKernel("vector", WeightFormat.F32, ActivationFormat.F32)
+internal sealed unsafe class PortableF32Kernel() : OnePanelKernel("vector", WeightFormat.F32, ActivationFormat.F32)
 {
     private const int Columns = PanelLayout.Columns;
 
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         nint stride = args.RowBytes / sizeof(float), r = 0;
         var weights = (float*)args.Panel;

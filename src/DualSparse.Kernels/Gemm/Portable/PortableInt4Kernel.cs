@@ -5,9 +5,9 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Portable;
 
 /// <summary>int4 weights and rows of 16-bit integers by the 128-bit vectors that every platform has.</summary>
-internal sealed unsafe class PortableInt4Kernel() : PanelKernel("vector", WeightFormat.Int4, ActivationFormat.Int16)
+internal sealed unsafe class PortableInt4Kernel() : OnePanelKernel("vector", WeightFormat.Int4, ActivationFormat.Int16)
 {
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         for (nint r = 0; r < args.RowCount; r++)
         {

@@ -3,9 +3,9 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Scalar;
 
 /// <summary>f32 weights, one multiply-add at a time: the reference.</summary>
-internal sealed unsafe class ScalarF32Kernel() : PanelKernel("scalar", WeightFormat.F32, ActivationFormat.F32)
+internal sealed unsafe class ScalarF32Kernel() : OnePanelKernel("scalar", WeightFormat.F32, ActivationFormat.F32)
 {
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         for (nint r = 0; r < args.RowCount; r++)
         {
@@ -23,9 +23,9 @@ internal sealed unsafe class ScalarF32Kernel() : PanelKernel("scalar", WeightFor
 }
 
 /// <summary>Both operands rounded to bf16, their products summed in single precision: the reference.</summary>
-internal sealed unsafe class ScalarBf16Kernel() : PanelKernel("scalar", WeightFormat.Bf16, ActivationFormat.Bf16)
+internal sealed unsafe class ScalarBf16Kernel() : OnePanelKernel("scalar", WeightFormat.Bf16, ActivationFormat.Bf16)
 {
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         for (nint r = 0; r < args.RowCount; r++)
         {
@@ -47,9 +47,9 @@ internal sealed unsafe class ScalarBf16Kernel() : PanelKernel("scalar", WeightFo
 }
 
 /// <summary>int8 weights and rows: the reference.</summary>
-internal sealed unsafe class ScalarInt8Kernel() : PanelKernel("scalar", WeightFormat.Int8, ActivationFormat.Int8)
+internal sealed unsafe class ScalarInt8Kernel() : OnePanelKernel("scalar", WeightFormat.Int8, ActivationFormat.Int8)
 {
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         float* scales = (float*)args.Panel;
         for (nint r = 0; r < args.RowCount; r++)
@@ -68,9 +68,9 @@ internal sealed unsafe class ScalarInt8Kernel() : PanelKernel("scalar", WeightFo
 }
 
 /// <summary>int4 weights and int8 rows: the reference.</summary>
-internal sealed unsafe class ScalarInt4Kernel() : PanelKernel("scalar", WeightFormat.Int4, ActivationFormat.Int8)
+internal sealed unsafe class ScalarInt4Kernel() : OnePanelKernel("scalar", WeightFormat.Int4, ActivationFormat.Int8)
 {
-    public override void Multiply(in PanelArgs args)
+    protected override void MultiplyOne(in PanelArgs args)
     {
         for (nint r = 0; r < args.RowCount; r++)
         {

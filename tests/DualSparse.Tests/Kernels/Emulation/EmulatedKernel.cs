@@ -66,9 +66,11 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
         var memory = new GuardedMemory();
         nint paddedRows = (args->RowCount + PanelLayout.RowAlignment - 1) / PanelLayout.RowAlignment * PanelLayout.RowAlignment;
         nint usedBytes = args->Inputs * (Activations == ActivationFormat.Bf16 ? 2 : 1);
-        memory.Allow("the arguments", args, sizeof(PanelArgs));
-        memory.Allow("the panel's prefix", args->Panel, PanelLayout.PanelBytes(Weights, (int)args->Inputs));
-        memory.Allow("the result", args->Result, paddedRows * PanelLayout.Columns * sizeof(float), writable: true);
+        nint resultRows = (args->PanelCount - 1) * args->RowCount + paddedRows;
+        memory.Allow("the arguments", args, sizeof(PanelArgs), writable: true);
+        for (nint p = 0; p < args->PanelCount; p++)
+            memory.Allow($"the prefix of panel {p}", args->Panel + p * args->PanelBytes, PanelLayout.PanelBytes(Weights, (int)args->Inputs));
+        memory.Allow("the result", args->Result, resultRows * PanelLayout.Columns * sizeof(float), writable: true);
         for (nint r = 0; r < paddedRows; r++)
             memory.Allow($"row {r}", args->Rows + r * args->RowBytes, usedBytes);
         if (Activations != ActivationFormat.Int8)

@@ -62,6 +62,20 @@ public class EmulatedKernelTests
     }
 
     [Theory]
+    [MemberData(nameof(Emitted))]
+    public void SeveralPanelsAreAsOneByOne(string name, WeightFormat weights)
+    {
+        var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV, NextPanel);
+        using var problem = PanelProblem.Random(weights, 33, 320, 19, panels: 4);
+        foreach (int rows in (int[])[1, 9, 33])
+        {
+            var alone = Enumerable.Range(1, 3).SelectMany(panel => problem.Multiply(kernel, 0, rows, 256, panel)).ToArray();
+            Assert.Equal(alone, problem.Multiply(kernel, 0, rows, 256, panel: 1, panelCount: 3));
+            Assert.NotEmpty(kernel.Prefetched);
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Integer))]
     public void ExtremeIntegersDoNotSaturate(string name, WeightFormat weights)
     {
