@@ -102,22 +102,23 @@ public static unsafe class GroupedGemm
             int count = part < majorItems ? expert.Count : expert.Full;
             var weights = experts.GateUp(expert.Expert);
             float* tile = work.Tile(worker);
-            byte* following = FirstPanel(item + work.Team.Size);
-            for (int panel = part * PanelsPerItem; panel < (part + 1) * PanelsPerItem; panel++)
+            byte* following = FirstPanel(item + 1);
+            int end = (part + 1) * PanelsPerItem, together = Math.Min(PanelsPerItem, MatMul.PanelsAtOnce(count));
+            for (int panel = part * PanelsPerItem; panel < end; panel += together)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
                     int row = expert.First + first;
-                    byte* next = first + block < count ? null : panel + 1 < (part + 1) * PanelsPerItem ? weights.Panel(panel + 1) : following;
-                    MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, weights.Inputs, tile, next);
+                    byte* next = first + block < count ? null : panel + together < end ? weights.Panel(panel + together) : following;
+                    MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, together, weights.Inputs, tile, next);
                     int position = panel * PackedExperts.NeuronsPerPanel;
                     if (quantised)
-                        SwiGlu.Rows(tile, block, PackedExperts.NeuronsPerPanel, wide + row * stride + position, stride);
+                        SwiGlu.Panels(tile, together, block, wide + row * stride + position, stride);
                     else if (kernel.Activations == ActivationFormat.F32)
-                        SwiGlu.Rows(tile, block, PackedExperts.NeuronsPerPanel, (float*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(float));
+                        SwiGlu.Panels(tile, together, block, (float*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(float));
                     else
-                        SwiGlu.RowsBf16(tile, block, PackedExperts.NeuronsPerPanel, (ushort*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(ushort));
+                        SwiGlu.PanelsBf16(tile, together, block, (ushort*)work.Hidden.Row(row) + position, work.Hidden.RowBytes / sizeof(ushort));
                 }
             }
 
@@ -132,7 +133,7 @@ public static unsafe class GroupedGemm
             work.Team.For((expert.Count + chunk - 1) / chunk, (item, _) => Encode(expert, item * chunk, Math.Min(expert.Count, (item + 1) * chunk)));
         }
 
-        // Threads take items in turn: a thread's next is as many further on as there are threads, if it has rows.
+        // Of the item that this thread is likely to take next, if that has rows.
         byte* FirstPanel(int item)
         {
             int index = item / itemsPerExpert, part = item % itemsPerExpert;
@@ -177,12 +178,15 @@ public static unsafe class GroupedGemm
                 // What isn't read to the end isn't fetched to the end either.
                 bool sameLength = i + 1 < batch.Experts.Count && (majorOnly > 0 || batch.Experts[i + 1].Full > 0);
                 byte* after = sameLength ? experts.Down(batch.Experts[i + 1].Expert).Panel(firstPanel) : null;
-                for (int panel = firstPanel; panel < endPanel; panel++)
+                // Of an expert with rows of either kind a panel serves both while it is near.
+                bool oneKind = majorOnly == 0 || expert.Full == 0;
+                int together = oneKind ? Math.Min(endPanel - firstPanel, MatMul.PanelsAtOnce(expert.Count)) : 1;
+                for (int panel = firstPanel; panel < endPanel; panel += together)
                 {
-                    byte* next = panel + 1 == endPanel ? after : majorOnly == 0 || expert.Full == 0 ? weights.Panel(panel + 1) : null;
-                    float* panelSum = sum + (panel - firstPanel) * sumsStride;
-                    Accumulate(panelSum, panel, expert.First, expert.Full, layout.Padded, weights, majorOnly > 0 ? null : next);
-                    Accumulate(panelSum, panel, expert.First + expert.Full, majorOnly, layout.MajorPadded, weights, next);
+                    int span = Math.Min(together, endPanel - panel);
+                    byte* next = panel + span == endPanel ? after : oneKind ? weights.Panel(panel + span) : null;
+                    Accumulate(panel, span, expert.First, expert.Full, layout.Padded, weights, majorOnly > 0 ? null : next);
+                    Accumulate(panel, span, expert.First + expert.Full, majorOnly, layout.MajorPadded, weights, next);
                 }
             }
 
@@ -199,13 +203,14 @@ public static unsafe class GroupedGemm
                 }
             }
 
-            void Accumulate(float* sum, int panel, int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
+            void Accumulate(int panel, int span, int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
             {
                 for (int first = 0; first < count; first += Workspace.MaxRows)
                 {
                     int block = Math.Min(Workspace.MaxRows, count - first);
-                    MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, inputs, tile, first + block < count ? null : next);
-                    AddRows(sum, tile, batch, firstRow + first, block);
+                    MatMul.Run(kernel, work.Hidden, firstRow + first, block, weights, panel, span, inputs, tile, first + block < count ? null : next);
+                    for (int p = 0; p < span; p++)
+                        AddRows(sum + (panel - firstPanel + p) * sumsStride, tile + p * block * PanelLayout.Columns, batch, firstRow + first, block);
                 }
             }
         });

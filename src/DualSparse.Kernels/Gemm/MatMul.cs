@@ -6,6 +6,12 @@ namespace DualSparse.Kernels.Gemm;
 /// <summary>y = x·Wᵀ (+ bias): tiling and threads; the instructions are the kernel's.</summary>
 public static unsafe class MatMul
 {
+    // Longer runs hardly stream any faster.
+    private const int MostPanels = 4;
+
+    // Pieces of work a thread, where several panels make one.
+    private const int PiecesAThread = 8;
+
     // Rows converted at a time by one thread: some microseconds of work.
     private const int EncodeRows = 8;
 
@@ -71,24 +77,29 @@ public static unsafe class MatMul
     {
         var kernel = work.Kernels[weights[0].Format];
         Encode(work, work.Rows, kernel.Activations, x, rows, inputs, xStride, xStep == 0 ? 1 : weights.Count, xStep);
-        int panels = weights[0].PanelCount, all = weights.Count * panels;
+        int panels = weights[0].PanelCount;
+        // Several panels in one piece of work, as long as there are enough pieces for an even end.
+        int together = Math.Clamp(weights.Count * panels / (PiecesAThread * work.Team.Size), 1, PanelsAtOnce(rows));
+        int pieces = (panels + together - 1) / together, all = weights.Count * pieces;
         work.Team.For(all, (item, worker) =>
         {
             float* tile = work.Tile(worker);
-            var (index, panel) = Math.DivRem(item, panels);
+            var (index, piece) = Math.DivRem(item, pieces);
             var matrix = weights[index];
-            int rowsFrom = xStep == 0 ? 0 : index * rows;
-            // The panel that this thread is likely to take next, as threads take turns.
-            int ahead = item + work.Team.Size;
-            byte* next = ahead < all ? weights[ahead / panels].Panel(ahead % panels) : null;
+            int rowsFrom = xStep == 0 ? 0 : index * rows, panel = piece * together, span = Math.Min(together, panels - panel);
+            byte* next = item + 1 < all ? weights[(item + 1) / pieces].Panel((item + 1) % pieces * together) : null;
             for (int first = 0; first < rows; first += Workspace.MaxRows)
             {
                 int count = Math.Min(Workspace.MaxRows, rows - first);
-                Run(kernel, work.Rows, rowsFrom + first, count, matrix, panel, matrix.Inputs, tile, first + count < rows ? null : next);
-                body(index, panel * PanelLayout.Columns, first, count, tile);
+                Run(kernel, work.Rows, rowsFrom + first, count, matrix, panel, span, matrix.Inputs, tile, first + count < rows ? null : next);
+                for (int p = 0; p < span; p++)
+                    body(index, (panel + p) * PanelLayout.Columns, first, count, tile + p * count * PanelLayout.Columns);
             }
         });
     }
+
+    /// <summary>Panels that a kernel is given at most with so many rows: their results fill a tile.</summary>
+    internal static int PanelsAtOnce(int rows) => rows * MostPanels <= Workspace.MaxRows ? MostPanels : 1;
 
     /// <summary>Converts rows, or several matrices' rows one after another, into the form that a kernel wants, on all threads.</summary>
     internal static void Encode(
@@ -109,14 +120,16 @@ public static unsafe class MatMul
     }
 
     /// <summary>
-    /// One call of a kernel: <paramref name="count"/> rows × one panel over the first <paramref name="inputs"/> inputs; meanwhile
-    /// <paramref name="next"/>, a panel that is likely to be next and read as far, may be fetched.
+    /// One call of a kernel: <paramref name="count"/> rows × <paramref name="panels"/> panels over the first <paramref name="inputs"/> inputs;
+    /// meanwhile <paramref name="next"/>, a panel that is likely to be next and read as far, may be fetched.
     /// </summary>
     internal static void Run(
-        PanelKernel kernel, ActivationRows rows, int first, int count, PackedMatrix weights, int panel, int inputs, float* tile, byte* next)
+        PanelKernel kernel, ActivationRows rows, int first, int count, PackedMatrix weights, int panel, int panels, int inputs, float* tile, byte* next)
     {
         var args = rows.Args(weights.Format, first, count, inputs);
         args.Panel = weights.Panel(panel);
+        args.PanelCount = panels;
+        args.PanelBytes = weights.PanelBytes;
         args.Result = tile;
         args.Next = next;
         kernel.Multiply(args);

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Ops;
 
@@ -33,33 +34,42 @@ public static unsafe class SwiGlu
         new ReadOnlySpan<float>(rest, y.Length - i).CopyTo(y[i..]);
     }
 
-    /// <summary>The same for rows of a product whose columns are <paramref name="neurons"/> gates, then as many ups.</summary>
-    /// <param name="gatesAndUps">[rows, 2·neurons], dense.</param>
+    /// <summary>The same for panels of a product whose columns are <see cref="PackedExperts.NeuronsPerPanel"/> gates, then as many ups.</summary>
+    /// <param name="gatesAndUps">[panels, rows, 32], dense.</param>
+    /// <param name="panels">Panels.</param>
     /// <param name="rows">Rows.</param>
-    /// <param name="neurons">A multiple of 16.</param>
-    /// <param name="y">[rows, neurons], overwritten.</param>
+    /// <param name="y">[rows, 16·panels], overwritten.</param>
     /// <param name="stride">Floats from one row of y to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void Rows(float* gatesAndUps, int rows, int neurons, float* y, nint stride)
+    internal static void Panels(float* gatesAndUps, int panels, int rows, float* y, nint stride)
     {
-        for (int r = 0; r < rows; r++, gatesAndUps += 2 * neurons, y += stride)
+        const int neurons = PackedExperts.NeuronsPerPanel;
+        for (int p = 0; p < panels; p++)
         {
-            for (int i = 0; i < neurons; i += Vector<float>.Count)
-                Of(Vector.Load(gatesAndUps + i), Vector.Load(gatesAndUps + neurons + i)).Store(y + i);
+            float* row = y + p * neurons;
+            for (int r = 0; r < rows; r++, gatesAndUps += 2 * neurons, row += stride)
+            {
+                for (int i = 0; i < neurons; i += Vector<float>.Count)
+                    Of(Vector.Load(gatesAndUps + i), Vector.Load(gatesAndUps + neurons + i)).Store(row + i);
+            }
         }
     }
 
-    /// <summary>As <see cref="Rows"/>, rounded to bf16.</summary>
-    /// <param name="gatesAndUps">[rows, 2·neurons], dense; overwritten.</param>
+    /// <summary>As <see cref="Panels"/>, rounded to bf16.</summary>
+    /// <param name="gatesAndUps">[panels, rows, 32], dense; overwritten.</param>
+    /// <param name="panels">Panels.</param>
     /// <param name="rows">Rows.</param>
-    /// <param name="neurons">A multiple of 16.</param>
-    /// <param name="y">[rows, neurons] bf16, overwritten.</param>
+    /// <param name="y">[rows, 16·panels] bf16, overwritten.</param>
     /// <param name="stride">Elements from one row of y to the next.</param>
-    internal static void RowsBf16(float* gatesAndUps, int rows, int neurons, ushort* y, nint stride)
+    internal static void PanelsBf16(float* gatesAndUps, int panels, int rows, ushort* y, nint stride)
     {
-        Rows(gatesAndUps, rows, neurons, gatesAndUps, 2 * neurons);
-        for (int r = 0; r < rows; r++)
-            Bf16.FromSingle(new ReadOnlySpan<float>(gatesAndUps + r * 2 * neurons, neurons), new Span<ushort>(y + r * stride, neurons));
+        const int neurons = PackedExperts.NeuronsPerPanel;
+        Panels(gatesAndUps, 1, panels * rows, gatesAndUps, 2 * neurons);
+        for (int p = 0; p < panels; p++)
+        {
+            for (int r = 0; r < rows; r++, gatesAndUps += 2 * neurons)
+                Bf16.FromSingle(new ReadOnlySpan<float>(gatesAndUps, neurons), new Span<ushort>(y + p * neurons + r * stride, neurons));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -21,7 +21,7 @@ public sealed class ThreadTeam : IDisposable
     private readonly Helper[] helpers;
     private readonly Sleeper caller = new();
     private readonly Lock oneLoop = new();
-    private readonly LoopState state = new();
+    private readonly LoopState state;
     private bool disposed;
 
     /// <summary>Starts <paramref name="threads"/> − 1 helpers; the caller of <see cref="For"/> is the remaining thread.</summary>
@@ -30,6 +30,7 @@ public sealed class ThreadTeam : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         Size = threads;
+        state = new LoopState(threads);
         helpers = new Helper[threads - 1];
         for (int i = 0; i < helpers.Length; i++)
         {
@@ -50,7 +51,7 @@ public sealed class ThreadTeam : IDisposable
 
     /// <summary>
     /// Calls <paramref name="body"/>(item, worker) for each item in 0…<paramref name="items"/>−1, each once, in any order, on any
-    /// thread; worker is 0…<see cref="Size"/>−1 and names per-thread scratch. Returns when all are done; their writes are visible.
+    /// thread, though the one after a thread's last is mostly its next; worker is 0…<see cref="Size"/>−1 and names per-thread scratch. Returns when all are done; their writes are visible.
     /// </summary>
     /// <exception cref="AggregateException">A body threw: the items that had not begun are skipped.</exception>
     /// <exception cref="InvalidOperationException">Called by a body of the same team.</exception>
