@@ -20,8 +20,9 @@ public static unsafe class GroupedGemm
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
 
-    // Panels of the second product in one piece of work, and those at the end that are a piece each.
-    private const int MostPanels = 4, LastPanelsAThread = 8;
+    // Panels of the second product in one piece of work, at most: a longer stream from memory, and the intermediate rows are read once
+    // for all of them. Of more tokens the sums, a panel of every token for each, would not stay near.
+    private const int MostPanels = 4, MostPanelsOfFew = 8, FewTokens = 64;
 
     // Rows that one thread encodes in some microseconds: less than another loop is worth.
     private const int LateRows = 64;
@@ -155,20 +156,17 @@ public static unsafe class GroupedGemm
     private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y)
     {
         var layout = experts.Neurons;
-        int panels = experts.Down(0).PanelCount;
-        // Several panels of an expert in a row are a longer stream from memory, and its intermediate rows are read once for all of them. The
-        // last ones go singly, so that all threads end at about the same time.
-        int singleFrom = Math.Max(0, panels - LastPanelsAThread * work.Team.Size), wideItems = (singleFrom + MostPanels - 1) / MostPanels;
+        int most = tokens <= FewTokens ? MostPanelsOfFew : MostPanels;
+        var pieces = Pieces(experts.Down(0).PanelCount, work.Team.Size, most);
         // A worker sums an item's columns of all tokens in dense scratch: rows of y are so far apart that they would fall into one set
         // of the cache.
         nint sumsStride = (nint)tokens * PanelLayout.Columns;
-        float* sums = work.Floats("sums", sumsStride * MostPanels * work.Team.Size);
-        work.Team.For(wideItems + panels - singleFrom, (item, worker) =>
+        float* sums = work.Floats("sums", sumsStride * most * work.Team.Size);
+        work.Team.For(pieces.Length, (item, worker) =>
         {
             float* tile = work.Tile(worker);
-            float* sum = sums + worker * sumsStride * MostPanels;
-            int firstPanel = item < wideItems ? item * MostPanels : singleFrom + item - wideItems;
-            int endPanel = item < wideItems ? Math.Min(firstPanel + MostPanels, singleFrom) : firstPanel + 1;
+            float* sum = sums + worker * sumsStride * most;
+            var (firstPanel, endPanel) = pieces[item];
             new Span<float>(sum, checked((int)sumsStride * (endPanel - firstPanel))).Clear();
             for (int i = 0; i < batch.Experts.Count; i++)
             {
@@ -214,6 +212,23 @@ public static unsafe class GroupedGemm
                 }
             }
         });
+    }
+
+    // A thread's share of the panels in pieces that are half of what is left of it, at most: threads end at about the same time.
+    private static (int First, int End)[] Pieces(int panels, int threads, int most)
+    {
+        var pieces = new List<(int, int)>();
+        for (int thread = 0, first = 0; thread < threads; thread++)
+        {
+            int end = panels * (thread + 1) / threads;
+            for (int size; first < end; first += size)
+            {
+                size = Math.Clamp((end - first) / 2, 1, most);
+                pieces.Add((first, first + size));
+            }
+        }
+
+        return [.. pieces];
     }
 
     // sums[token of r] += weight of r · tile[r], for the rows of a block in order.

@@ -6,9 +6,6 @@ namespace DualSparse.Kernels.Gemm;
 /// <summary>y = x·Wᵀ (+ bias): tiling and threads; the instructions are the kernel's.</summary>
 public static unsafe class MatMul
 {
-    // Longer runs hardly stream any faster.
-    private const int MostPanels = 4;
-
     // Pieces of work a thread, where several panels make one.
     private const int PiecesAThread = 8;
 
@@ -99,7 +96,7 @@ public static unsafe class MatMul
     }
 
     /// <summary>Panels that a kernel is given at most with so many rows: their results fill a tile.</summary>
-    internal static int PanelsAtOnce(int rows) => rows * MostPanels <= Workspace.MaxRows ? MostPanels : 1;
+    internal static int PanelsAtOnce(int rows) => Math.Max(1, Workspace.MaxRows / PanelLayout.PadRows(Math.Max(rows, 1)));
 
     /// <summary>Converts rows, or several matrices' rows one after another, into the form that a kernel wants, on all threads.</summary>
     internal static void Encode(

@@ -37,6 +37,9 @@ public static class PanelLayout
     /// <summary>Rounds a number of inputs up to <see cref="InputAlignment"/>.</summary>
     public static int PadInputs(int inputs) => (inputs + InputAlignment - 1) / InputAlignment * InputAlignment;
 
+    /// <summary>Rounds a number of rows up to <see cref="RowAlignment"/>.</summary>
+    public static int PadRows(int rows) => (rows + RowAlignment - 1) / RowAlignment * RowAlignment;
+
     /// <summary>Panels needed for <paramref name="outputs"/> outputs.</summary>
     public static int PanelCount(int outputs) => (outputs + Columns - 1) / Columns;
 
