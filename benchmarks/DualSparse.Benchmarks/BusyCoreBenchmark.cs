@@ -121,10 +121,14 @@ internal static unsafe class BusyCoreBenchmark
 
         public static BusyProcess Start(int core)
         {
-            var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, "spin") { RedirectStandardOutput = true })!;
+            string program = Environment.ProcessPath!;
+            // Started by 'dotnet X.dll' or by its own name.
+            string[] arguments = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(BusyProcess).Assembly.Location, "spin"] : ["spin"];
+            var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
             if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
                 process.ProcessorAffinity = 1 << core;
-            process.StandardOutput.ReadLine();
+            if (process.StandardOutput.ReadLine() != "busy")
+                throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} was to keep a core busy and doesn't run");
             return new BusyProcess(process);
         }
 
