@@ -57,7 +57,8 @@ internal static class GenerateCommand
 
     private static string ReadInput()
     {
-        using var input = new StreamReader(Console.OpenStandardInput(), Encoding.UTF8);
+        // A file or a pipe is UTF-8; what is typed comes in the terminal's own encoding, on Windows a code page.
+        using var input = new StreamReader(Console.OpenStandardInput(), Console.IsInputRedirected ? Encoding.UTF8 : Console.InputEncoding);
         return input.ReadToEnd();
     }
 

@@ -16,8 +16,23 @@ internal static class CommandHost
 
     public static int Run(RootCommand root, string[] args)
     {
-        if (!Console.IsOutputRedirected && OperatingSystem.IsWindows())
-            Console.OutputEncoding = Encoding.UTF8;
+        if (!OperatingSystem.IsWindows())
+            return Invoke(root, args);
+        // UTF-8 for files and pipes as elsewhere, and for the console, whose code page outlives us.
+        var before = Console.OutputEncoding;
+        Console.OutputEncoding = Encoding.UTF8;
+        try
+        {
+            return Invoke(root, args);
+        }
+        finally
+        {
+            Console.OutputEncoding = before;
+        }
+    }
+
+    private static int Invoke(RootCommand root, string[] args)
+    {
         // A prompt may begin with @, which would else name a file of arguments.
         var parsed = root.Parse(args is [] ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.CommandResult.Command == root && parsed.UnmatchedTokens is [var stray, ..])

@@ -9,9 +9,11 @@ public static class MemoryBudget
     /// <summary>Bytes that can be had without swapping or being killed, as well as the system tells.</summary>
     public static long AvailableBytes()
     {
-        long machine = Field("/proc/meminfo", "MemAvailable:") is { } kibibytes
-            ? kibibytes * 1024
-            : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        // Where nothing tells what is free, all there is: the machine's memory, or what a job object or a control group grants.
+        long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (OperatingSystem.IsWindows())
+            return Math.Min(all, WindowsMemory.AvailableBytes() ?? all);
+        long machine = Field("/proc/meminfo", "MemAvailable:") * 1024 ?? all;
         return Math.Min(machine, GroupRemainder("/sys/fs/cgroup"));
     }
 

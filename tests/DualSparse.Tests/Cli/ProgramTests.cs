@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
 
 namespace DualSparse.Tests.Cli;
 
@@ -185,7 +187,7 @@ public class ProgramTests
         using var folder = new TemporaryFolder();
         var run = Run(["bench", "--prompt", "16,9999", "--generate", "4", "--rounds", "1", "--json", "--save", folder.File("page.md")]);
         Assert.Equal(0, run.Code);
-        using var results = System.Text.Json.JsonDocument.Parse(run.Output);
+        using var results = JsonDocument.Parse(run.Output);
         Assert.Equal(["prompt", "generate"], results.RootElement.EnumerateArray().Select(r => r.GetProperty("test").GetString()));
         Assert.All(results.RootElement.EnumerateArray(), r =>
         {
@@ -217,7 +219,7 @@ public class ProgramTests
     {
         var run = Run(["eval", "--ids", TestPaths.Golden("eval", "windows.safetensors"), "--windows", "2", "--t-major", "0.07", "--t-minor", "0.09", "--json"]);
         Assert.True(run.Code == 0, run.Errors);
-        using var json = System.Text.Json.JsonDocument.Parse(run.Output);
+        using var json = JsonDocument.Parse(run.Output);
         var books = json.RootElement.GetProperty("texts").GetProperty("books");
         Assert.Equal(1024, books.GetProperty("tokens").GetInt32());
         Assert.InRange(books.GetProperty("dropRate").GetDouble(), 0.35, 0.55);
@@ -225,6 +227,8 @@ public class ProgramTests
         Assert.InRange(kl.GetProperty("value").GetDouble(), kl.GetProperty("low").GetDouble(), kl.GetProperty("high").GetDouble());
         Assert.Equal(1, Run(["eval"]).Code);
     }
+
+    private static readonly Encoding s_utf8 = new UTF8Encoding(false);
 
     private static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
 
@@ -242,12 +246,15 @@ public class ProgramTests
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            StandardInputEncoding = s_utf8,
+            StandardOutputEncoding = s_utf8,
+            StandardErrorEncoding = s_utf8,
         };
         using var process = Process.Start(start)!;
         process.StandardInput.Write(input);
         process.StandardInput.Close();
         var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        string output = process.StandardOutput.ReadToEnd();
+        string output = process.StandardOutput.ReadToEnd().Replace(Environment.NewLine, "\n", StringComparison.Ordinal);
         process.WaitForExit();
         return (process.ExitCode, output, errors.Result);
     }

@@ -142,9 +142,8 @@ public class CompleteTransformationTests
             Assert.Contains("--allow-rounding", message, StringComparison.Ordinal);
             Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
             CompleteTransformation.Run(source, folder.File(family), 3, allowRounding: true, cancel: Cancel);
-            using var model = Transformer.Load(folder.File(family), F32);
-            var report = Verification.Compare(model, Path.Combine(source, "golden.safetensors"));
-            Assert.InRange(report.RelativeError, 1e-5, 1e-2);
+            using (var model = Transformer.Load(folder.File(family), F32))
+                Assert.InRange(Verification.Compare(model, Path.Combine(source, "golden.safetensors")).RelativeError, 1e-5, 1e-2);
             Directory.Delete(folder.File(family), recursive: true);
         }
     }
