@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using DualSparse.Engine.Loading;
+using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
@@ -20,9 +21,9 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     private const int TokensPerItem = 4;
 
     /// <summary>How a model's keys and values lie in its cache: every head's, or the latent that they all come from.</summary>
-    public static KvLayout Layout(AttentionConfig config) => config.Mla is { } mla
-        ? new(1, mla.KvRank + mla.RopeSize, mla.KvRank, ValuesInKeys: true)
-        : new(config.KeyValueHeads, config.HeadSize, config.ValueSize);
+    public static KvLayout Layout(AttentionConfig config, WeightFormat weights) => config.Mla is { } mla
+        ? new(1, mla.KvRank + mla.RopeSize, mla.KvRank, KvLayout.FormatFor(weights))
+        : new(config.KeyValueHeads, config.HeadSize, config.ValueSize, KvLayout.FormatFor(weights));
 
     /// <summary>Loads a layer's attention.</summary>
     public static Attention Load(ModelLoader loader, ModelConfig config, Rope rope, int layer) => config.Attention.Mla is { } mla
@@ -70,7 +71,7 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     /// <summary>Calls a body (row in the batch, position, page, slot in it) for each token of a segment, on all threads; RoPE's tables reach that far.</summary>
     protected void ForPositions(Workspace work, Segment segment, PositionBody body)
     {
-        float** pages = segment.Cache.Pages(layer);
+        byte** pages = segment.Cache.Pages(layer);
         int start = segment.Cache.Length;
         rope.Prepare(start + segment.Count);
         ForTokens(work, segment.Count, t =>
@@ -112,5 +113,5 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     protected abstract void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended);
 
     /// <summary>What is done with one token of a segment.</summary>
-    protected delegate void PositionBody(nint row, int position, float* page, int slot);
+    protected delegate void PositionBody(nint row, int position, byte* page, int slot);
 }

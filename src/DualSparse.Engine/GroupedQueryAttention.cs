@@ -22,7 +22,7 @@ internal sealed unsafe class GroupedQueryAttention : Attention
         : base(model.Attention, rope, layer, Output(loader, model, layer))
     {
         (config, epsilon, this.rope) = (model.Attention, model.NormEpsilon, rope);
-        shape = new AttentionShape(config.Heads, Layout(config), config.SoftmaxScale, model.LayerPlan[layer].SlidingWindow);
+        shape = new AttentionShape(config.Heads, Layout(config, loader.Weights), config.SoftmaxScale, model.LayerPlan[layer].SlidingWindow);
         var tensors = model.Tensors.Layer(layer).Attention;
         qkv = loader.Linear([tensors.Query!, tensors.Key!, tensors.Value!], [tensors.QueryBias, tensors.KeyBias, tensors.ValueBias]);
         (queryNorm, keyNorm) = (loader.Vector(tensors.QueryNorm), loader.Vector(tensors.KeyNorm));
@@ -61,7 +61,7 @@ internal sealed unsafe class GroupedQueryAttention : Attention
             });
         }
 
-        AttentionKernel.Forward(work.Team, shape, Spans(segments, all, width, attended), count => work.Floats("attention", count));
+        AttentionKernel.Forward(work, shape, Spans(segments, all, width, attended));
     }
 
     // A weight as wide as the row is one norm over all heads; a narrower one is each head's own.

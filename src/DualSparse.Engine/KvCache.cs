@@ -1,12 +1,13 @@
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>One sequence's keys and values, or the latents that they come from, every layer's, in f32. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
+/// <summary>One sequence's keys and values, or the latents that they come from, every layer's, in the format of <see cref="KvLayout.FormatFor"/>. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
 public sealed unsafe class KvCache : IDisposable
 {
     private readonly KvLayout layout;
@@ -16,28 +17,29 @@ public sealed unsafe class KvCache : IDisposable
 
     /// <summary>An empty cache.</summary>
     /// <param name="config">The model.</param>
+    /// <param name="weights">How its weights are kept.</param>
     /// <param name="capacity">The longest sequence, in tokens.</param>
     /// <exception cref="ArgumentOutOfRangeException">The capacity isn't positive or exceeds the model's context.</exception>
-    public KvCache(ModelConfig config, int capacity)
-        : this(config, capacity, config.Layers)
+    public KvCache(ModelConfig config, WeightFormat weights, int capacity)
+        : this(config, weights, capacity, config.Layers)
     {
     }
 
     // Where one layer at a time runs, one layer's room serves all of them in turn.
-    private KvCache(ModelConfig config, int capacity, int layers)
+    private KvCache(ModelConfig config, WeightFormat weights, int capacity, int layers)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         if (capacity > config.MaxPositions)
             throw new ArgumentOutOfRangeException(nameof(capacity), $"a context of {capacity} tokens exceeds the model's {config.MaxPositions}");
         Capacity = capacity;
-        layout = Attention.Layout(config.Attention);
+        layout = Attention.Layout(config.Attention, weights);
         pages = [.. Enumerable.Range(0, layers).Select(_ => new List<AlignedBuffer>())];
         pagesPerLayer = (capacity + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
-        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(float*)));
+        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(byte*)));
     }
 
     /// <summary>A cache with room for one layer, which each layer overwrites: for layers that run one after the other over a whole text.</summary>
-    internal static KvCache OfOneLayer(ModelConfig config, int capacity) => new(config, capacity, layers: 1);
+    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity) => new(config, weights, capacity, layers: 1);
 
     /// <summary>Tokens that it holds.</summary>
     public int Length { get; private set; }
@@ -78,7 +80,7 @@ public sealed unsafe class KvCache : IDisposable
     internal void Advance(int tokens) => Length += tokens;
 
     /// <summary>A layer's pages; Reserve has made room in them.</summary>
-    internal float** Pages(int layer) => (float**)pointers.Pointer + (nint)(layer % pages.Length) * pagesPerLayer;
+    internal byte** Pages(int layer) => (byte**)pointers.Pointer + (nint)(layer % pages.Length) * pagesPerLayer;
 
     /// <summary>Compares what so many tokens more than <see cref="Length"/> take with the memory that is free, before any of it is taken.</summary>
     /// <exception cref="InsufficientMemoryException">They take more.</exception>
@@ -134,7 +136,8 @@ public sealed unsafe class KvCache : IDisposable
                 for (var own = pages[layer]; own.Count * KvLayout.PageKeys < Length + tokens;)
                 {
                     var page = new AlignedBuffer(layout.PageBytes);
-                    Pages(layer)[own.Count] = (float*)page.Pointer;
+                    layout.Clear(page.Pointer, positions: 0);
+                    Pages(layer)[own.Count] = page.Pointer;
                     own.Add(page);
                 }
             }

@@ -16,6 +16,7 @@ internal sealed unsafe class LatentAttention : Attention
     private readonly MlaConfig mla;
     private readonly float epsilon;
     private readonly Rope rope;
+    private readonly KvLayout layout;
     private readonly Linear? queryDown;
     private readonly float[]? queryNorm;
     private readonly Linear query;
@@ -27,7 +28,7 @@ internal sealed unsafe class LatentAttention : Attention
     public LatentAttention(ModelLoader loader, ModelConfig model, MlaConfig mla, Rope rope, int layer)
         : base(model.Attention, rope, layer, Output(loader, model, layer))
     {
-        (config, this.mla, epsilon, this.rope) = (model.Attention, mla, model.NormEpsilon, rope);
+        (config, this.mla, epsilon, this.rope, layout) = (model.Attention, mla, model.NormEpsilon, rope, Layout(model.Attention, loader.Weights));
         var tensors = model.Tensors.Layer(layer).Attention;
         if (tensors.QueryDown is { } down)
         {
@@ -55,7 +56,6 @@ internal sealed unsafe class LatentAttention : Attention
     protected override void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended)
     {
         int queryWidth = query.Outputs, latentWidth = latentDown.Outputs;
-        var layout = Layout(config);
         float* queries = Queries(work, x, tokens);
         float* latents = work.Floats("latent", (nint)tokens * latentWidth);
         latentDown.Forward(work, x, tokens, latents);
@@ -67,7 +67,9 @@ internal sealed unsafe class LatentAttention : Attention
                 for (int h = 0; h < config.Heads; h++)
                     Turn(queries + row * queryWidth + h * config.HeadSize + mla.NopeSize, position);
                 Turn(latents + row * latentWidth + mla.KvRank, position);
-                layout.Write(page, slot, 0, new ReadOnlySpan<float>(latents + row * latentWidth, latentWidth), []);
+                // The value is the key without its positional part.
+                layout.Write(
+                    page, slot, 0, new ReadOnlySpan<float>(latents + row * latentWidth, latentWidth), new ReadOnlySpan<float>(latents + row * latentWidth, mla.KvRank));
             });
         }
 

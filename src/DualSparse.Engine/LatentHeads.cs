@@ -39,7 +39,7 @@ internal sealed unsafe class LatentHeads : IDisposable
     /// <summary>Loads the weights: W_UK, its transpose, and W_UV, each head's apart.</summary>
     public LatentHeads(ModelLoader loader, AttentionConfig config, MlaConfig mla, int? window, TensorSpec latentUp)
     {
-        (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config));
+        (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config, loader.Weights));
         (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
     }
 
@@ -52,7 +52,7 @@ internal sealed unsafe class LatentHeads : IDisposable
         {
             int positions = segment.First + segment.Count;
             float* latents = Latents(work, segment.Pages, positions);
-            long bytesAHead = (long)positions * (config.HeadSize + mla.ValueSize) * sizeof(float);
+            long bytesAHead = Pages(positions) * (long)Expanded(heads: 1).PageBytes;
             int group = (int)Math.Clamp(ExpandedBytes / bytesAHead, 1, config.Heads);
             for (int head = 0; head < config.Heads; head += group)
                 AttendExpanded(work, segment, latents, head, Math.Min(group, config.Heads - head));
@@ -88,7 +88,7 @@ internal sealed unsafe class LatentHeads : IDisposable
             };
         }
 
-        AttentionKernel.Forward(work.Team, new AttentionShape(heads, cache, config.SoftmaxScale, window), spans, count => work.Floats("attention", count));
+        AttentionKernel.Forward(work, new AttentionShape(heads, cache, config.SoftmaxScale, window), spans);
         valueUp.Forward(work, weighted, rows, valueWidth, cache.ValueSize, first.Output, first.OutputStride, mla.ValueSize);
     }
 
@@ -103,13 +103,13 @@ internal sealed unsafe class LatentHeads : IDisposable
     private void AttendExpanded(Workspace work, AttentionSegment segment, float* latents, int firstHead, int heads)
     {
         int positions = segment.First + segment.Count;
-        var layout = new KvLayout(heads, config.HeadSize, mla.ValueSize);
+        var layout = Expanded(heads);
         int pageCount = Pages(positions);
-        nint pageFloats = (nint)layout.PageBytes / sizeof(float);
-        float* expanded = work.Floats("expanded", pageCount * pageFloats);
-        float** pages = stackalloc float*[pageCount];
+        byte* expanded = (byte*)work.Floats("expanded", pageCount * ((nint)layout.PageBytes / sizeof(float)));
+        byte** pages = stackalloc byte*[pageCount];
         for (int i = 0; i < pageCount; i++)
-            pages[i] = expanded + i * pageFloats;
+            pages[i] = Page(i * KvLayout.PageKeys);
+        work.Team.For(pageCount, (page, _) => layout.Clear(Page(page * KvLayout.PageKeys), positions - page * KvLayout.PageKeys));
         // A tile has as many rows as a page positions.
         keyUp.Forward(work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteKeys(
             Page(first), head, number, Math.Min(PanelLayout.Columns, mla.NopeSize - number), tile, PanelLayout.Columns, count));
@@ -125,19 +125,22 @@ internal sealed unsafe class LatentHeads : IDisposable
         segment.Queries += firstHead * config.HeadSize;
         segment.Output += firstHead * mla.ValueSize;
         segment.Pages = pages;
-        AttentionKernel.Forward(work.Team, new AttentionShape(heads, layout, config.SoftmaxScale, window), [segment], count => work.Floats("attention", count));
+        AttentionKernel.Forward(work, new AttentionShape(heads, layout, config.SoftmaxScale, window), [segment]);
 
-        float* Page(int position) => expanded + position / KvLayout.PageKeys * pageFloats;
+        byte* Page(int position) => expanded + position / KvLayout.PageKeys * (nint)layout.PageBytes;
     }
 
     // [positions, rank + rope], dense, with room for a last panel of keys.
-    private float* Latents(Workspace work, float** pages, int positions)
+    private float* Latents(Workspace work, byte** pages, int positions)
     {
         float* latents = work.Floats("latents", (nint)Pages(positions) * KvLayout.PageKeys * cache.KeySize);
-        Attention.ForTokens(work, positions, p => cache.Read(
+        Attention.ForTokens(work, positions, p => cache.ReadKey(
             pages[p / KvLayout.PageKeys], p % KvLayout.PageKeys, 0, new Span<float>(latents + (nint)p * cache.KeySize, cache.KeySize)));
         return latents;
     }
+
+    // Where some heads' expanded keys and values lie.
+    private KvLayout Expanded(int heads) => new(heads, config.HeadSize, mla.ValueSize, cache.Format);
 
     private static int Pages(int positions) => (positions + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
 }

@@ -89,7 +89,7 @@ public sealed unsafe class Transformer : IDisposable
         ModelLoader.Load(folder, options ?? new EngineOptions(), progress);
 
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
-    public KvCache NewCache(int capacity) => new(Config, capacity);
+    public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity);
 
     /// <summary>
     /// What has seen nothing yet of a text whose parts are several sequences, for their <see cref="KvCache.Follower"/>; null where

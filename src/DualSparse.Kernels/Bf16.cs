@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace DualSparse.Kernels;
 
@@ -58,7 +59,18 @@ public static class Bf16
             destination[i] = FromSingle(source[i]);
     }
 
-    private static Vector<uint> Round(Vector<float> value)
+    /// <summary>Lane by lane the bits of <see cref="FromSingle(float)"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<uint> Round(Vector512<float> value)
+    {
+        var bits = value.AsUInt32();
+        var rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
+        return Vector512.ConditionalSelect(Vector512.Equals(value, value).AsUInt32(), rounded, (bits >> 16) | Vector512.Create(0x40u));
+    }
+
+    /// <summary>Lane by lane the bits of <see cref="FromSingle(float)"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector<uint> Round(Vector<float> value)
     {
         var bits = Vector.AsVectorUInt32(value);
         var rounded = (bits + new Vector<uint>(0x7FFF) + ((bits >> 16) & Vector<uint>.One)) >> 16;

@@ -75,7 +75,7 @@ public sealed unsafe class LayerStream : IDisposable
         var counts = variants.Select(_ => new DropCounts[Config.Layers]).ToArray();
         var states = new StreamStates(variants.Count, [.. windows.Select(Embed)]);
         int[] longest = windows.MaxBy(w => w.Length)!;
-        using var cache = KvCache.OfOneLayer(Config, longest.Length);
+        using var cache = KvCache.OfOneLayer(Config, loader.Weights, longest.Length);
         KvCache.Reserve([new SequenceChunk(cache, longest)]);
         int rounds = Config.Layers + (hooks.Logits is null ? 0 : 1);
         for (int l = 0; l < Config.Layers; l++)

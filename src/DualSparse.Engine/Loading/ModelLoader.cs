@@ -24,6 +24,9 @@ internal sealed class ModelLoader
     private long doneBytes;
     private long weightBytes;
 
+    /// <summary>How weights are kept.</summary>
+    public WeightFormat Weights => options.Weights;
+
     /// <summary>Loads parts of an open checkpoint as they are asked for.</summary>
     public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress)
     {

@@ -27,7 +27,7 @@ public unsafe struct AttentionSegment
     public nint OutputStride;
 
     /// <summary>The pages that hold positions 0…<see cref="First"/> + <see cref="Count"/> − 1, in order.</summary>
-    public float** Pages;
+    public byte** Pages;
 
     /// <summary>The first query's position.</summary>
     public int First;

@@ -1,190 +1,232 @@
 using System.Numerics.Tensors;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Ops;
 
-/// <summary>Some rows of queries, (position, head) pairs of one key-value head ordered by position, against a span of keys.</summary>
+/// <summary>
+/// Some rows of queries, (position, head) pairs of one key-value head ordered by position, against a span of keys, page by page: scores
+/// are one product with the keys' panels, what the weights collect another with the values'.
+/// </summary>
 internal unsafe ref struct AttentionBlock<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : struct
 {
-    /// <summary>Keys scored at a time: a page's, which for heads of 128 are 64 KiB, as are their values; both stay in the second-level cache.</summary>
-    public const int Keys = KvLayout.PageKeys;
+    private const int Keys = KvLayout.PageKeys;
+    private const int Columns = PanelLayout.Columns;
 
+    private readonly PanelKernel kernel;
     private readonly AttentionShape shape;
     private readonly AttentionSegment segment;
     private readonly int head;
     private readonly int firstRow;
     private readonly int rows;
-    private readonly float* queries;
-    private readonly float* scores;
-    private readonly float* turned;
+
+    // [rows, key inputs] and [rows, 128] in the kernel's form.
+    private readonly byte* queries;
+    private readonly byte* weights;
+
+    // [panels, rows that see the page, 32]: scores, then what was collected.
+    private readonly float* products;
+
+    // [rows]: what the state is multiplied with before that is added.
+    private readonly float* scales;
 
     /// <summary>Gathers and scales the rows' queries.</summary>
+    /// <param name="kernel">Of the cache's format.</param>
     /// <param name="shape">The call's shape.</param>
     /// <param name="segment">The sequence.</param>
     /// <param name="head">The key-value head.</param>
     /// <param name="firstRow">Row position · group + head in group.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="scratch"><see cref="Scratch"/> floats.</param>
-    public AttentionBlock(in AttentionShape shape, in AttentionSegment segment, int head, int firstRow, int rows, float* scratch)
+    public AttentionBlock(PanelKernel kernel, in AttentionShape shape, in AttentionSegment segment, int head, int firstRow, int rows, float* scratch)
     {
+        this.kernel = kernel;
         this.shape = shape;
         this.segment = segment;
         this.head = head;
         this.firstRow = firstRow;
         this.rows = rows;
-        scores = scratch;
-        queries = scratch + rows * Keys;
-        turned = queries + rows * (nint)shape.Cache.KeySize;
+        int readable = PanelLayout.PadRows(rows) + PanelLayout.RowAlignment;
+        products = scratch;
+        scales = products + Products(shape, rows);
+        float* wide = scales + PanelLayout.PadRows(rows);
+        queries = (byte*)(wide + shape.Cache.KeyInputs);
+        weights = queries + readable * QueryBytes;
         int group = shape.Group, size = shape.Cache.KeySize;
         for (int r = 0; r < rows; r++)
         {
             int row = firstRow + r;
             float* source = segment.Queries + row / group * segment.QueryStride + (head * group + row % group) * (nint)size;
-            TensorPrimitives.Multiply(
-                new ReadOnlySpan<float>(source, size), shape.Scale, new Span<float>(queries + r * (nint)size, size));
+            var scaled = new Span<float>(wide, size);
+            TensorPrimitives.Multiply(new ReadOnlySpan<float>(source, size), shape.Scale, scaled);
+            RowEncoder.Encode(kernel.Activations, scaled, shape.Cache.KeyInputs, queries + r * QueryBytes, null, null);
         }
     }
 
-    /// <summary>Floats of scratch for so many rows.</summary>
-    public static nint Scratch(in AttentionShape shape, int rows) => (nint)rows * (Keys + shape.Cache.KeySize) + 2 * shape.Cache.TurnedFloats;
+    private readonly int ElementBytes => kernel.Activations == ActivationFormat.F32 ? sizeof(float) : sizeof(ushort);
 
-    /// <summary>Attends to the keys at positions from…to−1, <paramref name="from"/> a multiple of <see cref="Keys"/>.</summary>
+    private readonly nint QueryBytes => (nint)shape.Cache.KeyInputs * ElementBytes;
+
+    private readonly nint WeightBytes => (nint)Keys * ElementBytes;
+
+    /// <summary>Floats of scratch for so many rows, a multiple of a cache line.</summary>
+    public static nint Scratch(in AttentionShape shape, int rows)
+    {
+        nint readable = PanelLayout.PadRows(rows) + PanelLayout.RowAlignment;
+        return Products(shape, rows) + PanelLayout.PadRows(rows) + shape.Cache.KeyInputs + readable * (shape.Cache.KeyInputs + Keys);
+    }
+
+    /// <summary>Attends to the keys at positions from…to−1, <paramref name="from"/> a multiple of a page's.</summary>
     public readonly void Attend(int from, int to, AttentionState state)
     {
         for (int start = from; start < to; start += Keys)
         {
-            float* page = segment.Pages[start / KvLayout.PageKeys];
-            int slot = start % KvLayout.PageKeys;
-            int count = Math.Min(Keys, to - start);
-            Score(page, slot, start, count);
-            Weigh(start, count, state);
-            Collect(page, slot, start, count, state.Values);
+            byte* page = segment.Pages[start / Keys];
+            int count = Math.Min(Keys, to - start), first = FirstToSee(start);
+            Score(page, start, count, first);
+            Weigh(start, count, first, state);
+            byte* next = start + Keys < to ? shape.Cache.Keys(segment.Pages[start / Keys + 1], head) : null;
+            Collect(page, start, count, first, state, next);
         }
     }
+
+    private static nint Products(in AttentionShape shape, int rows) =>
+        (nint)rows * Math.Max(Keys, shape.Cache.ValuePanels * Columns) + PanelLayout.RowAlignment * Columns;
 
     private readonly int Position(int row) => segment.First + (firstRow + row) / shape.Group;
 
-    // Keys of the block that the row sees end here: at its own position.
+    // The first row, of this block, that sees the key at a position.
+    private readonly int FirstToSee(int position) => Math.Max(0, (position - segment.First) * shape.Group - firstRow);
+
+    // Keys of the page that the row sees end here: at its own position.
     private readonly int End(int row, int start, int count) => Math.Min(count, Position(row) + 1 - start);
 
-    // scores = queries · keysᵀ; what no row of a tile sees is left out.
-    private readonly void Score(float* page, int slot, int start, int count)
+    // products = queries · keysᵀ, for each panel those rows that see it.
+    private readonly void Score(byte* page, int start, int count, int first)
     {
-        int size = shape.Cache.KeySize;
-        for (int column = 0; column < count; column += 2 * TSimd.Width)
+        int panels = PanelLayout.PanelCount(count), sharing = rows - first;
+        byte* keys = shape.Cache.Keys(page, head);
+        // A panel that all rows see goes with the ones before it in one call.
+        for (int panel = 0, together; panel < panels; panel += together)
         {
-            float* b0 = KeysAt(page, slot, column), b1 = KeysAt(page, slot, column + TSimd.Width);
-            for (int r = 0, tile; r < rows; r += tile)
-            {
-                tile = AttentionTile.Take(rows - r);
-                if (End(r + tile - 1, start, count) > column)
-                {
-                    AttentionTile.Multiply<TSimd, TVector>(
-                        tile, queries + r * (nint)size, size, b0, b1, KvLayout.Panel, size, scores + r * Keys + column, Keys, add: false);
-                }
-            }
+            int from = Math.Max(first, FirstToSee(start + panel * Columns));
+            for (together = 1; from == first && panel + together < panels && FirstToSee(start + (panel + together) * Columns) <= first;)
+                together++;
+            var args = Args(queries + from * QueryBytes, QueryBytes, rows - from, shape.Cache.KeyInputs);
+            args.Panel = keys + panel * shape.Cache.KeyPanelBytes;
+            args.PanelCount = together;
+            args.PanelBytes = shape.Cache.KeyPanelBytes;
+            args.Result = products + ((nint)panel * sharing + from - first) * Columns;
+            args.Next = panel + together < panels ? args.Panel + together * args.PanelBytes : shape.Cache.Values(page, head);
+            kernel.Multiply(args);
         }
     }
 
-    // Keys from a column on, a multiple of the vectors' width; of those that must be turned first, two panels at a time.
-    private readonly float* KeysAt(float* page, int slot, int column)
+    // Scores become weights e^(s−m), for a new m where a larger score came.
+    private readonly void Weigh(int start, int count, int first, AttentionState state)
     {
-        if (!shape.Cache.ValuesInKeys)
-            return shape.Cache.Keys(page, head, slot + column);
-        float* panel = turned + column / KvLayout.Panel % 2 * shape.Cache.TurnedFloats;
-        if (column % KvLayout.Panel == 0)
-            shape.Cache.TurnKeys(page, head, slot + column, panel);
-        return panel + column % KvLayout.Panel;
-    }
-
-    // Scores become weights e^(s−m); the state is brought to the new m.
-    private readonly void Weigh(int start, int count, AttentionState state)
-    {
-        for (int r = 0; r < rows; r++)
+        nint panelFloats = (nint)(rows - first) * Columns;
+        for (int r = first; r < rows; r++)
         {
-            float* row = scores + r * Keys;
-            int end = End(r, start, count);
+            float* row = products + (r - first) * Columns;
+            byte* target = weights + r * WeightBytes;
+            int end = End(r, start, count), panels = PanelLayout.PanelCount(end);
             int begin = shape.Window is int window ? Math.Max(0, Position(r) - window + 1 - start) : 0;
+            scales[r] = 1;
             if (end <= begin)
             {
-                new Span<float>(row, Keys).Clear();
+                new Span<byte>(target, (int)WeightBytes).Clear();
                 continue;
             }
 
-            if (begin > 0)
-                new Span<float>(row, begin).Fill(float.NegativeInfinity);
-            // Rows of one tile are collected as far as its last one sees.
-            int reach = End(Math.Min(r + AttentionTile.Rows, rows) - 1, start, count);
-            reach = (reach + TSimd.Width - 1) / TSimd.Width * TSimd.Width;
-            if (end < reach)
-                new Span<float>(row + end, reach - end).Fill(float.NegativeInfinity);
-            float largest = Largest(row, end);
-            float before = state.Largest[r];
+            for (int i = 0; i < begin; i++)
+                row[i / Columns * panelFloats + i % Columns] = float.NegativeInfinity;
+            if (end % Columns > 0)
+                new Span<float>(row + (panels - 1) * panelFloats + end % Columns, Columns - end % Columns).Fill(float.NegativeInfinity);
+            float before = state.Largest[r], largest = Math.Max(before, Largest(row, panels, panelFloats));
             if (largest > before)
             {
                 state.Largest[r] = largest;
-                if (!float.IsNegativeInfinity(before))
-                    Rescale(r, MathF.Exp(before - largest), state);
-            }
-            else
-            {
-                largest = before;
+                scales[r] = MathF.Exp(before - largest);
             }
 
-            state.Sum[r] += Exponentiate(row, reach, largest);
+            state.Sum[r] = state.Sum[r] * scales[r] + Exponentiate(row, panels, panelFloats, largest, target);
+            new Span<byte>(target + panels * Columns * ElementBytes, (Keys - panels * Columns) * ElementBytes).Clear();
         }
     }
 
-    private readonly void Rescale(int row, float scale, AttentionState state)
-    {
-        state.Sum[row] *= scale;
-        float* values = state.Values + row * (nint)shape.Cache.PaddedValueSize;
-        var scales = TSimd.Create(scale);
-        for (int i = 0; i < shape.Cache.PaddedValueSize; i += TSimd.Width)
-            TSimd.Store(TSimd.Multiply(TSimd.Load(values + i), scales), values + i);
-    }
-
-    private static float Largest(float* row, int end)
+    private static float Largest(float* row, int panels, nint panelFloats)
     {
         var lanes = TSimd.Load(row);
-        for (int i = TSimd.Width; i < end; i += TSimd.Width)
-            lanes = TSimd.Max(lanes, TSimd.Load(row + i));
+        for (int p = 0; p < panels; p++)
+        {
+            for (int i = 0; i < Columns; i += TSimd.Width)
+                lanes = TSimd.Max(lanes, TSimd.Load(row + p * panelFloats + i));
+        }
+
         return TSimd.Largest(lanes);
     }
 
-    private static float Exponentiate(float* row, int end, float largest)
+    private readonly float Exponentiate(float* row, int panels, nint panelFloats, float largest, byte* target)
     {
+        bool narrow = kernel.Activations == ActivationFormat.Bf16;
         var shift = TSimd.Create(largest);
         var sums = TSimd.Zero;
-        for (int i = 0; i < end; i += TSimd.Width)
+        for (int p = 0; p < panels; p++)
         {
-            var weights = Exp.Of<TSimd, TVector>(TSimd.Subtract(TSimd.Load(row + i), shift));
-            TSimd.Store(weights, row + i);
-            sums = TSimd.Add(sums, weights);
+            for (int i = 0; i < Columns; i += TSimd.Width)
+            {
+                var power = Exp.Of<TSimd, TVector>(TSimd.Subtract(TSimd.Load(row + p * panelFloats + i), shift));
+                if (narrow)
+                    TSimd.StoreBf16(power, (ushort*)target + p * Columns + i);
+                else
+                    TSimd.Store(power, (float*)target + p * Columns + i);
+                sums = TSimd.Add(sums, power);
+            }
         }
 
         return TSimd.Sum(sums);
     }
 
-    // state += weights · values; keys after the last that a tile sees have weight 0 and are left out.
-    private readonly void Collect(float* page, int slot, int start, int count, float* sums)
+    // state = scale · state + weights · values, over as many keys as the rows see.
+    private readonly void Collect(byte* page, int start, int count, int first, AttentionState state, byte* next)
     {
-        int size = shape.Cache.PaddedValueSize;
-        for (int column = 0; column < size; column += 2 * TSimd.Width)
+        const int step = PanelLayout.InputAlignment;
+        for (int depth = step, from = first, end; depth <= Keys && from < rows; depth += step, from = end)
         {
-            float* b0 = shape.Cache.Values(page, head, column) + slot * KvLayout.Panel;
-            float* b1 = shape.Cache.Values(page, head, column + TSimd.Width) + slot * KvLayout.Panel;
-            for (int r = 0, tile; r < rows; r += tile)
+            // Those that see no further; at the last depth all that are left.
+            end = depth < Keys && depth < count ? Math.Clamp(FirstToSee(start + depth), from, rows) : rows;
+            if (end == from)
+                continue;
+            var args = Args(weights + from * WeightBytes, WeightBytes, end - from, depth);
+            args.Panel = shape.Cache.Values(page, head);
+            args.PanelCount = shape.Cache.ValuePanels;
+            args.PanelBytes = shape.Cache.ValuePanelBytes;
+            args.Result = products;
+            args.Next = next;
+            kernel.Multiply(args);
+            Add(from, end - from, state);
+        }
+    }
+
+    private readonly void Add(int from, int count, AttentionState state)
+    {
+        int stride = shape.Cache.ValuePanels * Columns;
+        float* product = products;
+        for (int panel = 0; panel < shape.Cache.ValuePanels; panel++)
+        {
+            float* values = state.Values + from * (nint)stride + panel * Columns;
+            for (int r = 0; r < count; r++, product += Columns, values += stride)
             {
-                tile = AttentionTile.Take(rows - r);
-                int depth = End(r + tile - 1, start, count);
-                if (depth > 0)
-                {
-                    AttentionTile.Multiply<TSimd, TVector>(
-                        tile, scores + r * Keys, Keys, b0, b1, KvLayout.Panel, depth, sums + r * (nint)size + column, size, add: true);
-                }
+                var scale = TSimd.Create(scales[from + r]);
+                for (int i = 0; i < Columns; i += TSimd.Width)
+                    TSimd.Store(TSimd.MultiplyAdd(TSimd.Load(values + i), scale, TSimd.Load(product + i)), values + i);
             }
         }
     }
+
+    private static PanelArgs Args(byte* rows, nint rowBytes, int count, int inputs) =>
+        new() { Rows = rows, RowBytes = rowBytes, RowCount = count, Inputs = inputs };
 }

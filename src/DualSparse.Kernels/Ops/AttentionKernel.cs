@@ -1,11 +1,13 @@
 using System.Numerics;
 using System.Runtime.Intrinsics;
-using DualSparse.Kernels.Threading;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>
-/// Causal attention with a blocked softmax, in f32: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees.
+/// Causal attention with a blocked softmax: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees. The two products are
+/// the panel kernel's of the cache's format, f32 or bf16 (queries and weights rounded to it); scores, softmax and sums are f32.
 /// </summary>
 /// <remarks>
 /// A query's keys are taken in spans of 256 from position 0, each span in blocks of 128, and the spans' sums are merged in order. So the
@@ -14,7 +16,7 @@ namespace DualSparse.Kernels.Ops;
 /// </remarks>
 public static unsafe class AttentionKernel
 {
-    // Rows of queries that share one reading of keys and values: sixteen tiles of six, whose sums stay in the second-level cache.
+    // Rows of queries that share one reading of keys and values; their sums stay in the second-level cache.
     private const int RowBlock = 96;
     private const int SpanKeys = 256;
 
@@ -22,28 +24,28 @@ public static unsafe class AttentionKernel
     private const int ItemsPerThread = 8;
 
     /// <summary>Attends.</summary>
-    /// <param name="team">The threads.</param>
+    /// <param name="work">Threads, kernels, scratch.</param>
     /// <param name="shape">What is common to the segments.</param>
     /// <param name="segments">Sequences with their queries; all keys and values have been written.</param>
-    /// <param name="scratch">Gives memory of so many floats, valid during the call.</param>
-    public static void Forward(ThreadTeam team, AttentionShape shape, AttentionSegment[] segments, ScratchMemory scratch)
+    public static void Forward(Workspace work, AttentionShape shape, AttentionSegment[] segments)
     {
         if (Vector512.IsHardwareAccelerated)
-            Forward<WideSimd, Vector512<float>>(team, shape, segments, scratch);
+            Forward<WideSimd, Vector512<float>>(work, shape, segments);
         else
-            Forward<PortableSimd, Vector<float>>(team, shape, segments, scratch);
+            Forward<PortableSimd, Vector<float>>(work, shape, segments);
     }
 
-    /// <summary>Attends with vectors of one width.</summary>
-    internal static void Forward<TSimd, TVector>(ThreadTeam team, AttentionShape shape, AttentionSegment[] segments, ScratchMemory scratch)
+    /// <summary>Attends, with softmax in vectors of one width.</summary>
+    internal static void Forward<TSimd, TVector>(Workspace work, AttentionShape shape, AttentionSegment[] segments)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct
     {
+        var (team, kernel) = (work.Team, work.Kernels[shape.Cache.Format]);
         var plan = AttentionPlan.Make(shape, segments, RowBlock, SpanKeys, ItemsPerThread * team.Size);
-        int stride = shape.Cache.PaddedValueSize;
+        int stride = shape.Cache.ValuePanels * PanelLayout.Columns;
         nint stateFloats = AttentionState.Floats(plan.RowBlock, stride);
         nint workerFloats = AttentionBlock<TSimd, TVector>.Scratch(shape, plan.RowBlock) + 2 * stateFloats;
-        float* memory = scratch(team.Size * workerFloats + plan.PartialCount * stateFloats);
+        float* memory = work.Floats("attention", team.Size * workerFloats + plan.PartialCount * stateFloats);
         float* partials = memory + team.Size * workerFloats;
         team.For(plan.Items.Length, (index, worker) =>
         {
@@ -52,7 +54,7 @@ public static unsafe class AttentionKernel
             float* mine = memory + worker * workerFloats;
             var total = new AttentionState(item.Partial < 0 ? mine : partials + item.Partial * stateFloats, item.Rows, stride);
             var span = new AttentionState(mine + stateFloats, item.Rows, stride);
-            var block = new AttentionBlock<TSimd, TVector>(shape, segment, item.Head, item.FirstRow, item.Rows, mine + 2 * stateFloats);
+            var block = new AttentionBlock<TSimd, TVector>(kernel, shape, segment, item.Head, item.FirstRow, item.Rows, mine + 2 * stateFloats);
             total.Clear();
             block.Attend(item.From, Math.Min(item.To, item.From + SpanKeys), total);
             for (int from = item.From + SpanKeys; from < item.To; from += SpanKeys)
@@ -86,6 +88,3 @@ public static unsafe class AttentionKernel
         }
     }
 }
-
-/// <summary>Gives memory of at least so many floats, aligned to 64 bytes, with undefined contents.</summary>
-public unsafe delegate float* ScratchMemory(nint floats);

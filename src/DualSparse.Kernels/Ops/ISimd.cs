@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace DualSparse.Kernels.Ops;
 
@@ -18,6 +19,9 @@ internal unsafe interface ISimd<TVector>
     static abstract TVector Load(float* source);
 
     static abstract void Store(TVector value, float* target);
+
+    /// <summary>Stores rounded to bf16, as <see cref="Bf16.FromSingle(float)"/>.</summary>
+    static abstract void StoreBf16(TVector value, ushort* target);
 
     static abstract TVector Add(TVector a, TVector b);
 
@@ -61,6 +65,20 @@ internal readonly unsafe struct PortableSimd : ISimd<Vector<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector<float> value, float* target) => value.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBf16(Vector<float> value, ushort* target)
+    {
+        if (Vector<float>.Count == 8)
+        {
+            var rounded = Bf16.Round(value).AsVector256();
+            Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
+            return;
+        }
+
+        for (int i = 0; i < Vector<float>.Count; i++)
+            target[i] = Bf16.FromSingle(value[i]);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Add(Vector<float> a, Vector<float> b) => a + b;
@@ -117,6 +135,16 @@ internal readonly unsafe struct WideSimd : ISimd<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> value, float* target) => value.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBf16(Vector512<float> value, ushort* target)
+    {
+        var rounded = Bf16.Round(value);
+        if (Avx512F.IsSupported)
+            Avx512F.ConvertToVector256UInt16(rounded).Store(target);
+        else
+            Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;

@@ -1,89 +1,155 @@
+using System.Runtime.InteropServices;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>
-/// How keys and values lie in memory, as attention likes to read them. A page holds <see cref="PageKeys"/> consecutive positions of
-/// one layer; in it, for each key-value head, the keys in panels of 16 positions ([panel, key size, 16], so that a vector holds
-/// sixteen positions' numbers) and then the values in panels of 16 numbers ([panel, position, 16], padded with zeros to an even number
-/// of panels). Both are read from front to back. Where a value is the beginning of its key, each is kept once, as values are.
+/// How keys and values lie in memory: as the two matrices that attention multiplies with, in the panels of a weight format
+/// (<see cref="PanelLayout"/>). A page holds <see cref="PageKeys"/> consecutive positions of one layer; in it, for each key-value head, the
+/// keys, each an output of a product over the key's numbers, and then the values, whose numbers are outputs of a product over
+/// positions.
 /// </summary>
 /// <param name="Heads">Key-value heads.</param>
 /// <param name="KeySize">Numbers of a key.</param>
 /// <param name="ValueSize">Numbers of a value.</param>
-/// <param name="ValuesInKeys">Whether a value is the first numbers of its key: multi-head latent attention's cache.</param>
-public readonly record struct KvLayout(int Heads, int KeySize, int ValueSize, bool ValuesInKeys = false)
+/// <param name="Format">f32 or bf16.</param>
+public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueSize, WeightFormat Format)
 {
     /// <summary>Positions in a page: enough for long runs of memory, few enough for a short sequence to stay small.</summary>
     public const int PageKeys = 128;
 
-    /// <summary>Columns of a panel: a cache line of f32.</summary>
-    internal const int Panel = 16;
+    /// <summary>Panels that a page's keys are.</summary>
+    internal const int KeyPanels = PageKeys / PanelLayout.Columns;
 
-    // Two vectors of 512 bits: the widest tile.
-    private const int ValueAlignment = 32;
+    /// <summary>The format for the cache of a model with such weights: f32 for f32, bf16 for all others.</summary>
+    public static WeightFormat FormatFor(WeightFormat weights) => weights == WeightFormat.F32 ? WeightFormat.F32 : WeightFormat.Bf16;
 
-    /// <summary>Numbers of a value, padding included.</summary>
-    internal int PaddedValueSize => Pad(ValueSize);
+    /// <summary>Bytes of a page. It must be cleared before it is written: what is never written is multiplied by zero.</summary>
+    public nuint PageBytes => (nuint)Heads * (nuint)HeadBytes;
 
-    /// <summary>Bytes of a page.</summary>
-    public nuint PageBytes => (nuint)Heads * (nuint)HeadFloats * sizeof(float);
+    /// <summary>Numbers of a key, padding included.</summary>
+    internal int KeyInputs => PanelLayout.PadInputs(KeySize);
 
-    /// <summary>Floats that <see cref="TurnKeys"/> writes; 0 where keys are kept as they are scored.</summary>
-    internal int TurnedFloats => ValuesInKeys ? Pad(KeySize) * Panel : 0;
+    /// <summary>Panels of a value.</summary>
+    internal int ValuePanels => PanelLayout.PanelCount(ValueSize);
 
-    // Keys that are kept apart stand before the values.
-    private int ValuesFrom => ValuesInKeys ? 0 : KeySize;
+    /// <summary>Bytes from one panel of keys to the next.</summary>
+    internal nint KeyPanelBytes => PanelLayout.PanelBytes(Format, KeyInputs);
 
-    private nint HeadFloats => (nint)PageKeys * (ValuesInKeys ? Pad(KeySize) : KeySize + PaddedValueSize);
+    /// <summary>Bytes from one panel of values to the next.</summary>
+    internal nint ValuePanelBytes => PanelLayout.PanelBytes(Format, PageKeys);
 
-    /// <summary>Writes one position's key and value of one head.</summary>
+    private nint HeadBytes => KeyPanels * KeyPanelBytes + ValuePanels * ValuePanelBytes;
+
+    // Inputs that a word of four bytes holds.
+    private int PerWord => Format == WeightFormat.F32 ? 1 : 2;
+
+    /// <summary>A head's first panel of keys.</summary>
+    internal byte* Keys(byte* page, int head) => page + head * HeadBytes;
+
+    /// <summary>A head's first panel of values.</summary>
+    internal byte* Values(byte* page, int head) => Keys(page, head) + KeyPanels * KeyPanelBytes;
+
+    /// <summary>Clears a page from a position on, and what no position ever writes.</summary>
+    /// <param name="page">The page.</param>
+    /// <param name="positions">Positions that have been, or will be, written.</param>
+    public void Clear(byte* page, int positions)
+    {
+        if (positions < PageKeys || KeyInputs > KeySize)
+            NativeMemory.Clear(page, PageBytes);
+    }
+
+    /// <summary>Writes one position's key and value of one head. Threads may write different positions at a time.</summary>
     /// <param name="page">The page.</param>
     /// <param name="slot">The position's place in it, 0…127.</param>
     /// <param name="head">The key-value head.</param>
     /// <param name="key">[key size].</param>
-    /// <param name="value">[value size]; not read where it is the beginning of the key.</param>
-    public unsafe void Write(float* page, int slot, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    /// <param name="value">[value size].</param>
+    public void Write(byte* page, int slot, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
-        if (ValuesInKeys)
+        const int columns = PanelLayout.Columns;
+        byte* keys = Keys(page, head) + slot / columns * KeyPanelBytes;
+        byte* values = Values(page, head);
+        int column = slot % columns;
+        if (Format == WeightFormat.F32)
         {
-            value = key;
-        }
-        else
-        {
-            float* column = Keys(page, head, slot);
             for (int i = 0; i < key.Length; i++)
-                column[i * Panel] = key[i];
+                ((float*)keys)[i * columns + column] = key[i];
+            for (int i = 0; i < value.Length; i++)
+                ((float*)(values + i / columns * ValuePanelBytes))[slot * columns + i % columns] = value[i];
+            return;
         }
 
-        for (int i = 0; i < Pad(value.Length); i += Panel)
+        ushort* narrow = stackalloc ushort[PanelLayout.InputAlignment];
+        for (int from = 0; from < key.Length; from += PanelLayout.InputAlignment)
         {
-            var row = new Span<float>(Values(page, head, i) + slot * Panel, Panel);
-            int count = Math.Clamp(value.Length - i, 0, Panel);
-            value.Slice(Math.Min(i, value.Length), count).CopyTo(row);
-            row[count..].Clear();
+            int count = Math.Min(PanelLayout.InputAlignment, key.Length - from);
+            Bf16.FromSingle(key.Slice(from, count), new Span<ushort>(narrow, count));
+            ushort* at = (ushort*)keys + from * columns + 2 * column;
+            for (int i = 0; i < count; i++)
+                at[i / 2 * 2 * columns + i % 2] = narrow[i];
+        }
+
+        for (int from = 0; from < value.Length; from += columns)
+        {
+            int count = Math.Min(columns, value.Length - from);
+            Bf16.FromSingle(value.Slice(from, count), new Span<ushort>(narrow, count));
+            // Beside a neighbour that another thread may be writing: two bytes at a time.
+            ushort* at = (ushort*)(values + from / columns * ValuePanelBytes) + slot / 2 * 2 * columns + slot % 2;
+            for (int i = 0; i < count; i++)
+                at[2 * i] = narrow[i];
         }
     }
 
-    /// <summary>Writes some numbers of many positions' keys of one head, from a page's first position on. Not where values are in keys.</summary>
+    /// <summary>Reads one position's key of one head.</summary>
+    /// <param name="page">The page.</param>
+    /// <param name="slot">The position's place in it, 0…127.</param>
+    /// <param name="head">The key-value head.</param>
+    /// <param name="key">[key size].</param>
+    public void ReadKey(byte* page, int slot, int head, Span<float> key)
+    {
+        const int columns = PanelLayout.Columns;
+        byte* keys = Keys(page, head) + slot / columns * KeyPanelBytes;
+        int column = slot % columns;
+        for (int i = 0; i < key.Length; i++)
+        {
+            key[i] = Format == WeightFormat.F32
+                ? ((float*)keys)[i * columns + column]
+                : Bf16.ToSingle(((ushort*)keys)[(i / 2 * columns + column) * 2 + i % 2]);
+        }
+    }
+
+    /// <summary>Writes some numbers of many positions' keys of one head, from a page's first position on.</summary>
     /// <param name="page">The page.</param>
     /// <param name="head">The key-value head.</param>
-    /// <param name="from">The first number.</param>
-    /// <param name="count">Numbers.</param>
-    /// <param name="numbers">[positions, count], readable to a multiple of 16 positions.</param>
+    /// <param name="from">The first number, even.</param>
+    /// <param name="count">Numbers, even and at most 64.</param>
+    /// <param name="numbers">[positions, count], readable to a multiple of 32 positions.</param>
     /// <param name="stride">Floats from one position's numbers to the next's.</param>
-    /// <param name="positions">Positions, at most <see cref="PageKeys"/>; what lies behind them up to a multiple of 16 becomes undefined.</param>
-    public unsafe void WriteKeys(float* page, int head, int from, int count, float* numbers, nint stride, int positions)
+    /// <param name="positions">Positions, at most <see cref="PageKeys"/>; what lies behind them up to a multiple of 32 becomes undefined.</param>
+    public void WriteKeys(byte* page, int head, int from, int count, float* numbers, nint stride, int positions)
     {
-        int whole = count / 4 * 4;
-        for (int p = 0; p < positions; p += Panel)
+        const int columns = PanelLayout.Columns, most = PanelLayout.InputAlignment;
+        int words = count / PerWord, whole = words / 4 * 4;
+        uint* narrow = stackalloc uint[columns * most / 2];
+        for (int p = 0; p < positions; p += columns)
         {
-            float* panel = Keys(page, head, p) + from * Panel, rows = numbers + p * stride;
-            WordTranspose.Run((uint*)rows, stride, Panel, whole, (uint*)panel);
-            for (int i = whole; i < count; i++)
+            uint* rows = (uint*)(numbers + p * stride);
+            nint rowWords = stride;
+            if (Format != WeightFormat.F32)
             {
-                for (int r = 0; r < Panel; r++)
-                    panel[i * Panel + r] = rows[r * stride + i];
+                rowWords = most / 2;
+                for (int r = 0; r < columns; r++)
+                    Bf16.FromSingle(new ReadOnlySpan<float>(rows + r * stride, count), new Span<ushort>(narrow + r * rowWords, count));
+                rows = narrow;
+            }
+
+            uint* steps = (uint*)(Keys(page, head) + p / columns * KeyPanelBytes) + from / PerWord * columns;
+            WordTranspose.Run(rows, rowWords, columns, whole, steps);
+            for (int i = whole; i < words; i++)
+            {
+                for (int r = 0; r < columns; r++)
+                    steps[i * columns + r] = rows[r * rowWords + i];
             }
         }
     }
@@ -94,48 +160,23 @@ public readonly record struct KvLayout(int Heads, int KeySize, int ValueSize, bo
     /// <param name="from">The first number, a multiple of 32; those past the value's end are padding.</param>
     /// <param name="numbers">[positions, 32].</param>
     /// <param name="positions">Positions, at most <see cref="PageKeys"/>.</param>
-    public unsafe void WriteValues(float* page, int head, int from, float* numbers, int positions)
+    public void WriteValues(byte* page, int head, int from, float* numbers, int positions)
     {
-        for (int i = 0; i < ValueAlignment; i += Panel)
+        const int columns = PanelLayout.Columns;
+        byte* panel = Values(page, head) + from / columns * ValuePanelBytes;
+        if (Format == WeightFormat.F32)
         {
-            float* panel = Values(page, head, from + i);
-            for (int p = 0; p < positions; p++)
-                new ReadOnlySpan<float>(numbers + p * ValueAlignment + i, Panel).CopyTo(new Span<float>(panel + p * Panel, Panel));
+            Buffer.MemoryCopy(numbers, panel, ValuePanelBytes, positions * columns * sizeof(float));
+            return;
+        }
+
+        ushort* narrow = stackalloc ushort[columns];
+        for (int p = 0; p < positions; p++)
+        {
+            Bf16.FromSingle(new ReadOnlySpan<float>(numbers + p * columns, columns), new Span<ushort>(narrow, columns));
+            ushort* at = (ushort*)panel + p / 2 * 2 * columns + p % 2;
+            for (int i = 0; i < columns; i++)
+                at[2 * i] = narrow[i];
         }
     }
-
-    /// <summary>Reads the beginning of one position's value of one head, or of its key where that holds the value.</summary>
-    /// <param name="page">The page.</param>
-    /// <param name="slot">The position's place in it, 0…127.</param>
-    /// <param name="head">The key-value head.</param>
-    /// <param name="numbers">At most [value size] or [key size].</param>
-    public unsafe void Read(float* page, int slot, int head, Span<float> numbers)
-    {
-        for (int i = 0; i < numbers.Length; i += Panel)
-        {
-            var row = new ReadOnlySpan<float>(Values(page, head, i) + slot * Panel, Math.Min(Panel, numbers.Length - i));
-            row.CopyTo(numbers[i..]);
-        }
-    }
-
-    /// <summary>Where a head's keys from a position on begin; a row of them is <see cref="Panel"/> floats from the next.</summary>
-    internal unsafe float* Keys(float* page, int head, int slot) =>
-        page + head * HeadFloats + slot / Panel * Panel * (nint)KeySize + slot % Panel;
-
-    /// <summary>Where a head's values from a column on begin; a position is <see cref="Panel"/> floats from the next.</summary>
-    internal unsafe float* Values(float* page, int head, int column) =>
-        page + head * HeadFloats + PageKeys * (nint)(ValuesFrom + column / Panel * Panel) + column % Panel;
-
-    /// <summary>Brings a panel of keys that are kept as values into the form in which they are scored.</summary>
-    /// <param name="page">The page.</param>
-    /// <param name="head">The key-value head.</param>
-    /// <param name="slot">The panel's first position, a multiple of 16.</param>
-    /// <param name="turned">[key size, 16], room for <see cref="TurnedFloats"/>.</param>
-    internal unsafe void TurnKeys(float* page, int head, int slot, float* turned)
-    {
-        for (int i = 0; i < KeySize; i += Panel)
-            WordTranspose.Run((uint*)(Values(page, head, i) + slot * Panel), Panel, Panel, Panel, (uint*)(turned + i * Panel));
-    }
-
-    private static int Pad(int size) => (size + ValueAlignment - 1) / ValueAlignment * ValueAlignment;
 }

@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Kernels;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
@@ -39,7 +40,7 @@ public class KvCacheTests
         Assert.Equal((0, 0), (a.Length, b.Length));
         Assert.Equal(model.Config.VocabSize, model.Forward(a, ids).Length);
 
-        static nuint Kv(ModelConfig config) => Attention.Layout(config.Attention).PageBytes;
+        static nuint Kv(ModelConfig config) => Attention.Layout(config.Attention, WeightFormat.Bf16).PageBytes;
     }
 
     // DeepSeek-V2-Lite: 16 heads of 128 + 64 and 128 would be 20,480 bytes a token and layer.
@@ -51,16 +52,17 @@ public class KvCacheTests
             Heads = 16,
             Mla = new MlaConfig { KvRank = 512, NopeSize = 128, RopeSize = 64, ValueSize = 128 },
         };
-        Assert.Equal((nuint)(512 + 64) * sizeof(float), Attention.Layout(attention).PageBytes / KvLayout.PageKeys);
+        // Its value, the latent, is kept beside the key that begins with it.
+        Assert.Equal((nuint)(512 + 64 + 512) * sizeof(ushort), Attention.Layout(attention, WeightFormat.Bf16).PageBytes / KvLayout.PageKeys);
     }
 
     [Fact]
     public void Lengths_out_of_range_are_refused()
     {
         var config = ModelConfig.Load(TestPaths.Golden("mixtral"));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new KvCache(config, 0));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new KvCache(config, config.MaxPositions + 1));
-        using var cache = new KvCache(config, config.MaxPositions);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new KvCache(config, WeightFormat.F32, 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new KvCache(config, WeightFormat.F32, config.MaxPositions + 1));
+        using var cache = new KvCache(config, WeightFormat.F32, config.MaxPositions);
         Assert.Throws<ArgumentOutOfRangeException>(() => cache.Truncate(1));
         Assert.Throws<ArgumentOutOfRangeException>(() => cache.Truncate(-1));
         cache.Dispose();

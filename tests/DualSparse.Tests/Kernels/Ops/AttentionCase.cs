@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Threading;
@@ -24,23 +26,30 @@ internal sealed unsafe class AttentionCase : IDisposable
         var cache = shape.Cache;
         Queries = Normal(random, positions * shape.Heads * cache.KeySize);
         keys = Normal(random, positions * cache.Heads * cache.KeySize);
-        values = cache.ValuesInKeys
-            ? [.. keys.Chunk(cache.KeySize).SelectMany(key => key.Take(cache.ValueSize))]
-            : Normal(random, positions * cache.Heads * cache.ValueSize);
+        values = Normal(random, positions * cache.Heads * cache.ValueSize);
+        if (cache.Format == WeightFormat.Bf16)
+        {
+            // Numbers that the cache holds exactly: what is left of rounding are the scaled queries and the weights.
+            foreach (ref float value in keys.AsSpan())
+                value = Bf16.ToSingle(Bf16.FromSingle(value));
+            foreach (ref float value in values.AsSpan())
+                value = Bf16.ToSingle(Bf16.FromSingle(value));
+        }
+
         for (int p = 0; p < positions; p++)
         {
             if (p % KvLayout.PageKeys == 0)
             {
                 pages.Add(new AlignedBuffer(cache.PageBytes));
-                // What has not been written must not matter.
-                pages[^1].AsSpan<float>().Fill(float.NaN);
+                pages[^1].AsSpan<byte>().Fill(0xFF);
+                cache.Clear(pages[^1].Pointer, positions - p);
             }
 
             for (int h = 0; h < cache.Heads; h++)
             {
                 int row = p * cache.Heads + h;
                 cache.Write(
-                    (float*)pages[^1].Pointer, p % KvLayout.PageKeys, h,
+                    pages[^1].Pointer, p % KvLayout.PageKeys, h,
                     keys.AsSpan(row * cache.KeySize, cache.KeySize), values.AsSpan(row * cache.ValueSize, cache.ValueSize));
             }
         }
@@ -60,7 +69,7 @@ internal sealed unsafe class AttentionCase : IDisposable
 
     public static void Kernel(bool wide, ThreadTeam team, (AttentionCase Case, int First, int Count, float[] Output)[] parts)
     {
-        using var scratch = new Scratch();
+        using var work = new Workspace(team, KernelSet.Best());
         var pins = new List<PinnedPart>();
         try
         {
@@ -68,9 +77,9 @@ internal sealed unsafe class AttentionCase : IDisposable
                 pins.Add(new PinnedPart(part, first, count, output));
             AttentionSegment[] segments = [.. pins.Select(p => p.Segment)];
             if (wide)
-                AttentionKernel.Forward<WideSimd, Vector512<float>>(team, parts[0].Case.shape, segments, scratch.Memory);
+                AttentionKernel.Forward<WideSimd, Vector512<float>>(work, parts[0].Case.shape, segments);
             else
-                AttentionKernel.Forward<PortableSimd, Vector<float>>(team, parts[0].Case.shape, segments, scratch.Memory);
+                AttentionKernel.Forward<PortableSimd, Vector<float>>(work, parts[0].Case.shape, segments);
         }
         finally
         {
@@ -123,20 +132,6 @@ internal sealed unsafe class AttentionCase : IDisposable
     private static float[] Normal(Random random, int count) =>
         [.. Enumerable.Range(0, count).Select(_ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
 
-    private sealed class Scratch : IDisposable
-    {
-        private AlignedBuffer? buffer;
-
-        public float* Memory(nint floats)
-        {
-            buffer = new AlignedBuffer((nuint)floats * sizeof(float));
-            buffer.AsSpan<float>().Fill(float.NaN);
-            return (float*)buffer.Pointer;
-        }
-
-        public void Dispose() => buffer?.Dispose();
-    }
-
     private sealed class PinnedPart : IDisposable
     {
         private readonly AlignedBuffer table;
@@ -145,10 +140,10 @@ internal sealed unsafe class AttentionCase : IDisposable
 
         public PinnedPart(AttentionCase part, int first, int count, float[] target)
         {
-            table = new AlignedBuffer((nuint)(part.pages.Count * sizeof(float*)));
-            var pages = (float**)table.Pointer;
+            table = new AlignedBuffer((nuint)(part.pages.Count * sizeof(byte*)));
+            var pages = (byte**)table.Pointer;
             for (int i = 0; i < part.pages.Count; i++)
-                pages[i] = (float*)part.pages[i].Pointer;
+                pages[i] = part.pages[i].Pointer;
             queries = GCHandle.Alloc(part.Queries, GCHandleType.Pinned);
             output = GCHandle.Alloc(target, GCHandleType.Pinned);
             int width = part.shape.Heads * part.shape.Cache.KeySize;

@@ -1,3 +1,4 @@
+using DualSparse.Kernels;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Threading;
 
@@ -21,47 +22,48 @@ public abstract class AttentionKernelTests(bool wide)
         { 2, 1, 16, 16, 300, 900, 0 },
         { 3, 3, 16, 16, 1, 80, 0 },
         { 1, 1, 128, 128, null, 1500, 1499 },
+        { 16, 1, 576, 512, null, 300, 297 },
+        { 6, 2, 21, 5, null, 140, 100 },
+        { 5, 1, 72, 50, 30, 300, 200 },
+        { 1, 1, 64, 64, null, 400, 130 },
     };
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Agrees_with_its_definition(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first) =>
-        Agrees(new AttentionShape(heads, new KvLayout(shared, keySize, valueSize), 1 / MathF.Sqrt(keySize), window), positions, first);
-
-    // query heads, key-value heads, key size, value size, window, positions, first query
-    public static TheoryData<int, int, int, int, int?, int, int> LatentCases => new()
+    public void Agrees_with_its_definition(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first)
     {
-        { 1, 1, 8, 8, null, 1, 0 },
-        { 16, 1, 576, 512, null, 300, 297 },
-        { 4, 1, 40, 32, null, 150, 0 },
-        { 6, 2, 21, 5, null, 140, 100 },
-        { 5, 1, 72, 50, 30, 300, 200 },
-    };
+        var shape = new AttentionShape(heads, new KvLayout(shared, keySize, valueSize, WeightFormat.F32), 1 / MathF.Sqrt(keySize), window);
+        // Scores of size 4 carry a rounding for each of their products, about √n of them adding up; values are of size 4.
+        Agrees(shape, positions, first, 4 * 4 * (Math.Sqrt(keySize) + 4) / (1 << 24));
+    }
 
     [Theory]
-    [MemberData(nameof(LatentCases))]
-    public void Agrees_with_its_definition_where_values_are_in_keys(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first) =>
-        Agrees(new AttentionShape(heads, new KvLayout(shared, keySize, valueSize, ValuesInKeys: true), 1 / MathF.Sqrt(keySize), window), positions, first);
+    [MemberData(nameof(Cases))]
+    public void Agrees_with_its_definition_to_the_rounding_of_bf16(int heads, int shared, int keySize, int valueSize, int? window, int positions, int first)
+    {
+        var shape = new AttentionShape(heads, new KvLayout(shared, keySize, valueSize, WeightFormat.Bf16), 1 / MathF.Sqrt(keySize), window);
+        // Of a score's products each carries a rounding of 2⁻⁹ from its query, √n of size 1/√n adding up; a weight carries another; values are of size 4.
+        Agrees(shape, positions, first, 4 * 4 * 2.0 / (1 << 9));
+    }
 
-    private void Agrees(AttentionShape shape, int positions, int first)
+    private void Agrees(AttentionShape shape, int positions, int first, double tolerance)
     {
         using var team = new ThreadTeam(2);
         using var sample = new AttentionCase(shape, positions, positions);
         var actual = sample.Kernel(wide, team, first, positions - first);
         var expected = sample.Reference(first, positions - first);
-        // Scores of size 4 carry a rounding for each of their products, about √n of them adding up; values are of size 4.
-        double tolerance = 4 * 4 * (Math.Sqrt(shape.Cache.KeySize) + 4) / (1 << 24);
         for (int i = 0; i < actual.Length; i++)
             Assert.Equal(expected[i], actual[i], tolerance);
     }
 
     [Theory]
-    [InlineData(null, false)]
-    [InlineData(100, false)]
-    [InlineData(null, true)]
-    public void Chunks_threads_and_company_change_no_bit(int? window, bool valuesInKeys)
+    [InlineData(null, WeightFormat.F32)]
+    [InlineData(100, WeightFormat.F32)]
+    [InlineData(null, WeightFormat.Bf16)]
+    [InlineData(100, WeightFormat.Bf16)]
+    public void Chunks_threads_and_company_change_no_bit(int? window, WeightFormat format)
     {
-        var shape = new AttentionShape(6, valuesInKeys ? new KvLayout(2, 40, 24, true) : new KvLayout(2, 24, 40), 0.25f, window);
+        var shape = new AttentionShape(6, new KvLayout(2, 24, 40, format), 0.25f, window);
         const int positions = 620;
         using var one = new ThreadTeam(1);
         using var three = new ThreadTeam(3);
@@ -86,7 +88,7 @@ public abstract class AttentionKernelTests(bool wide)
     [Fact]
     public void A_NaN_is_seen_by_its_own_row_and_head_only()
     {
-        var shape = new AttentionShape(2, new KvLayout(1, 8, 8), 1);
+        var shape = new AttentionShape(2, new KvLayout(1, 8, 8, WeightFormat.F32), 1);
         using var team = new ThreadTeam(1);
         using var sample = new AttentionCase(shape, 400, 3);
         sample.Queries[(390 * 2 + 1) * 8] = float.NaN;
