@@ -13,7 +13,7 @@ public class MemoryBudgetTests
         long before = MemoryBudget.AvailableBytes();
         using var block = new AlignedBuffer(taken);
         block.AsSpan<byte>().Fill(1);
-        // Half, since the rest of the machine takes and gives too; in a while, since Wine's answers may be a second old.
+        // Half, since the rest of the machine takes and gives too; in a while, since a system's answer may be a second old.
         Assert.True(SpinWait.SpinUntil(() => MemoryBudget.AvailableBytes() < before - taken / 2, TimeSpan.FromSeconds(5)));
     }
 }
