@@ -20,15 +20,12 @@ internal static class AmxKernels
     /// order: so tiles compute all rows, even a single one, lest a row's result depend on its company. It costs nothing, as a row's
     /// two tile products of 32 inputs take 32 cycles on the 2 KiB of weights that memory delivers in hundreds.
     /// </remarks>
-    public static EmittedFunction Bf16Function { get; } = EmittedFunction.ForPanels("amx bf16", c => TileProduct.Emit(c, headerBytes: 0, inputsPerStep: 32,
+    public static EmittedFunction Bf16Function { get; } = new("amx bf16", c => TileProduct.Emit(c, headerBytes: 0, inputsPerStep: 32,
         (sum, rows, weights) => c.tdpbf16ps(sum, rows, weights)));
 
     /// <summary>int8: signed rows · unsigned weights (TDPBSUD), then the correction and the scales.</summary>
-    public static EmittedFunction Int8Function { get; } = EmittedFunction.ForPanels("amx int8", c =>
-    {
-        TileProduct.Emit(c, PanelLayout.Int8HeaderBytes, inputsPerStep: 64, (sum, rows, weights) => c.tdpbsud(sum, rows, weights));
-        TileInt8Finish.Emit(c);
-    });
+    public static EmittedFunction Int8Function { get; } = new("amx int8", c => TileProduct.Emit(c, PanelLayout.Int8HeaderBytes, inputsPerStep: 64,
+        (sum, rows, weights) => c.tdpbsud(sum, rows, weights), finish: () => TileInt8Finish.Emit(c)));
 
     /// <summary>Why bf16 can't run, or null.</summary>
     public static string? Bf16Refusal(CpuFeatures cpu) =>

@@ -7,7 +7,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Gemm.Amx;
 
-/// <summary>All rows times one panel with tiles; bf16 and int8 differ in the instruction only.</summary>
+/// <summary>All rows times panels with tiles; bf16 and int8 differ in the instruction only.</summary>
 /// <remarks>
 /// <para>Order of loops. A step of a full block is four tile products, 64 cycles, on 2 KiB of rows and 2 KiB of weights. From the
 /// second-level cache both would be 64 bytes a cycle, more than the 45 or so that it sustains, and the panel comes round again for
@@ -41,17 +41,30 @@ internal static class TileProduct
     /// <summary>A product of a tile of rows (second) and a tile of weights (third), added to a tile of sums (first).</summary>
     public delegate void Product(AssemblerRegisterTMM sum, AssemblerRegisterTMM rows, AssemblerRegisterTMM weights);
 
-    /// <summary>Emits the whole product. The sums, raw, are left in the result; the tiles are given back.</summary>
+    /// <summary>Emits the product with all panels.</summary>
     /// <param name="c">Where to.</param>
-    /// <param name="headerBytes">Bytes of the panel before its weights.</param>
+    /// <param name="headerBytes">Bytes of a panel before its weights.</param>
     /// <param name="inputsPerStep">Inputs in 64 bytes of a row.</param>
     /// <param name="product">The instruction.</param>
-    public static void Emit(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product)
+    /// <param name="finish">Makes of a panel's raw sums, which are left in the result, what they are to be.</param>
+    public static void Emit(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product, Action? finish = null)
+    {
+        Configure(c);
+        PanelLoop.Emit(c, _ =>
+        {
+            AllInputs(c, headerBytes, inputsPerStep, product);
+            finish?.Invoke();
+        });
+        c.tilerelease();
+    }
+
+    // All rows times one panel.
+    private static void AllInputs(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product)
     {
         var done = c.CreateLabel("done");
         var plans = PrefetchPlans.Select(p => c.CreateLabel($"ahead{p.Lines}")).ToArray();
-        Configure(c);
         Load(c, headerBytes, inputsPerStep);
+        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
         for (int i = 0; i < plans.Length - 1; i++)
         {
             c.cmp(RowsLeft, (PrefetchPlans[i].RowBlocks - 1) * BlockRowCount);
@@ -68,7 +81,6 @@ internal static class TileProduct
 
         c.Mark(ref done);
         c.add(rsp, PrefetchWords * sizeof(ulong));
-        c.tilerelease();
     }
 
     // Tiles are set up and given back in each call, some 200 cycles against thousands of work: so no thread ever carries tile state
