@@ -6,7 +6,10 @@ namespace DualSparse.Engine;
 /// <summary>How a model is loaded and run.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>How the weights of linear maps are kept; the router, norms and embeddings stay as the checkpoint has them.</summary>
+    /// <summary>
+    /// How the weights of linear maps are kept; the router, norms and embeddings stay as the checkpoint has them. Keys and values are f32
+    /// beside f32 weights, else bf16.
+    /// </summary>
     public WeightFormat Weights { get; init; } = WeightFormat.Bf16;
 
     /// <summary>Threads, or null for as many as this process may use.</summary>

@@ -24,7 +24,7 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
     /// <summary>The format for the cache of a model with such weights: f32 for f32, bf16 for all others.</summary>
     public static WeightFormat FormatFor(WeightFormat weights) => weights == WeightFormat.F32 ? WeightFormat.F32 : WeightFormat.Bf16;
 
-    /// <summary>Bytes of a page. It must be cleared before it is written: what is never written is multiplied by zero.</summary>
+    /// <summary>Bytes of a page; see <see cref="Clear"/>: what was never written is multiplied by zero, and must not be a NaN.</summary>
     public nuint PageBytes => (nuint)Heads * (nuint)HeadBytes;
 
     /// <summary>Numbers of a key, padding included.</summary>
@@ -50,9 +50,9 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
     /// <summary>A head's first panel of values.</summary>
     internal byte* Values(byte* page, int head) => Keys(page, head) + KeyPanels * KeyPanelBytes;
 
-    /// <summary>Clears a page from a position on, and what no position ever writes.</summary>
+    /// <summary>Clears a page that is to be written, unless every number of it will be.</summary>
     /// <param name="page">The page.</param>
-    /// <param name="positions">Positions that have been, or will be, written.</param>
+    /// <param name="positions">Positions that will be written before anything is multiplied with it.</param>
     public void Clear(byte* page, int positions)
     {
         if (positions < PageKeys || KeyInputs > KeySize)
