@@ -7,7 +7,8 @@ public sealed class KernelSet
 {
     private readonly PanelKernel[] kernels;
 
-    private KernelSet(Func<WeightFormat, PanelKernel> choose) => kernels = [.. Enum.GetValues<WeightFormat>().Select(choose)];
+    /// <summary>Whatever is chosen for each format.</summary>
+    internal KernelSet(Func<WeightFormat, PanelKernel> choose) => kernels = [.. Enum.GetValues<WeightFormat>().Select(choose)];
 
     /// <summary>The best that this machine runs, or what <see cref="KernelTable.Variable"/> forces.</summary>
     /// <exception cref="InvalidOperationException">The variable names no kernel, or one that this machine can't run.</exception>

@@ -58,6 +58,14 @@ public sealed unsafe class GroupedGemmTests
         Assert.Equal(problem.Run(format, 1, poison: false), problem.Run(format, 3, poison: false));
     }
 
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Has_room_for_whole_tiles(WeightFormat format, int neurons, int tokens)
+    {
+        var problem = new Problem(neurons, tokens, experts: 5, seed: 4);
+        Assert.Equal(problem.Run(format, 2, poison: false), problem.Run(format, 2, poison: false, SpoilingKernel.All));
+    }
+
     /// <summary>Random experts and random lists: each pair is full, major-only or dropped; expert 0 has no row, expert 1 no full one.</summary>
     private sealed class Problem
     {
@@ -87,10 +95,10 @@ public sealed unsafe class GroupedGemmTests
             }
         }
 
-        public float[] Run(WeightFormat format, int threads, bool poison)
+        public float[] Run(WeightFormat format, int threads, bool poison, KernelSet? kernels = null)
         {
             using var team = new ThreadTeam(threads);
-            using var work = new Workspace(team, KernelSet.Best());
+            using var work = new Workspace(team, kernels ?? KernelSet.Best());
             using var packed = new PackedExperts(format, experts, Hidden, neurons);
             for (int e = 0; e < experts; e++)
             {

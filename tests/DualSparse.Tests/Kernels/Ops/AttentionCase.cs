@@ -60,16 +60,16 @@ internal sealed unsafe class AttentionCase : IDisposable
     public int OutputWidth => shape.Heads * shape.Cache.ValueSize;
 
     /// <summary>The kernel's output for positions first…first+count−1: [count, heads · value size].</summary>
-    public float[] Kernel(bool wide, ThreadTeam team, int first, int count)
+    public float[] Kernel(bool wide, ThreadTeam team, int first, int count, KernelSet? kernels = null)
     {
         var output = new float[count * OutputWidth];
-        Kernel(wide, team, [(this, first, count, output)]);
+        Kernel(wide, team, [(this, first, count, output)], kernels);
         return output;
     }
 
-    public static void Kernel(bool wide, ThreadTeam team, (AttentionCase Case, int First, int Count, float[] Output)[] parts)
+    public static void Kernel(bool wide, ThreadTeam team, (AttentionCase Case, int First, int Count, float[] Output)[] parts, KernelSet? kernels = null)
     {
-        using var work = new Workspace(team, KernelSet.Best());
+        using var work = new Workspace(team, kernels ?? KernelSet.Best());
         var pins = new List<PinnedPart>();
         try
         {

@@ -85,6 +85,18 @@ public abstract class AttentionKernelTests(bool wide)
         Assert.Equal(other.Kernel(wide, one, 0, 50), beside);
     }
 
+    [Theory]
+    [InlineData(WeightFormat.F32)]
+    [InlineData(WeightFormat.Bf16)]
+    public void Has_room_for_whole_tiles(WeightFormat format)
+    {
+        var shape = new AttentionShape(6, new KvLayout(2, 24, 40, format), 0.25f);
+        using var team = new ThreadTeam(2);
+        using var sample = new AttentionCase(shape, 300, 5);
+        foreach (int first in new[] { 0, 150, 299 })
+            Assert.Equal(sample.Kernel(wide, team, first, 300 - first), sample.Kernel(wide, team, first, 300 - first, SpoilingKernel.All));
+    }
+
     [Fact]
     public void A_NaN_is_seen_by_its_own_row_and_head_only()
     {
