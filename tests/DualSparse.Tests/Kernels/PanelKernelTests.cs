@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 
@@ -117,6 +118,27 @@ public class PanelKernelTests
         if (weights is WeightFormat.Int8 or WeightFormat.Int4)
             Assert.Equal(problem.Multiply(Create("scalar", weights), 0, 64, 192), alone);
     }
+
+    // With tiles a signal's frame is larger than the runtime has room for (SignalStack).
+    [Theory]
+    [MemberData(nameof(All))]
+    public void A_null_reference_is_still_an_exception_afterwards(string name, WeightFormat weights)
+    {
+        var kernel = Create(name, weights);
+        using var problem = PanelProblem.Random(weights, 16, 64, 21);
+        Exception? thrown = null;
+        var thread = new Thread(() =>
+        {
+            problem.Multiply(kernel, 0, 16, 64);
+            thrown = Record.Exception(() => LengthOf(null!));
+        });
+        thread.Start();
+        thread.Join();
+        Assert.IsType<NullReferenceException>(thrown);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int LengthOf(int[] values) => values.Length;
 
     private static PanelKernel Create(string name, WeightFormat weights)
     {

@@ -38,16 +38,32 @@ internal static class AmxKernels
     /// <summary>bf16.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Bf16() =>
-        SelfCheck.Verified(new EmittedKernel(Name, WeightFormat.Bf16, ActivationFormat.Bf16, Bf16Function, TileRates.Bf16), Bf16Refusal);
+        SelfCheck.Verified(new AmxKernel(WeightFormat.Bf16, ActivationFormat.Bf16, Bf16Function, TileRates.Bf16), Bf16Refusal);
 
     /// <summary>int8.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Int8() => SelfCheck.Verified(new AmxInt8Kernel(), Int8Refusal);
 }
 
+/// <summary>A kernel whose threads are prepared for tiles.</summary>
+internal class AmxKernel(WeightFormat weights, ActivationFormat activations, EmittedFunction function, RateLoop ceiling)
+    : EmittedKernel(AmxKernels.Name, weights, activations, function, ceiling)
+{
+    public override void Multiply(in PanelArgs args)
+    {
+        SignalStack.Ensure();
+        base.Multiply(args);
+    }
+
+    public override long RunCeiling(int rounds)
+    {
+        SignalStack.Ensure();
+        return base.RunCeiling(rounds);
+    }
+}
+
 /// <summary>Tiles for many rows, AVX-512 dot products for few: integer sums are exact, so both give the same.</summary>
-internal sealed class AmxInt8Kernel()
-    : EmittedKernel(AmxKernels.Name, WeightFormat.Int8, ActivationFormat.Int8, AmxKernels.Int8Function, TileRates.Int8)
+internal sealed class AmxInt8Kernel() : AmxKernel(WeightFormat.Int8, ActivationFormat.Int8, AmxKernels.Int8Function, TileRates.Int8)
 {
     // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
     // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
