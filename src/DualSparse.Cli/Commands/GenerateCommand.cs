@@ -37,7 +37,7 @@ internal static class GenerateCommand
         using var session = model.NewSession();
         using var interrupt = new Interrupt();
         var generation = session.Generate(text, options, interrupt.Token);
-        using (var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true })
+        using (var output = StandardOutput.Open())
         {
             foreach (var token in generation)
                 output.Write(options.LogProbs is null ? token.Text : Line(model, token));

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>Runs a command: 0 if it went well, 1 with one sentence if not, 130 if the user interrupted it.</summary>
+/// <summary>Runs a command: 0 if it went well, 1 with one sentence if not, 130 if the user interrupted it, 141 if nobody reads its output any more.</summary>
 internal static class CommandHost
 {
     /// <summary>The environment variable that, set to 1, shows where an error came from.</summary>
@@ -11,8 +11,8 @@ internal static class CommandHost
 
     private const int Failed = 1;
 
-    // What shells give a program that an interrupt ended: 128 + SIGINT.
-    private const int Interrupted = 130;
+    // What shells give a program that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
+    private const int Interrupted = 130, Unread = 141;
 
     public static int Run(RootCommand root, string[] args)
     {
@@ -50,6 +50,10 @@ internal static class CommandHost
         catch (OperationCanceledException)
         {
             return Interrupted;
+        }
+        catch (IOException e) when (StandardOutput.ReaderGone(e))
+        {
+            return Unread;
         }
         catch (Exception e)
         {

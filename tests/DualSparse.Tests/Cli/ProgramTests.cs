@@ -173,6 +173,30 @@ public class ProgramTests
     }
 
     [Fact]
+    public void A_reader_that_has_gone_ends_it_with_141()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("needs a pipe whose broken end is told");
+        // Nobody prints the line of figures: it ended before the end.
+        var (code, output, errors) = Shell($"(dotnet '{Program}' generate x --max-tokens 500 --temperature 0; echo $? >&2) | head -c 1");
+        Assert.Equal((0, 1), (code, output.Length));
+        Assert.Equal("141", errors.Trim());
+    }
+
+    [Fact]
+    public void What_it_writes_to_a_file_stands_between_what_others_write()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("needs a POSIX shell");
+        using var folder = new TemporaryFolder();
+        string file = folder.File("all.txt");
+        string generate = $"dotnet '{Program}' generate 'Once upon a time' --max-tokens 8 --temperature 0 2>/dev/null";
+        string alone = Shell(generate).Output;
+        Assert.Equal(0, Shell($"(echo before; {generate}; echo after) > '{file}'").Code);
+        Assert.Equal($"before\n{alone}after\n", File.ReadAllText(file));
+    }
+
+    [Fact]
     public void A_full_disk_behind_both_outputs_is_an_exit_code_and_no_crash()
     {
         if (!File.Exists("/dev/full"))
@@ -239,9 +263,13 @@ public class ProgramTests
         return process.ExitCode;
     }
 
-    internal static (int Code, string Output, string Errors) Run(string[] arguments, string? input = null)
+    private static (int Code, string Output, string Errors) Shell(string command) => Run("sh", ["-c", command], null);
+
+    internal static (int Code, string Output, string Errors) Run(string[] arguments, string? input = null) => Run("dotnet", [Program, .. arguments], input);
+
+    private static (int Code, string Output, string Errors) Run(string program, IEnumerable<string> arguments, string? input)
     {
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
