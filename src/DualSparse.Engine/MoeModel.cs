@@ -35,13 +35,15 @@ public sealed class MoeModel : IDisposable
     /// <param name="folder">config.json, safetensors, tokenizer.json and, if there is one, generation_config.json.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="progress">Told as weights are packed.</param>
+    /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
-    public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
         options ??= new EngineOptions();
         // The tokenizer is read while the weights are packed: for a small model it takes the longer of the two.
         var tokenizer = Task.Run(() => Tokenizer.Load(folder));
-        var transformer = Transformer.Load(folder, options, progress);
+        var transformer = Transformer.Load(folder, options, progress, cancel);
         try
         {
             return new MoeModel(transformer, tokenizer.GetAwaiter().GetResult(), options.ChunkTokens);

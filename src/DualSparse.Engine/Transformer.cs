@@ -84,9 +84,11 @@ public sealed unsafe class Transformer : IDisposable
     /// <param name="folder">config.json, safetensors.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="progress">Told as tensors are packed.</param>
+    /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
-    public static Transformer Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null) =>
-        ModelLoader.Load(folder, options ?? new EngineOptions(), progress);
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static Transformer Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) =>
+        ModelLoader.Load(folder, options ?? new EngineOptions(), progress, cancel);
 
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
     public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity);

@@ -41,7 +41,7 @@ internal static class BenchCommand
             using var interrupt = new Interrupt();
             using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
-            using var model = Transformer.Load(path, options);
+            using var model = Transformer.Load(path, options, cancel: interrupt.Token);
             var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
             Tell(parsed, model.Report, report, what);

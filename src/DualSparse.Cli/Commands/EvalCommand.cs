@@ -61,7 +61,7 @@ internal static class EvalCommand
             if (sweep.Given(parsed))
                 return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
             using var interrupt = new Interrupt();
-            using var model = Load(path, engine.Engine(parsed));
+            using var model = Load(path, engine.Engine(parsed), interrupt.Token);
             List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
             var scores = ProgressBars.Show<List<TaskFigures>>(bars =>
                 [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
@@ -71,10 +71,10 @@ internal static class EvalCommand
         return command;
     }
 
-    private static Transformer Load(string folder, EngineOptions options)
+    private static Transformer Load(string folder, EngineOptions options, CancellationToken cancel)
     {
         using var progress = new LoadingLine();
-        return Transformer.Load(folder, options, progress);
+        return Transformer.Load(folder, options, progress, cancel);
     }
 
     private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>

@@ -27,7 +27,7 @@ public sealed unsafe class LayerStream : IDisposable
         (this.checkpoint, this.options) = (checkpoint, options);
         team = new ThreadTeam(options.Threads ?? ThreadTeam.Available);
         work = new Workspace(team, options.Kernels ?? KernelSet.Best());
-        loader = new ModelLoader(checkpoint, options, team, progress: null);
+        loader = new ModelLoader(checkpoint, options, team);
     }
 
     /// <summary>The model's configuration.</summary>

@@ -19,6 +19,7 @@ internal sealed class ModelLoader
     private readonly WeightPacker packer;
     private readonly Rope rope;
     private readonly IProgress<LoadProgress>? progress;
+    private readonly CancellationToken cancel;
     private readonly Stack<IDisposable> made = new();
     private readonly long totalBytes;
     private long doneBytes;
@@ -28,9 +29,9 @@ internal sealed class ModelLoader
     public WeightFormat Weights => options.Weights;
 
     /// <summary>Loads parts of an open checkpoint as they are asked for.</summary>
-    public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress)
+    public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
-        (this.checkpoint, this.options, this.progress) = (checkpoint, options, progress);
+        (this.checkpoint, this.options, this.progress, this.cancel) = (checkpoint, options, progress, cancel);
         config = checkpoint.Config;
         packer = new WeightPacker(team);
         rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
@@ -38,7 +39,7 @@ internal sealed class ModelLoader
     }
 
     /// <summary>Loads a folder; whatever was made is freed again when it fails.</summary>
-    public static Transformer Load(string folder, EngineOptions options, IProgress<LoadProgress>? progress)
+    public static Transformer Load(string folder, EngineOptions options, IProgress<LoadProgress>? progress, CancellationToken cancel)
     {
         long started = Stopwatch.GetTimestamp();
         Stack<IDisposable> owned = new();
@@ -51,7 +52,7 @@ internal sealed class ModelLoader
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
-            var loader = new ModelLoader(checkpoint, options, team, progress);
+            var loader = new ModelLoader(checkpoint, options, team, progress, cancel);
             return loader.Whole(() => loader.Build(team, work, started));
         }
         catch
@@ -179,6 +180,7 @@ internal sealed class ModelLoader
 
     private TensorView Tensor(TensorSpec tensor)
     {
+        cancel.ThrowIfCancellationRequested();
         var view = checkpoint.Get(tensor.Name, tensor.Shape);
         view.RequireWhole();
         return view;

@@ -44,7 +44,7 @@ public static class SweepRun
         foreach (var group in methods.GroupBy(m => (m.Halves, m.Seed)))
         {
             string from = group.Key.Halves == NeuronHalves.Original ? original ?? throw new ArgumentException("stored orders need the original model") : folder;
-            using var model = Transformer.Load(from, options with { Drop = DropRule.None, NeuronOrder = group.First().Order(moe.Intermediate) });
+            using var model = Transformer.Load(from, options with { Drop = DropRule.None, NeuronOrder = group.First().Order(moe.Intermediate) }, cancel: cancellation);
             foreach (var text in texts)
             {
                 if (!plans.TryGetValue(text, out var routing))

@@ -23,6 +23,26 @@ public class LoadDisposeTests
         Assert.True(grown < 24 << 20, $"{grown >> 20} MiB more after a hundred models than before");
     }
 
+    [Fact]
+    public void A_load_that_is_cancelled_ends_before_the_next_tensor()
+    {
+        using var cancel = new CancellationTokenSource();
+        var progress = new CancelAtOnce(cancel);
+        Assert.Throws<OperationCanceledException>(() => MoeModel.Load(TestPaths.Model, progress: progress, cancel: cancel.Token));
+        Assert.Equal(1, progress.Reports);
+    }
+
+    private sealed class CancelAtOnce(CancellationTokenSource source) : IProgress<LoadProgress>
+    {
+        public int Reports { get; private set; }
+
+        public void Report(LoadProgress value)
+        {
+            Reports++;
+            source.Cancel();
+        }
+    }
+
     private static void LoadAndWrite(int round)
     {
         var format = Enum.GetValues<WeightFormat>()[round % 4];
