@@ -53,6 +53,12 @@ public sealed unsafe class KvCache : IDisposable
     /// </summary>
     public RateFollower? Follower { get; set; }
 
+    /// <summary>
+    /// Where the tokens begin and end that are put in together, of which a pass may bring a part; null: nobody has said. Latent attention
+    /// chooses its way by it (<see cref="LatentHeads.LatentsCostLess"/>), so that a cut into passes changes nothing.
+    /// </summary>
+    internal Range? Turn { get; set; }
+
     /// <summary>Tells how much memory is free: the system's own word.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;
 

@@ -74,17 +74,20 @@ internal sealed unsafe class LatentAttention : Attention
         }
 
         var spans = Spans(segments, queries, queryWidth, attended);
-        // Neighbours of one kind together: mostly all of them.
+        // Neighbours that go the same way together: mostly all of them.
         for (int first = 0, end; first < segments.Length; first = end)
         {
-            for (end = first + 1; end < segments.Length && segments[end].Generated == segments[first].Generated;)
+            bool toLatents = ToLatents(segments[first]);
+            for (end = first + 1; end < segments.Length && ToLatents(segments[end]) == toLatents;)
                 end++;
-            if (segments[first].Generated)
+            if (toLatents)
                 heads.AttendToLatents(work, spans[first..end]);
             else
                 heads.AttendExpanded(work, spans[first..end]);
         }
     }
+
+    private bool ToLatents(Segment segment) => segment.Generated || segment.Cache.Turn is { } turn && heads.LatentsCostLess(turn);
 
     private float* Queries(Workspace work, float* x, int tokens)
     {

@@ -18,10 +18,10 @@ namespace DualSparse.Engine;
 /// <remarks>
 /// Multiply-adds, with V2-Lite's 16 heads of 128 + 64 and 128 and a rank of 512: a query on a key costs 16·(192 + 128) = 5,120 expanded
 /// and 16·(576 + 512) = 17,408 to latents; expanding a position or bringing a query to the latents and back costs 16·(128 + 128)·512 = 2.1
-/// million, either. So a prompt from its beginning is always cheaper expanded, m queries behind a long context are from m = 171
-/// on, and one query is far cheaper to latents. The ways round differently: a prompt's tokens, however it is cut into calls, go the first way
-/// and those that the model has generated the second, so that what a token is decides and not its company. All weights are kept in the
-/// model's format, W_UK twice, since a panel is read along its inputs.
+/// million, either. So a prompt from its beginning is always cheaper expanded, a turn of m tokens behind a long context is from m = 171
+/// on, and one query is far cheaper to latents. The ways round differently, so what a token is decides and not its company: those that the
+/// model has generated go to latents, a prompt's however it is cut into calls the way that its turn as a whole is cheaper. All weights are
+/// kept in the model's format, W_UK twice, since a panel is read along its inputs.
 /// </remarks>
 internal sealed unsafe class LatentHeads : IDisposable
 {
@@ -41,6 +41,17 @@ internal sealed unsafe class LatentHeads : IDisposable
     {
         (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config, loader.Weights));
         (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
+    }
+
+    /// <summary>Whether the tokens from a turn's start to its end are cheaper to latents; by multiply-adds, see the remarks.</summary>
+    public bool LatentsCostLess(Range turn)
+    {
+        long before = turn.Start.Value, count = turn.End.Value - before;
+        long perPosition = (long)(mla.NopeSize + mla.ValueSize) * mla.KvRank;
+        long perPair = cache.KeySize + cache.ValueSize - config.HeadSize - mla.ValueSize;
+        long pairs = count * before + count * (count + 1) / 2;
+        // Both bring something to or from the latents count times: expanded the turn's own positions, to latents its queries.
+        return before * perPosition > pairs * perPair;
     }
 
     /// <summary>Attends to keys and values that are expanded for it.</summary>

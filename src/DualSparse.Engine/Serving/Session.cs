@@ -84,6 +84,7 @@ public sealed class Session : IDisposable
         sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
         cache.Truncate(Math.Min(cache.Length, tokens));
+        cache.Turn = null;
         if (tokens == 0)
             cache.Follower = null; // another text
     }
@@ -124,6 +125,9 @@ public sealed class Session : IDisposable
         int passed = ids.Count - cache.Length;
         // Rather now than in the middle of a long prompt.
         cache.RequireMemory(passed);
+        // One that was cancelled on the way goes on as what it was.
+        if (cache.Turn is not { } turn || turn.End.Value != ids.Count || turn.Start.Value > cache.Length)
+            cache.Turn = cache.Length..ids.Count;
         while (true)
         {
             cancel.ThrowIfCancellationRequested();

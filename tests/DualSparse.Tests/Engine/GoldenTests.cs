@@ -81,6 +81,32 @@ public class GoldenTests
         Assert.NotEqual(prompt, single);
     }
 
+    // Expanding thirty positions for ten queries is dearer than bringing these to the latents; expanding ten for thirty isn't.
+    [Theory]
+    [InlineData(30, true)]
+    [InlineData(10, false)]
+    public void A_turn_behind_a_context_goes_the_cheaper_way_however_it_is_cut(int before, bool toLatents)
+    {
+        var (ids, expected) = Latent();
+        using var model = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 2 });
+        float[] turn = Turn(ids.Length), expanded = Run(model, ids, ids.Length)[(before * model.Config.VocabSize)..];
+        Assert.InRange(RelativeError(expected[(before * model.Config.VocabSize)..], turn), 0, 1e-4);
+        Assert.Equal(turn, Turn(1));
+        Assert.Equal(turn, Turn(7));
+        Assert.Equal(toLatents, !turn.SequenceEqual(expanded));
+
+        float[] Turn(int chunk)
+        {
+            using var cache = model.NewCache(64);
+            model.Forward(cache, ids.AsSpan(0, before), LogitRows.None);
+            cache.Turn = before..ids.Length;
+            List<float> logits = [];
+            for (int i = before; i < ids.Length; i += chunk)
+                logits.AddRange(model.Forward(cache, ids.AsSpan(i, Math.Min(chunk, ids.Length - i)), LogitRows.All));
+            return [.. logits];
+        }
+    }
+
     // The transpose of W_UK is rounded along the other axis: another rounding, not a larger one.
     [Theory]
     [InlineData(WeightFormat.Bf16)]

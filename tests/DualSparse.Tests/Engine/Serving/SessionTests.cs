@@ -53,6 +53,40 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
         Assert.Equal(once.Ids.ToArray(), turns.Ids.ToArray());
     }
 
+    // Latent attention chooses its way by the whole turn (LatentHeads.LatentsCostLess): 36 tokens behind 60 are expanded, four of them or the
+    // last twelve would go to the latents.
+    [Fact]
+    public void A_turn_is_one_in_any_chunks_and_after_an_interruption()
+    {
+        using var folder = TemporaryFolder.CopyOf("deepseek_v2");
+        File.Copy(Path.Combine(TestPaths.Model, "tokenizer.json"), folder.File("tokenizer.json"));
+        int[] context = [.. Enumerable.Range(5, 60)], turn = [.. Enumerable.Range(100, 35)];
+        float?[] whole = Generated(64, interrupted: false);
+        Assert.Equal(whole, Generated(4, interrupted: false));
+        Assert.Equal(whole, Generated(4, interrupted: true));
+
+        float?[] Generated(int chunk, bool interrupted)
+        {
+            using var latent = MoeModel.Load(folder.Path, new EngineOptions { ChunkTokens = chunk });
+            using var session = latent.NewSession();
+            session.Append(context);
+            var options = new GenerationOptions { MaxTokens = 1, LogProbs = 0 };
+            Assert.Single(session.Generate(options, Cancel));
+            session.Append(turn);
+            var expected = session.CachedTokens..session.Ids.Length;
+            if (interrupted)
+            {
+                // As when it is cancelled after six of nine chunks.
+                session.Cache.Turn = expected;
+                latent.Transformer.Forward(session.Cache, session.Ids.Slice(session.CachedTokens, 24), LogitRows.None);
+            }
+
+            float?[] found = [.. session.Generate(options, Cancel).Select(t => t.LogProb)];
+            Assert.Equal(expected, session.Cache.Turn);
+            return found;
+        }
+    }
+
     [Fact]
     public void ReplacingKeepsTheWorkOfACommonBeginning()
     {
