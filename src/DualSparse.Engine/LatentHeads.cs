@@ -1,4 +1,5 @@
 using DualSparse.Engine.Loading;
+using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
@@ -32,6 +33,7 @@ internal sealed unsafe class LatentHeads : IDisposable
     private readonly MlaConfig mla;
     private readonly KvLayout cache;
     private readonly int? window;
+    private readonly bool integers;
     private readonly HeadLinear keyUp;
     private readonly HeadLinear keyDown;
     private readonly HeadLinear valueUp;
@@ -40,18 +42,25 @@ internal sealed unsafe class LatentHeads : IDisposable
     public LatentHeads(ModelLoader loader, AttentionConfig config, MlaConfig mla, int? window, TensorSpec latentUp)
     {
         (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config, loader.Weights));
+        integers = loader.Weights is WeightFormat.Int8 or WeightFormat.Int4;
         (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
     }
 
-    /// <summary>Whether the tokens from a turn's start to its end are cheaper to latents; by multiply-adds, see the remarks.</summary>
+    /// <summary>Whether the tokens from a turn's start to its end are cheaper to latents.</summary>
+    /// <remarks>
+    /// By multiply-adds, which meets what was measured: V2-Lite's shape on Zen 4 breaks even, behind 512 and 2,048 tokens, at some 125 and
+    /// 175 in bf16 (here 149 and 165), at 85 and 102 in int8 (here 80 and 84).
+    /// </remarks>
     public bool LatentsCostLess(Range turn)
     {
         long before = turn.Start.Value, count = turn.End.Value - before;
         long perPosition = (long)(mla.NopeSize + mla.ValueSize) * mla.KvRank;
         long perPair = cache.KeySize + cache.ValueSize - config.HeadSize - mla.ValueSize;
         long pairs = count * before + count * (count + 1) / 2;
+        // Integer weights take half the time, the attention of either way is in bf16.
+        long pairTime = integers ? 2 : 1;
         // Both bring something to or from the latents count times: expanded the turn's own positions, to latents its queries.
-        return before * perPosition > pairs * perPair;
+        return before * perPosition > pairs * perPair * pairTime;
     }
 
     /// <summary>Attends to keys and values that are expanded for it.</summary>
