@@ -52,7 +52,8 @@ public static class KernelTable
     public static IReadOnlyList<KernelEntry> Entries { get; } =
     [
         new(AmxKernels.Name, WeightFormat.Bf16, AmxKernels.Bf16Refusal, AmxKernels.Bf16),
-        new(AmxKernels.Name, WeightFormat.Int8, AmxKernels.Int8Refusal, AmxKernels.Int8),
+        new(AmxKernels.Name, WeightFormat.Int8, AmxKernels.IntegerRefusal, AmxKernels.Int8),
+        new(AmxKernels.Name, WeightFormat.Int4, AmxKernels.IntegerRefusal, AmxKernels.Int4),
         new(Avx512DotKernels.Name, WeightFormat.Bf16, Avx512DotKernels.Bf16Refusal, Avx512DotKernels.Bf16),
         new(Avx512DotKernels.Name, WeightFormat.Int8, Avx512DotKernels.VnniRefusal, Avx512DotKernels.Int8),
         new(Avx512DotKernels.Name, WeightFormat.Int4, Avx512DotKernels.VnniRefusal, Avx512DotKernels.Int4),

@@ -5,10 +5,6 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm.Amx;
 
 /// <summary>The kernels of AMX tiles.</summary>
-/// <remarks>
-/// There is none for int4: a scale for each 32 inputs means that every half tile product is unloaded, converted and added up by
-/// AVX-512, which takes longer than the product; it would gain little over plain AVX-512 dot products.
-/// </remarks>
 internal static class AmxKernels
 {
     /// <summary>What they are listed by.</summary>
@@ -27,12 +23,15 @@ internal static class AmxKernels
     public static EmittedFunction Int8Function { get; } = new("amx int8", c => TileProduct.Emit(c, PanelLayout.Int8HeaderBytes, inputsPerStep: 64,
         (sum, rows, weights) => c.tdpbsud(sum, rows, weights), finish: () => TileInt8Finish.Emit(c)));
 
+    /// <summary>int4: <see cref="TileInt4"/>.</summary>
+    public static EmittedFunction Int4Function => TileInt4.Function;
+
     /// <summary>Why bf16 can't run, or null.</summary>
     public static string? Bf16Refusal(CpuFeatures cpu) =>
         cpu.AmxBf16 && cpu.Avx512 ? null : cpu.AmxRefusal ?? "this processor has no AMX-BF16";
 
-    /// <summary>Why int8 can't run, or null.</summary>
-    public static string? Int8Refusal(CpuFeatures cpu) =>
+    /// <summary>Why int8 and int4 can't run, or null.</summary>
+    public static string? IntegerRefusal(CpuFeatures cpu) =>
         cpu.AmxInt8 && cpu.Avx512 ? Avx512DotKernels.VnniRefusal(cpu) : cpu.AmxRefusal ?? "this processor has no AMX-INT8";
 
     /// <summary>bf16.</summary>
@@ -42,7 +41,20 @@ internal static class AmxKernels
 
     /// <summary>int8.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
-    public static PanelKernel Int8() => SelfCheck.Verified(new AmxInt8Kernel(), Int8Refusal);
+    public static PanelKernel Int8() => SelfCheck.Verified(
+        new AmxIntegerKernel(WeightFormat.Int8, Int8Function, LeastInt8Rows, Avx512DotKernels.Int8()), IntegerRefusal);
+
+    /// <summary>int4.</summary>
+    /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
+    public static PanelKernel Int4() => SelfCheck.Verified(
+        new AmxIntegerKernel(WeightFormat.Int4, Int4Function, LeastInt4Rows, Avx512DotKernels.Int4()), IntegerRefusal);
+
+    // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
+    // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
+    private const int LeastInt8Rows = 4;
+
+    // 32 inputs by 32 outputs take some 60 cycles for up to 16 rows, 20 of them for unpacking; dot products 10 a row and 20 in all.
+    private const int LeastInt4Rows = 8;
 }
 
 /// <summary>A kernel whose threads are prepared for tiles.</summary>
@@ -63,17 +75,12 @@ internal class AmxKernel(WeightFormat weights, ActivationFormat activations, Emi
 }
 
 /// <summary>Tiles for many rows, AVX-512 dot products for few: integer sums are exact, so both give the same.</summary>
-internal sealed class AmxInt8Kernel() : AmxKernel(WeightFormat.Int8, ActivationFormat.Int8, AmxKernels.Int8Function, TileRates.Int8)
+internal sealed class AmxIntegerKernel(WeightFormat weights, EmittedFunction function, int leastTileRows, PanelKernel few)
+    : AmxKernel(weights, ActivationFormat.Int8, function, TileRates.Int8)
 {
-    // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
-    // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
-    private const int LeastTileRows = 4;
-
-    private readonly PanelKernel few = Avx512DotKernels.Int8();
-
     public override void Multiply(in PanelArgs args)
     {
-        if (args.RowCount < LeastTileRows)
+        if (args.RowCount < leastTileRows)
             few.Multiply(args);
         else
             base.Multiply(args);

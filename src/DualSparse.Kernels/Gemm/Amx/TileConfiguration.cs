@@ -1,4 +1,7 @@
 using System.Buffers.Binary;
+using DualSparse.Kernels.Jit;
+using static DualSparse.Kernels.Gemm.Amx.TileRegisters;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Gemm.Amx;
 
@@ -18,9 +21,30 @@ internal static class TileConfiguration
     private const byte Palette = 1;
     private const int Tiles = 8, RowBytesOffset = 16, RowsOffset = 48;
 
-    /// <summary>Sixteen configurations, that for n rows of activations at index n − 1: tiles of weights have all 16 rows, the others n.</summary>
-    /// <param name="isWeights">Which tiles hold weights.</param>
-    public static byte[] ForEachRowCount(Func<int, bool> isWeights)
+    /// <summary>
+    /// Emits what sets up the tiles for the number of rows in the argument; rbx, rdx and rax are lost. Tiles are set up and given back
+    /// in each call, some 200 cycles against thousands of work: so no thread ever carries tile state through managed code, where the system would save
+    /// eight KiB at each switch, and there is nothing to clean up when a thread ends.
+    /// </summary>
+    /// <param name="c">Where to.</param>
+    /// <param name="depthBytes">Bytes of a row of activations in a tile product.</param>
+    public static void Load(FunctionAssembler c, int depthBytes = RowBytes)
+    {
+        var table = c.Constant(ForEachRowCount(depthBytes));
+        c.mov(RowsLeft, FunctionAssembler.Field(nameof(PanelArgs.RowCount)));
+        c.mov(eax, Rows);
+        c.cmp(RowsLeft, rax);
+        c.cmovb(rax, RowsLeft);
+        c.shl(rax, (byte)int.Log2(Bytes));
+        c.lea(rbx, __[table]);
+        c.ldtilecfg(__[rbx + rax - Bytes]);
+    }
+
+    /// <summary>
+    /// Sixteen configurations, that for n rows of activations at index n − 1. Tiles of rows are n × <paramref name="depthBytes"/>, tiles of
+    /// sums n × 64; tiles of weights have 64 bytes for each four of the depth.
+    /// </summary>
+    public static byte[] ForEachRowCount(int depthBytes = RowBytes)
     {
         byte[] table = new byte[Rows * Bytes];
         for (int rows = 1; rows <= Rows; rows++)
@@ -29,8 +53,8 @@ internal static class TileConfiguration
             one[0] = Palette;
             for (int tile = 0; tile < Tiles; tile++)
             {
-                BinaryPrimitives.WriteUInt16LittleEndian(one[(RowBytesOffset + 2 * tile)..], RowBytes);
-                one[RowsOffset + tile] = (byte)(isWeights(tile) ? Rows : rows);
+                BinaryPrimitives.WriteUInt16LittleEndian(one[(RowBytesOffset + 2 * tile)..], (ushort)(IsRows(tile) ? depthBytes : RowBytes));
+                one[RowsOffset + tile] = (byte)(IsWeights(tile) ? depthBytes / sizeof(float) : rows);
             }
         }
 

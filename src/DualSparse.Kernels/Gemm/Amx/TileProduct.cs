@@ -49,7 +49,7 @@ internal static class TileProduct
     /// <param name="finish">Makes of a panel's raw sums, which are left in the result, what they are to be.</param>
     public static void Emit(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product, Action? finish = null)
     {
-        Configure(c);
+        TileConfiguration.Load(c);
         PanelLoop.Emit(c, _ =>
         {
             AllInputs(c, headerBytes, inputsPerStep, product);
@@ -81,20 +81,6 @@ internal static class TileProduct
 
         c.Mark(ref done);
         c.add(rsp, PrefetchWords * sizeof(ulong));
-    }
-
-    // Tiles are set up and given back in each call, some 200 cycles against thousands of work: so no thread ever carries tile state
-    // through managed code, where the system would save eight KiB at each switch, and there is nothing to clean up when a thread ends.
-    private static void Configure(FunctionAssembler c)
-    {
-        var table = c.Constant(TileConfiguration.ForEachRowCount(IsWeights));
-        c.mov(RowsLeft, Field(nameof(PanelArgs.RowCount)));
-        c.mov(eax, TileConfiguration.Rows);
-        c.cmp(RowsLeft, rax);
-        c.cmovb(rax, RowsLeft);
-        c.shl(rax, (byte)int.Log2(TileConfiguration.Bytes));
-        c.lea(rbx, __[table]);
-        c.ldtilecfg(__[rbx + rax - TileConfiguration.Bytes]);
     }
 
     private static void Load(FunctionAssembler c, int headerBytes, int inputsPerStep)

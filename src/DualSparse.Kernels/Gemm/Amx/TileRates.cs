@@ -27,7 +27,7 @@ internal static class TileRates
         var function = new EmittedFunction(name, c =>
         {
             var loop = c.CreateLabel();
-            var table = c.Constant(TileConfiguration.ForEachRowCount(IsWeights));
+            var table = c.Constant(TileConfiguration.ForEachRowCount());
             c.lea(rax, __[table]);
             c.ldtilecfg(__[rax + (TileConfiguration.Rows - 1) * TileConfiguration.Bytes]);
             c.mov(ecx, TileConfiguration.RowBytes);

@@ -44,6 +44,9 @@ internal static class TileRegisters
     /// <summary>A tile of weights.</summary>
     public static AssemblerRegisterTMM WeightsTile(int column) => FunctionAssembler.Tmm(FirstWeightsTile + column);
 
+    /// <summary>Whether a tile number is one of <see cref="RowsTile"/>.</summary>
+    public static bool IsRows(int tile) => tile is >= FirstRowsTile and < FirstWeightsTile;
+
     /// <summary>Whether a tile number is one of <see cref="WeightsTile"/>.</summary>
     public static bool IsWeights(int tile) => tile >= FirstWeightsTile;
 

@@ -21,6 +21,14 @@ internal static class DotProducts
         return sum;
     }
 
+    /// <summary>Of TDPBSSD: four signed bytes times four signed bytes, without saturation.</summary>
+    public static uint SignedQuad(uint sum, uint left, uint right)
+    {
+        for (int shift = 0; shift < 32; shift += 8)
+            sum += (uint)((sbyte)(left >> shift) * (sbyte)(right >> shift));
+        return sum;
+    }
+
     /// <summary>The lower bf16 of a pair, denormals as zero.</summary>
     public static float Even(uint pair) => Flush(BitConverter.UInt32BitsToSingle(pair << 16));
 

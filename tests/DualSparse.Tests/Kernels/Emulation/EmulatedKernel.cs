@@ -31,7 +31,9 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
         (AmxKernels.Name, WeightFormat.Bf16) =>
             new(name, weights, ActivationFormat.Bf16, AmxKernels.Bf16Function, AmxKernels.Bf16Refusal, abi) { Next = next },
         (AmxKernels.Name, WeightFormat.Int8) =>
-            new(name, weights, ActivationFormat.Int8, AmxKernels.Int8Function, AmxKernels.Int8Refusal, abi) { Next = next },
+            new(name, weights, ActivationFormat.Int8, AmxKernels.Int8Function, AmxKernels.IntegerRefusal, abi) { Next = next },
+        (AmxKernels.Name, WeightFormat.Int4) =>
+            new(name, weights, ActivationFormat.Int8, AmxKernels.Int4Function, AmxKernels.IntegerRefusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Bf16) =>
             new(name, weights, ActivationFormat.Bf16, DotBf16.Function, Avx512DotKernels.Bf16Refusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Int8) =>

@@ -14,7 +14,7 @@ public class EmulatedKernelTests
 
     public static TheoryData<string, WeightFormat> Emitted =>
     [
-        ("amx", WeightFormat.Bf16), ("amx", WeightFormat.Int8),
+        ("amx", WeightFormat.Bf16), ("amx", WeightFormat.Int8), ("amx", WeightFormat.Int4),
         ("avx512-dot", WeightFormat.Bf16), ("avx512-dot", WeightFormat.Int8), ("avx512-dot", WeightFormat.Int4),
     ];
 

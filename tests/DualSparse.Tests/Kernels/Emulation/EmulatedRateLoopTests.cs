@@ -14,7 +14,7 @@ public unsafe class EmulatedRateLoopTests
         Run(DotRates.Bf16, Avx512DotKernels.Bf16Refusal);
         Run(DotRates.Int8, Avx512DotKernels.VnniRefusal);
         Run(TileRates.Bf16, AmxKernels.Bf16Refusal);
-        Run(TileRates.Int8, AmxKernels.Int8Refusal);
+        Run(TileRates.Int8, AmxKernels.IntegerRefusal);
     }
 
     private static void Run(RateLoop loop, Func<CpuFeatures, string?> refusal)

@@ -32,7 +32,10 @@ internal static class TileInstructions
                 Multiply(tiles, i, Bf16Row);
                 return true;
             case Mnemonic.Tdpbsud:
-                Multiply(tiles, i, SignedUnsignedRow);
+                Multiply(tiles, i, QuadRow(DotProducts.UnsignedSignedQuad));
+                return true;
+            case Mnemonic.Tdpbssd:
+                Multiply(tiles, i, QuadRow(DotProducts.SignedQuad));
                 return true;
             default:
                 return false;
@@ -93,15 +96,15 @@ internal static class TileInstructions
         }
     }
 
-    // TDPBSUD: left signed, right unsigned.
-    private static void SignedUnsignedRow(Span<uint> sums, ReadOnlySpan<uint> left, ReadOnlySpan<uint> right, int depth)
+    // TDPBSUD, TDPBSSD: bytes of the right (second) as the quad takes them, signed bytes of the left (third).
+    private static RowProduct QuadRow(Func<uint, uint, uint, uint> quad) => (sums, left, right, depth) =>
     {
         for (int n = 0; n < sums.Length; n++)
         {
             for (int k = 0; k < depth; k++)
-                sums[n] = DotProducts.UnsignedSignedQuad(sums[n], right[k * (TileState.Stride / sizeof(uint)) + n], left[k]);
+                sums[n] = quad(sums[n], right[k * (TileState.Stride / sizeof(uint)) + n], left[k]);
         }
-    }
+    };
 
     private static Span<uint> Cells(TileState tiles, int tile) => MemoryMarshal.Cast<byte, uint>(tiles.Tile(tile));
 

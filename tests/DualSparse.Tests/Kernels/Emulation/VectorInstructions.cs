@@ -45,6 +45,9 @@ internal static class VectorInstructions
             case Mnemonic.Vpaddd:
                 Combine<uint>(m, i, (_, a, b) => a + b);
                 return true;
+            case Mnemonic.Vpsubb:
+                Combine<byte>(m, i, (_, a, b) => (byte)(a - b));
+                return true;
             case Mnemonic.Vmulps:
                 Combine<float>(m, i, (_, a, b) => a * b);
                 return true;

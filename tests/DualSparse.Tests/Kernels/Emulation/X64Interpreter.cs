@@ -13,7 +13,7 @@ internal sealed unsafe class X64Interpreter
 {
     // Far beyond the longest test: a loop that never ends fails instead.
     private const long MostInstructions = 100_000_000;
-    private const int StackBytes = 4096;
+    private const int StackBytes = 32 << 10;
     private const ulong ReturnAddress = 0xDEAD_0000_BEEF;
 
     // What every x86-64 processor has, prefetches (SSE) and conditional moves included.
