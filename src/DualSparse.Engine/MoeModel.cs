@@ -28,6 +28,9 @@ public sealed class MoeModel : IDisposable
     /// <summary>Tokens of a prompt that go through the model at once.</summary>
     internal int ChunkTokens { get; }
 
+    /// <summary>Whether the weights are gone.</summary>
+    internal bool Disposed { get; private set; }
+
     /// <summary>Held during a pass and while its logits are read.</summary>
     internal Lock Turn { get; } = new();
 
@@ -37,10 +40,13 @@ public sealed class MoeModel : IDisposable
     /// <param name="progress">Told as weights are packed.</param>
     /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
+    /// <exception cref="ArgumentException">An option makes no sense, at all or for this model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
         options ??= new EngineOptions();
+        if (options.ChunkTokens < 1)
+            throw new ArgumentOutOfRangeException(nameof(options), $"ChunkTokens is {options.ChunkTokens}, expected at least 1");
         // The tokenizer is read while the weights are packed: for a small model it takes the longer of the two.
         var tokenizer = Task.Run(() => Tokenizer.Load(folder));
         var transformer = Transformer.Load(folder, options, progress, cancel);
@@ -59,12 +65,20 @@ public sealed class MoeModel : IDisposable
     /// <param name="contextTokens">Tokens that it can hold at most; null: the model's longest context. Memory is taken as they come, and compared with what is free each time; for a number given here, at once.</param>
     /// <exception cref="ArgumentException">More than the model's longest context, or less than one.</exception>
     /// <exception cref="InsufficientMemoryException">The keys and values of so many tokens need more memory than is free.</exception>
-    public Session NewSession(int? contextTokens = null) => new(this, contextTokens);
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public Session NewSession(int? contextTokens = null)
+    {
+        ObjectDisposedException.ThrowIf(Disposed, this);
+        return new Session(this, contextTokens);
+    }
 
     /// <summary>Frees weights and threads; sessions must not be used any more.</summary>
     public void Dispose()
     {
         lock (Turn)
+        {
+            Disposed = true;
             Transformer.Dispose();
+        }
     }
 }

@@ -29,7 +29,7 @@ public sealed unsafe class Transformer : IDisposable
     {
         (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
         (this.embedding, this.layers, this.head, this.reordered) = (embedding, layers, head, reordered);
-        MoeLayers = [.. layers.Select(l => l.Mlp)];
+        Mlps = [.. layers.Select(l => l.Mlp)];
         Report = report;
     }
 
@@ -39,8 +39,8 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>What loading took.</summary>
     public LoadReport Report { get; }
 
-    /// <summary>The mixture-of-experts layers' and dense MLPs, in the order of layers.</summary>
-    public IReadOnlyList<MoeLayer> MoeLayers { get; }
+    /// <summary>Each layer's MLP, a mixture of experts or dense.</summary>
+    public IReadOnlyList<MoeLayer> Mlps { get; }
 
     /// <summary>What the routed experts leave out, from the next pass on.</summary>
     /// <exception cref="ArgumentException">The rule makes no sense for this model.</exception>
@@ -86,6 +86,7 @@ public sealed unsafe class Transformer : IDisposable
     /// <param name="progress">Told as tensors are packed.</param>
     /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
+    /// <exception cref="ArgumentException">An option makes no sense, at all or for this model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static Transformer Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) =>
         ModelLoader.Load(folder, options ?? new EngineOptions(), progress, cancel);

@@ -24,7 +24,7 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
             throw new ArgumentException($"{most} windows of {context} tokens of context, expected at least 1 of each");
         int windows = Math.Min(most, (ids.Length - 1) / context);
         if (windows < 1)
-            throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context} and the one after it");
+            throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context} and the one after it: take a longer text or a shorter window");
         var (inputs, targets) = (new int[windows][], new int[windows][]);
         for (int w = 0; w < windows; w++)
             (inputs[w], targets[w]) = (ids.Slice(w * context, context).ToArray(), ids.Slice(w * context + 1, context).ToArray());

@@ -1,4 +1,7 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
@@ -28,9 +31,7 @@ public static class Verification
     public static VerificationReport Compare(Transformer model, string referenceFile)
     {
         using var file = SafetensorsFile.Open(referenceFile);
-        var (ids, logits) = (file.Get("input_ids"), file.Get("logits"));
-        if (ids.Shape.Count != 2)
-            throw new ModelFormatException($"{referenceFile}: input_ids has {ids.Shape.Count} dimensions, expected [rows, ids]");
+        var (ids, logits) = (Prompts(file), file.Get("logits"));
         int rows = (int)ids.Rows, length = (int)ids.RowLength, vocabulary = model.Config.VocabSize;
         logits.Expect(rows, length, vocabulary);
 
@@ -66,6 +67,45 @@ public static class Verification
         }
 
         return sums.Report(greedyTokens, mismatches);
+    }
+
+    /// <summary>
+    /// What rounding alone costs: how far the logits of plain rounding, as the scalar kernels do it with these weights, are from our own in f32, as
+    /// <see cref="VerificationReport.RelativeError"/>. It doesn't depend on what the reference holds but for its prompts, so that a model that
+    /// computes something else can't widen its own tolerance. One layer at a time is in memory.
+    /// </summary>
+    /// <exception cref="ModelFormatException">The model can't be read, or the reference lacks its ids.</exception>
+    public static double RoundingError(string folder, EngineOptions options, string referenceFile)
+    {
+        using var file = SafetensorsFile.Open(referenceFile);
+        int[][] prompts = Rows(Prompts(file));
+        float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts);
+        float[][] rounded = Logits(folder, options with { Kernels = KernelSet.Named("scalar") }, prompts);
+        var sums = new Sums();
+        for (int row = 0; row < prompts.Length; row++)
+        {
+            int vocabulary = exact[row].Length / prompts[row].Length;
+            for (int t = 0; t < exact[row].Length; t += vocabulary)
+                sums.Add(exact[row].AsSpan(t, vocabulary), rounded[row].AsSpan(t, vocabulary));
+        }
+
+        return sums.Report(0, 0).RelativeError;
+    }
+
+    private static TensorView Prompts(SafetensorsFile file)
+    {
+        var ids = file.Get("input_ids");
+        return ids.Shape.Count == 2 ? ids : throw new ModelFormatException($"{file.Path}: input_ids has {ids.Shape.Count} dimensions, expected [rows, ids]");
+    }
+
+    // Each prompt's [ids, vocabulary].
+    private static float[][] Logits(string folder, EngineOptions options, int[][] prompts)
+    {
+        using var stream = LayerStream.Open(folder, options);
+        int vocabulary = stream.Config.VocabSize;
+        float[][] all = [.. prompts.Select(ids => new float[checked(ids.Length * vocabulary)])];
+        stream.Run(prompts, [DropRule.None], new StreamHooks { Logits = (row, _, first, _, logits) => logits.CopyTo(all[row].AsSpan(first * vocabulary)) });
+        return all;
     }
 
     private static int GreedyMismatches(Transformer model, int[] prompt, int[] expected)

@@ -29,5 +29,10 @@ internal static class ModelFile
     /// <summary>The file's bytes.</summary>
     /// <exception cref="ModelFormatException">It is missing, can't be read, or is longer than <paramref name="maxBytes"/>.</exception>
     public static byte[] Read(string path, long maxBytes) =>
-        TryRead(path, maxBytes) ?? throw new ModelFormatException($"{path}: there is no such file");
+        TryRead(path, maxBytes) ?? throw new ModelFormatException($"{path}: there is no such file{Instead(path)}");
+
+    // What a folder of another kind tends to have.
+    private static string Instead(string path) =>
+        Path.GetDirectoryName(path) is { Length: > 0 } folder && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.gguf").Any()
+            ? "; GGUF files aren't read: take the model's folder of safetensors" : "";
 }

@@ -7,7 +7,7 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>Copies a golden folder's files here.</summary>
+    /// <summary>Copies a golden folder's files here, or those of a folder given by its whole path.</summary>
     public static TemporaryFolder CopyOf(string family)
     {
         var folder = new TemporaryFolder();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using DualSparse.Benchmarking;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
@@ -10,6 +11,7 @@ namespace DualSparse.Cli.Commands;
 /// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor.</summary>
 internal static class BenchCommand
 {
+    private const string LayerWord = "layer";
     private const int DefaultGenerate = 64, DefaultLayers = 4, DefaultRounds = 5;
 
     private static readonly Option<bool> AsJson = new("--json") { Description = "Write JSON." };
@@ -30,24 +32,38 @@ internal static class BenchCommand
         foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
             command.Options.Add(option);
         var drop = new DropArguments(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(layers) is { Implicit: false } && result.GetResult(shape) is null)
+                result.AddError("--layers goes with --shape");
+        });
         command.SetAction(parsed =>
         {
             // All that can be said of the options is said before a minute goes into weights.
             var (lengths, tokens, times, options) = (Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate) ?? DefaultGenerate, Positive(parsed.GetValue(rounds)), engine.Engine(parsed));
             if (tokens < 0)
                 throw new ArgumentException($"--generate is {tokens}, expected at least 0");
-            CheckSave(parsed);
+            OutputFile.Check(Save.Name, parsed.GetValue(Save));
             var rule = drop.Rule(parsed);
             using var interrupt = new Interrupt();
             using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
             using var model = Transformer.Load(path, options, cancel: interrupt.Token);
             var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
+            TellOfContext(lengths, tokens, model.Config.MaxPositions);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
             Tell(parsed, model.Report, report, what);
             return 0;
         });
         return command;
+    }
+
+    private static void TellOfContext(int[] prompts, int generate, int context)
+    {
+        if (prompts.Where(p => p > context).ToArray() is [_, ..] longer)
+            Console.Error.WriteLine($"left out, as the model's context is {context} tokens: prompt {string.Join(", ", longer)}");
+        if (generate > context)
+            Console.Error.WriteLine($"generates {context} tokens for {generate}: the model's context");
     }
 
     private static void Tell(ParseResult parsed, LoadReport load, ModelReport report, string what)
@@ -95,7 +111,8 @@ internal static class BenchCommand
 
     private static Command Layer()
     {
-        var command = new Command("layer", "Times one layer behind its router's product (drop decisions, row lists, experts) beside max(bytes / bandwidth, operations / rate) of the same run.");
+        // An option or a model that stands before the word would be the other command's, and go unheard.
+        var command = new Command(LayerWord, "Times one layer behind its router's product (drop decisions, row lists, experts) beside max(bytes / bandwidth, operations / rate) of the same run.");
         var shape = new Option<string>("--shape") { Description = $"One of {Shapes}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
         var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
         var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
@@ -103,9 +120,19 @@ internal static class BenchCommand
         var engine = new EngineArguments(command, withModel: false);
         foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
             command.Options.Add(option);
+        command.Validators.Add(result =>
+        {
+            foreach (var before in (result.Parent as CommandResult)?.Children ?? [])
+            {
+                if (before is OptionResult { Implicit: false } option)
+                    result.AddError($"{option.Option.Name} stands before '{LayerWord}': put it behind");
+                else if (before is ArgumentResult { Tokens: [var model, ..] })
+                    result.AddError($"'{LayerWord}' times a --shape with random weights: leave {model.Value} out");
+            }
+        });
         command.SetAction(parsed =>
         {
-            CheckSave(parsed);
+            OutputFile.Check(Save.Name, parsed.GetValue(Save));
             var options = engine.Engine(parsed);
             int threads = options.Threads ?? ThreadTeam.Available;
             var report = LayerBenchmark.Run(
@@ -126,12 +153,6 @@ internal static class BenchCommand
     private static Option<int?> Rounds() => NumberOption.Create<int>("--rounds", $"Rounds, of which medians are taken. [default: {DefaultRounds}]");
 
     private static int Positive(int? given) => (given ?? DefaultRounds) is int rounds and > 0 ? rounds : throw new ArgumentException($"--rounds is {given}, expected at least 1");
-
-    private static void CheckSave(ParseResult parsed)
-    {
-        if (parsed.GetValue(Save) is { } page && (Directory.Exists(page) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(page)))))
-            throw new ArgumentException($"--save is {page}, expected a file in a folder that exists");
-    }
 
     private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, out int value) && value > 0
         ? value

@@ -49,6 +49,8 @@ internal static class EvalCommand
                 throw new ArgumentException($"--context is {given}, expected at least 1");
             List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Rule(parsed);
+            if (rule.Generation is not null)
+                throw new ArgumentException("--drop-generation has no meaning here: no text is generated");
 
             string path = ModelFolder.Find(parsed.GetValue(folder));
             var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;

@@ -1,9 +1,9 @@
 using System.CommandLine;
-using System.Text;
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
+using DualSparse.Models.Text;
 
 namespace DualSparse.Cli.Commands;
 
@@ -58,8 +58,11 @@ internal static class GenerateCommand
     private static string ReadInput()
     {
         // A file or a pipe is UTF-8; what is typed comes in the terminal's own encoding, on Windows a code page.
-        using var input = new StreamReader(Console.OpenStandardInput(), Console.IsInputRedirected ? Encoding.UTF8 : Console.InputEncoding);
-        return input.ReadToEnd();
+        using var input = Console.OpenStandardInput();
+        if (Console.IsInputRedirected)
+            return TextFile.Read(input, "standard input");
+        using var typed = new StreamReader(input, Console.InputEncoding);
+        return typed.ReadToEnd();
     }
 
     // Tab-separated: id, log-probability, token; then id, log-probability and token of each alternative.

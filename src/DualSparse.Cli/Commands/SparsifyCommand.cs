@@ -62,6 +62,8 @@ internal static class SparsifyCommand
         var (windows, source) = input.Read(folder);
         if (!search)
             windows = windows with { HeldApart = [] };
+        else if (windows.HeldApart.Count == 0)
+            Console.Error.WriteLine("there is no text to keep apart: no thresholds are searched and no loss is measured (4 windows of text or more have both)");
         var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
         Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
@@ -73,7 +75,7 @@ internal static class SparsifyCommand
             foreach (double rate in new[] { 0.1, 0.25, 0.5 })
                 table.AddRow([FormattableString.Invariant($"{rate}"), .. methods.Select(m => Expected(m.Points.First(p => Math.Abs(p.Drop - rate) < 1e-9).Loss!.Kl))]);
             Terminal.Output().Write(table);
-            Console.WriteLine($"from here: dualsparse generate --model {output} --drop 0.25 \"text\"");
+            Console.WriteLine($"from here: {Program()} generate --model {output} --drop 0.25 \"text\"");
             return 0;
         }
 
@@ -81,6 +83,9 @@ internal static class SparsifyCommand
             Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
         return 0;
     }
+
+    // As the README calls it: the script is not on the path.
+    private static string Program() => OperatingSystem.IsWindows() ? "dualsparse" : "./dualsparse";
 
     private static string Expected(Interval kl) => FormattableString.Invariant($"{kl.Value:0.00000} ({kl.Low:0.00000}–{kl.High:0.00000})");
 }

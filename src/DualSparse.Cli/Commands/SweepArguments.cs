@@ -67,11 +67,12 @@ internal sealed class SweepArguments
         var chosen = Methods(parsed.GetValue(methods), Available(folder, from is not null, parsed.GetValue(seeds) ?? DefaultSeeds));
         double[] goals = [.. parsed.GetValue(rates)!.Split(',').Select(Rate)];
         string? file = parsed.GetValue(picture);
+        OutputFile.Check("--picture", file);
         using var interrupt = new Interrupt();
         var points = ProgressBars.Show(bars => SweepRun.Run(folder, from, texts, chosen, goals, engine, bars?.Stage("sweeping"), interrupt.Token));
+        SweepOutput.Write(points, json);
         if (file is not null)
             File.WriteAllText(file, SweepPicture.Draw(points));
-        SweepOutput.Write(points, json);
         return 0;
     }
 

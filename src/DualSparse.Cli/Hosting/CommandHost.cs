@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
 
 namespace DualSparse.Cli.Hosting;
@@ -39,7 +40,9 @@ internal static class CommandHost
             return Fail($"there is no command or option '{stray}'; 'dualsparse --help' says what there is");
         if (parsed.Errors is [var first, ..])
         {
-            string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+            string command = "";
+            for (SymbolResult? at = parsed.CommandResult; at is CommandResult named && named.Command != root; at = at.Parent)
+                command = $"{named.Command.Name} {command}";
             return Fail($"{first.Message.TrimEnd('.')}; 'dualsparse {command}--help' says what there is");
         }
 

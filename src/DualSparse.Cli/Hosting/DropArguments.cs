@@ -15,7 +15,7 @@ internal sealed class DropArguments
     private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token lose its best expert too." };
 
     private readonly Option<double?> rate = NumberOption.Create<double>(
-        "--drop", "Leave out this share of the routed experts' work, 0 to 0.75: by thresholds of the model's dualsparse.json, or one for all layers, that move as the text's scores come.");
+        "--drop", "Leave out this share of the routed experts' work: by thresholds of the model's dualsparse.json, to 0.75, or else by one for all layers, to below 1, that move as the text's scores come.");
 
     private readonly Option<double?> generationRate = NumberOption.Create<double>(
         "--drop-generation", "The same for generated tokens. [default: as --drop]");

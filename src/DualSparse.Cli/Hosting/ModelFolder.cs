@@ -18,7 +18,7 @@ internal static class ModelFolder
                 ? given
                 : throw new ModelFormatException(File.Exists(given)
                     ? $"{given} is a file: give the folder that has config.json, tokenizer.json and the safetensors"
-                    : $"{given}: there is no such folder; give one that has config.json, tokenizer.json and the safetensors, or leave the model out to take {Default}");
+                    : $"{given}: there is no such folder; give one that has config.json, tokenizer.json and the safetensors (nothing is downloaded: of a model on a hub fetch its files first), or leave the model out to take {Default}");
         }
 
         foreach (string start in new[] { AppContext.BaseDirectory, Environment.CurrentDirectory })

@@ -1,4 +1,5 @@
 using DualSparse.Kernels;
+using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
 using DualSparse.Models;
 
@@ -10,6 +11,10 @@ public static class MemoryNeed
     /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, it stays in the mapped file.</summary>
     public static long WeightBytes(ModelConfig config, WeightFormat format) =>
         HeadBytes(config, format) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, format, l));
+
+    /// <summary>Bytes that a token's keys and values take in a cache, beside weights of a format.</summary>
+    public static long KeyValueBytes(ModelConfig config, WeightFormat format) =>
+        (long)Attention.Layout(config.Attention, format).PageBytes / KvLayout.PageKeys * config.Layers;
 
     /// <summary>Bytes of the packed head.</summary>
     public static long HeadBytes(ModelConfig config, WeightFormat format) => Matrix(format, config.Tensors.Head);

@@ -133,7 +133,7 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
             if (methods.Count == 0)
             {
                 return rule.MaxKl is null && rule.Method is null ? DropMethod.OfScores(config, rule.Delta) : throw new ArgumentException(
-                    $"{Path.Combine(folder, FileName)} holds no thresholds, which a {(rule.Method is null ? "loss" : "method")} needs: 'dualsparse sparsify' writes them");
+                    $"{Path.Combine(folder, FileName)} {(File.Exists(Path.Combine(folder, FileName)) ? "holds no thresholds" : "isn't there")}, which a {(rule.Method is null ? "loss" : "method")} needs: 'dualsparse sparsify' writes a model that has it");
             }
 
             var named = rule.Method is null ? methods[0] : methods.FirstOrDefault(m => m.Name == rule.Method)

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Engine.Serving;
@@ -29,30 +30,43 @@ public sealed class Generation : IEnumerable<GeneratedToken>
     public string ReadToEnd() => string.Concat(this.Select(token => token.Text));
 
     /// <summary>Starts generating.</summary>
-    /// <exception cref="InvalidOperationException">It was started before; or, from the enumerator, a logit is not a number.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It was started before; or, from the enumerator: the session has meanwhile been given other tokens or another generation, or a logit is
+    /// not a number.
+    /// </exception>
     /// <exception cref="OperationCanceledException">From the enumerator: the token given to the session was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">From the enumerator: the context's keys and values need more memory than is free; the session keeps what it has.</exception>
     public IEnumerator<GeneratedToken> GetEnumerator()
     {
-        if (taken)
-            throw new InvalidOperationException("a generation can be enumerated once");
-        taken = true;
-        return Run();
+        Take();
+        return Run(cancel);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>The same tokens, each made on a thread of the pool; exceptions as from <see cref="GetEnumerator"/>.</summary>
-    public async IAsyncEnumerable<GeneratedToken> AsAsync()
+    /// <param name="cancel">Ends it as the token given to the session does: whichever is first.</param>
+    public async IAsyncEnumerable<GeneratedToken> AsAsync([EnumeratorCancellation] CancellationToken cancel = default)
     {
-        using var tokens = GetEnumerator();
+        Take();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(this.cancel, cancel);
+        using var tokens = Run(either.Token);
         while (await Task.Run(tokens.MoveNext, CancellationToken.None).ConfigureAwait(false))
             yield return tokens.Current;
     }
 
-    private IEnumerator<GeneratedToken> Run()
+    private void Take()
     {
+        if (taken)
+            throw new InvalidOperationException("a generation can be enumerated once");
+        taken = true;
+    }
+
+    private IEnumerator<GeneratedToken> Run(CancellationToken cancel)
+    {
+        session.Writer = this;
         int vocabulary = model.Config.VocabSize;
+        var eosIds = options.EosIds ?? model.Config.Generation.EosIds;
         var sampler = new Sampler(options, vocabulary);
         var logProbs = options.LogProbs is null ? null : new LogProbs(vocabulary);
         var stops = new StopFilter(options.StopStrings);
@@ -69,10 +83,12 @@ public sealed class Generation : IEnumerable<GeneratedToken>
         while (finish is null)
         {
             long started = Stopwatch.GetTimestamp();
+            if (session.Writer != this)
+                throw new InvalidOperationException("the session's context has changed, or another generation has begun, since this one's last token");
             var (token, passed) = session.Step(sampler, logProbs, options.LogProbs ?? 0, cancel);
             count++;
             string text = stops.Push(decoder.Push(token.Id));
-            finish = options.EosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? FinishReason.Length : null;
+            finish = eosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? FinishReason.Length : null;
             if (finish is not null)
                 text += stops.Push(decoder.Flush());
             if (stops.Stopped)

@@ -2,7 +2,10 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine.Serving;
 
-/// <summary>How text is generated. The steps act in the order in which they stand here: see <see cref="Sampler"/>.</summary>
+/// <summary>
+/// How text is generated; unless told otherwise greedily, to the end that the model itself sets. What a checkpoint recommends instead
+/// is <see cref="MoeModel.Defaults"/>, to be changed by <c>with</c>. The steps act in the order in which they stand here: see <see cref="Sampler"/>.
+/// </summary>
 public sealed record GenerationOptions
 {
     /// <summary>Tokens to generate at most; null: until the model ends its text or the context is full.</summary>
@@ -29,8 +32,8 @@ public sealed record GenerationOptions
     /// <summary>Texts that end the generation and are not shown, nor is what follows them.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
-    /// <summary>Ids that end the generation.</summary>
-    public IReadOnlyList<int> EosIds { get; init; } = [];
+    /// <summary>Ids that end the generation; null: those that the checkpoint says; empty: none.</summary>
+    public IReadOnlyList<int>? EosIds { get; init; }
 
     /// <summary>Null: no log-probabilities; 0: each token's own; n: also those of the n most probable tokens in its place.</summary>
     public int? LogProbs { get; init; }

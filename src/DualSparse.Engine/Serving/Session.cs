@@ -14,6 +14,7 @@ public sealed class Session : IDisposable
     private readonly KvCache cache;
     private readonly List<int> ids = [];
     private int sampled; // tokens at the end of the context that the model chose
+    private bool disposed;
 
     internal Session(MoeModel model, int? contextTokens)
     {
@@ -52,6 +53,9 @@ public sealed class Session : IDisposable
     /// <summary>Its keys and values.</summary>
     internal KvCache Cache => cache;
 
+    /// <summary>Who writes; null once the context was changed from outside.</summary>
+    internal Generation? Writer { get; set; }
+
     /// <summary>Puts text behind the context; the first text gets the special tokens that the tokenizer begins with.</summary>
     /// <exception cref="ArgumentException">It doesn't fit the context.</exception>
     public void Append(string text) => Append(model.Tokenizer.Encode(text, addSpecial: ids.Count == 0));
@@ -60,15 +64,18 @@ public sealed class Session : IDisposable
     /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
     public void Append(ReadOnlySpan<int> tokens)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         CheckFits(tokens, ids.Count);
         ids.AddRange(tokens);
         sampled = 0;
+        Writer = null;
     }
 
     /// <summary>Puts tokens in the place of the context; of the beginning that both have in common, the work is kept.</summary>
     /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
     public void Replace(ReadOnlySpan<int> tokens)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         CheckFits(tokens, 0);
         Truncate(Ids.CommonPrefixLength(tokens));
         ids.AddRange(tokens[ids.Count..]);
@@ -81,6 +88,7 @@ public sealed class Session : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, ids.Count);
+        Writer = null;
         sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
         cache.Truncate(Math.Min(cache.Length, tokens));
@@ -113,12 +121,17 @@ public sealed class Session : IDisposable
     }
 
     /// <summary>Frees the cache.</summary>
-    public void Dispose() => cache.Dispose();
+    public void Dispose()
+    {
+        disposed = true;
+        cache.Dispose();
+    }
 
     /// <summary>Brings the cache up to the context and chooses the next token, which joins the context.</summary>
     /// <returns>The token, and how many went through the model for it.</returns>
     internal (GeneratedToken Token, int Passed) Step(Sampler sampler, LogProbs? logProbs, int alternatives, CancellationToken cancel)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         // The last token's logits are needed: if it has been through the model, it goes once more.
         if (cache.Length == ids.Count)
             cache.Truncate(ids.Count - 1);
@@ -133,6 +146,7 @@ public sealed class Session : IDisposable
             cancel.ThrowIfCancellationRequested();
             lock (model.Turn)
             {
+                ObjectDisposedException.ThrowIf(model.Disposed, model);
                 int count = Math.Min(model.ChunkTokens, ids.Count - cache.Length);
                 bool last = cache.Length + count == ids.Count;
                 // One token that the model has just chosen is generation, all else a prompt.

@@ -17,8 +17,8 @@ public sealed class GatingPlans
 
     private GatingPlans(Transformer model)
     {
-        layers = [.. model.MoeLayers.Select(_ => new List<RoutingPlan>())];
-        neurons = [.. model.MoeLayers.Select(l => l.Experts.Neurons)];
+        layers = [.. model.Mlps.Select(_ => new List<RoutingPlan>())];
+        neurons = [.. model.Mlps.Select(l => l.Experts.Neurons)];
         experts = model.Config.Moe?.Experts ?? 0;
     }
 
@@ -39,7 +39,7 @@ public sealed class GatingPlans
             for (int l = 0; l < plans.layers.Length; l++)
             {
                 if (model.Config.LayerPlan[l].IsMoe)
-                    plans.layers[l].Add(Copy(model.MoeLayers[l].Plan, []));
+                    plans.layers[l].Add(Copy(model.Mlps[l].Plan, []));
             }
         }
 

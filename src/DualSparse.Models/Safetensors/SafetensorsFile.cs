@@ -18,6 +18,8 @@ public sealed class SafetensorsFile : IDisposable
         this.map = map;
         if (map.Length < 8)
             throw new ModelFormatException($"{path}: {map.Length} bytes are too few for a safetensors file");
+        if (map.Span(0, 8).SequenceEqual("version "u8))
+            throw new ModelFormatException($"{path}: this is a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'");
         int headerLength = SafetensorsHeader.CheckLength(BinaryPrimitives.ReadUInt64LittleEndian(map.Span(0, 8)), map.Length, path);
         long dataStart = 8L + headerLength;
         var header = SafetensorsHeader.Parse(map.Span(8, headerLength), map.Length - dataStart, path);

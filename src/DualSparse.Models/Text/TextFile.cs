@@ -11,20 +11,40 @@ public static class TextFile
     /// <exception cref="ModelFormatException">The file can't be read, or isn't UTF-8.</exception>
     public static string Read(string path)
     {
-        byte[] bytes;
         try
         {
-            bytes = File.ReadAllBytes(path);
+            return Decode(File.ReadAllBytes(path), path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw ModelFormatException.Unreadable(path, e);
         }
+    }
 
+    /// <summary>The same of a stream, to its end.</summary>
+    /// <param name="stream">UTF-8.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="ModelFormatException">It can't be read, or isn't UTF-8.</exception>
+    public static string Read(Stream stream, string name)
+    {
+        try
+        {
+            using var bytes = new MemoryStream();
+            stream.CopyTo(bytes);
+            return Decode(bytes.ToArray(), name);
+        }
+        catch (IOException e)
+        {
+            throw ModelFormatException.Unreadable(name, e);
+        }
+    }
+
+    private static string Decode(byte[] bytes, string name)
+    {
         char[] text = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
         var status = Utf8.ToUtf16(bytes, text, out int read, out int written, replaceInvalidSequences: false);
         if (status != OperationStatus.Done)
-            throw new ModelFormatException($"{path}: the byte 0x{bytes[read]:x2} at offset {read} begins no UTF-8 character; convert the file to UTF-8");
+            throw new ModelFormatException($"{name}: the byte 0x{bytes[read]:x2} at offset {read} begins no UTF-8 character; convert the file to UTF-8");
         int mark = written > 0 && text[0] == '\uFEFF' ? 1 : 0;
         return new string(text, mark, written - mark);
     }

@@ -31,6 +31,13 @@ public class ProgramTests
     [InlineData("there is nothing to time", "bench", "--prompt", "99999", "--generate", "0")]
     [InlineData("expected a file in a folder that exists", "bench", "--save", "nowhere/page.md")]
     [InlineData("--layers is 999, expected 1 to 256", "bench", "--shape", "olmoe", "--layers", "999")]
+    [InlineData("--rounds stands before 'layer'", "bench", "--rounds", "1", "layer", "--tokens", "1")]
+    [InlineData("leave models/olmoe-mini out; 'dualsparse bench layer --help'", "bench", "models/olmoe-mini", "layer")]
+    [InlineData("--layers goes with --shape", "bench", "--layers", "2")]
+    [InlineData("--drop-generation has no meaning here", "eval", "--text", "x.txt", "--drop-generation", "0.25")]
+    [InlineData("--picture is nowhere/x.svg, expected a file in a folder that exists", "eval", "--sweep", "--ids", "GOLDEN/eval/windows.safetensors", "--picture", "nowhere/x.svg")]
+    [InlineData("dualsparse.json isn't there, which a method needs", "generate", "x", "--drop", "0.2", "--method", "search")]
+    [InlineData("name one that holds another engine's logits by --reference", "verify", "GOLDEN/tokenizer/gpt2")]
     [InlineData("the folder to make has no name", "sparsify", "-o", "")]
     [InlineData("there is no command or option 'conjure'", "conjure")]
     [InlineData("--top-k is 'many', expected a whole number", "generate", "x", "--top-k", "many")]
@@ -45,7 +52,7 @@ public class ProgramTests
     [InlineData("can't be cut into 3 equal parts", "sparsify", "-o", "nowhere/new", "--complete", "3")]
     public void A_mistake_is_one_sentence_and_exit_code_1(string sentence, params string[] arguments)
     {
-        var run = Run(arguments);
+        var run = Run([.. arguments.Select(a => a.Replace("GOLDEN", TestPaths.Golden(), StringComparison.Ordinal))]);
         Assert.Equal(1, run.Code);
         Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(sentence, run.Errors);
@@ -101,6 +108,32 @@ public class ProgramTests
         Assert.Equal(0, Run(["verify", TestPaths.Golden("mixtral"), "--weights", "f32"]).Code);
         Assert.Equal(1, Run(["verify", TestPaths.Golden("mixtral"), "--weights", "int4", "--tolerance", "1e-6"]).Code);
         Assert.Equal(0, Run(["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl")]).Code);
+    }
+
+    // A tolerance that is measured on the model itself must not grow with what is wrong with it.
+    [Theory]
+    [InlineData("bf16")]
+    [InlineData("int8")]
+    public void Verify_sees_a_model_that_computes_something_else(string weights)
+    {
+        using var folder = TemporaryFolder.CopyOf("olmoe");
+        string config = File.ReadAllText(folder.File("config.json"));
+        Assert.Equal(0, Run(["verify", folder.Path, "--weights", weights]).Code);
+        File.WriteAllText(folder.File("config.json"), System.Text.RegularExpressions.Regex.Replace(config, "\"rope_theta\": [0-9.]+", "\"rope_theta\": 50.0"));
+        Assert.NotEqual(config, File.ReadAllText(folder.File("config.json")));
+        var run = Run(["verify", folder.Path, "--weights", weights]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains("DIFFERS", run.Output);
+    }
+
+    [Fact]
+    public void Text_from_standard_input_that_is_not_utf8_is_refused()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("needs a POSIX shell");
+        var run = Shell($"printf 'a\\377b' | dotnet '{Program}' generate -");
+        Assert.Equal(1, run.Code);
+        Assert.Contains("standard input: the byte 0xff at offset 1", run.Errors);
     }
 
     [Fact]

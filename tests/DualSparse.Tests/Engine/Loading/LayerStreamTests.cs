@@ -53,7 +53,7 @@ public class LayerStreamTests
             }
 
             Assert.Equal(expected, logits[v]);
-            Assert.Equal(model.MoeLayers.Select(l => l.Counts), counts[v]);
+            Assert.Equal(model.Mlps.Select(l => l.Counts), counts[v]);
         }
 
         Assert.True(counts[1].Sum(c => c.Dropped) > 0 && counts[2].Sum(c => c.Dropped) > 0);

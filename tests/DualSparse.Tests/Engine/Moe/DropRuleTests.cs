@@ -38,7 +38,7 @@ public class DropRuleTests
         var experts = Enumerable.Range(0, model.Config.Moe!.Experts).Select(e => e % 2 == 0 ? default : new DropThresholds(2, 2)).ToArray();
         model.Drop = new DropRule { Guard = false, Layers = [.. Enumerable.Repeat(new LayerThresholds(default, experts), model.Config.Layers)] };
         Run(model);
-        foreach (var layer in model.MoeLayers)
+        foreach (var layer in model.Mlps)
         {
             for (int i = 0; i < layer.Plan.Experts.Length; i++)
                 Assert.Equal(layer.Plan.Experts[i] % 2 == 0 ? Computation.Full : Computation.Drop, layer.Plan.Computations[i]);
@@ -98,7 +98,7 @@ public class DropRuleTests
         model.Drop = DropRule.None with { Compensate = true };
         Assert.Equal(expected, Run(model)); // nothing dropped, nothing left behind
 
-        var (plan, layer) = (model.MoeLayers[0].Plan, model.MoeLayers[0]);
+        var (plan, layer) = (model.Mlps[0].Plan, model.Mlps[0]);
         DropPolicy.Apply(plan, LayerRule.Of(new DropRule { Thresholds = new DropThresholds(0.2f, 0.3f) }, 0, experts));
         float[] y = new float[plan.Tokens * hidden];
         using var team = new DualSparse.Kernels.Threading.ThreadTeam(2);

@@ -38,7 +38,7 @@ public class DropTests
             model.Drop = Rule(major, minor) with { Guard = guard };
             model.ResetCounts();
             Run(model);
-            foreach (var layer in model.MoeLayers)
+            foreach (var layer in model.Mlps)
             {
                 var (pairs, dropped, majorOnly, neurons, computed) = layer.Counts;
                 var kinds = layer.Plan.Computations.ToArray();
@@ -83,8 +83,8 @@ public class DropTests
         using var model = Load("olmoe", new EngineOptions());
         model.Drop = new DropRule { Layers = [new(default), .. Enumerable.Repeat(new LayerThresholds(new(1, 1)), model.Config.Layers - 1)] };
         Run(model);
-        Assert.Equal(0, model.MoeLayers[0].Counts.Rate);
-        Assert.All(model.MoeLayers.Skip(1), layer => Assert.True(layer.Counts.Rate > 0.5));
+        Assert.Equal(0, model.Mlps[0].Counts.Rate);
+        Assert.All(model.Mlps.Skip(1), layer => Assert.True(layer.Counts.Rate > 0.5));
     }
 
     [Fact]
@@ -109,7 +109,7 @@ public class DropTests
         model.Drop = Rule(major, minor);
         using var cache = model.NewCache(8);
         float[] expected = model.Forward(cache, s_ids.AsSpan(0, 1)).ToArray();
-        int poisoned = model.MoeLayers.Sum(Poison);
+        int poisoned = model.Mlps.Sum(Poison);
         Assert.True(poisoned > 0);
         using var again = model.NewCache(8);
         Assert.Equal(expected, model.Forward(again, s_ids.AsSpan(0, 1)).ToArray());
@@ -156,7 +156,7 @@ public class DropTests
     {
         using var cache = model.NewCache(64);
         model.Forward(cache, s_ids.AsSpan(0, tokens), LogitRows.None);
-        float[] scores = [.. model.MoeLayers.SelectMany(l => l.Plan.Scores.ToArray()).Order()];
+        float[] scores = [.. model.Mlps.SelectMany(l => l.Plan.Scores.ToArray()).Order()];
         return (scores[scores.Length / 3], scores[scores.Length * 2 / 3]);
     }
 

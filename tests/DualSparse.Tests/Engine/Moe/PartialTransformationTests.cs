@@ -56,7 +56,7 @@ public class PartialTransformationTests
     private static unsafe List<(nint Pointer, int Bytes)> Panels(Transformer model)
     {
         List<(nint, int)> panels = [];
-        foreach (var layer in model.MoeLayers)
+        foreach (var layer in model.Mlps)
         {
             for (int e = 0; e < layer.Experts.Count; e++)
             {

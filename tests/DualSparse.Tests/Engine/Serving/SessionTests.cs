@@ -266,6 +266,66 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
+    public async Task What_a_loop_is_told_to_cancel_by_ends_it()
+    {
+        using var session = model.NewSession();
+        using var cancel = new CancellationTokenSource();
+        int seen = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var token in session.Generate("The city of", Greedy, Cancel).AsAsync().WithCancellation(cancel.Token))
+            {
+                if (++seen == 3)
+                    cancel.Cancel();
+            }
+        });
+        Assert.Equal(3, seen);
+        Assert.Equal(12, session.Generate(Greedy, Cancel).Count());
+    }
+
+    [Fact]
+    public void A_generation_whose_context_has_changed_ends_with_an_error()
+    {
+        using var session = model.NewSession();
+        using var first = session.Generate("The city of", Greedy, Cancel).GetEnumerator();
+        Assert.True(first.MoveNext());
+        using var second = session.Generate(Greedy, Cancel).GetEnumerator();
+        Assert.True(second.MoveNext());
+        Assert.Throws<InvalidOperationException>(() => first.MoveNext());
+        session.Append([7]);
+        Assert.Throws<InvalidOperationException>(() => second.MoveNext());
+    }
+
+    [Fact]
+    public void The_models_own_end_of_text_ends_it_unless_told_otherwise()
+    {
+        using var session = model.NewSession();
+        int[] ids = Ids(session.Generate("The city of", Greedy, Cancel));
+        using var folder = TemporaryFolder.CopyOf(TestPaths.Model);
+        File.WriteAllText(folder.File("generation_config.json"), $$"""{"eos_token_id": [{{ids[4]}}]}""");
+        int end = Array.IndexOf(ids, ids[4]) + 1;
+        using var ending = MoeModel.Load(folder.Path);
+        using var other = ending.NewSession();
+        Assert.Equal(ids[..end], Ids(other.Generate("The city of", new() { MaxTokens = 12 }, Cancel)));
+        other.Truncate(0);
+        Assert.Equal(ids, Ids(other.Generate("The city of", new() { MaxTokens = 12, EosIds = [] }, Cancel)));
+    }
+
+    [Fact]
+    public void What_is_disposed_says_so()
+    {
+        var short_lived = MoeModel.Load(TestPaths.Model);
+        using var session = short_lived.NewSession();
+        session.Append([5]);
+        short_lived.Dispose();
+        Assert.Contains(nameof(MoeModel), Assert.Throws<ObjectDisposedException>(() => short_lived.NewSession()).Message);
+        Assert.Contains(nameof(MoeModel), Assert.Throws<ObjectDisposedException>(() => session.Generate(Greedy, Cancel).Count()).Message);
+        session.Dispose();
+        Assert.Contains(nameof(Session), Assert.Throws<ObjectDisposedException>(() => session.Append([5])).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => MoeModel.Load(TestPaths.Model, new EngineOptions { ChunkTokens = 0 }));
+    }
+
+    [Fact]
     public void TheCheckpointsDefaultsAreTaken()
     {
         Assert.Equal((0.8f, 0.95f), (model.Defaults.Temperature, model.Defaults.TopP));

@@ -26,6 +26,18 @@ public class CheckpointDamageTests
     }
 
     [Fact]
+    public void Files_of_another_kind_are_named()
+    {
+        using var folder = TemporaryFolder.CopyOf("mixtral");
+        File.WriteAllText(folder.File("model-00003-of-00004.safetensors"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n");
+        Assert.Contains("git lfs pull", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
+        File.Delete(folder.File("config.json"));
+        Assert.DoesNotContain("GGUF", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
+        File.WriteAllText(folder.File("model.gguf"), "GGUF");
+        Assert.Contains("GGUF files aren't read", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
+    }
+
+    [Fact]
     public void A_truncated_shard_is_named()
     {
         using var folder = TemporaryFolder.CopyOf("mixtral");
