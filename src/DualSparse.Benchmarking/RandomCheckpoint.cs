@@ -34,7 +34,7 @@ public sealed class RandomCheckpoint : IDisposable
     public static RandomCheckpoint Write(string shape, int layers, WeightFormat weights, CancellationToken cancel = default)
     {
         if (layers is < 1 or > MostLayers)
-            throw new ArgumentException($"--layers is {layers}, expected 1 to {MostLayers}");
+            throw new ArgumentException($"layers is {layers}, expected 1 to {MostLayers}");
         string config = Config(LayerShape.Named(shape), layers);
         var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
         try
