@@ -18,11 +18,11 @@ public static class ModelFloor
     public static Floor Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
     {
         double bytesAWeight = format switch { WeightFormat.F32 => 4, WeightFormat.Bf16 => 2, WeightFormat.Int8 => 1, _ => 0.5 + 2.0 / 32 };
-        double head = Count(config.Tensors.Head), bytes = head * bytesAWeight, operations = 2 * head;
+        double head = config.Tensors.Head.Count, bytes = head * bytesAWeight, operations = 2 * head;
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);
-            double always = layer.Attention.All().Where(t => t.Shape.Length == 2).Sum(Count) + Count(layer.Mlp) + Count(layer.SharedExpert);
+            double always = layer.Attention.All().Where(t => t.Shape.Length == 2).Sum(t => t.Count) + Count(layer.Mlp) + Count(layer.SharedExpert);
             bytes += always * bytesAWeight;
             operations += 2 * always * tokens;
             if (layer.Router is not { } router)
@@ -30,14 +30,12 @@ public static class ModelFloor
             var moe = config.Moe!;
             double expert = 3.0 * config.HiddenSize * moe.Intermediate;
             double kept = moe.TopK * (1 - dropRate), visited = moe.Experts * (1 - Math.Pow(1 - kept / moe.Experts, tokens));
-            bytes += 4 * Count(router) + visited * expert * bytesAWeight;
-            operations += 2 * tokens * (Count(router) + kept * expert);
+            bytes += 4.0 * router.Count + visited * expert * bytesAWeight;
+            operations += 2 * tokens * (router.Count + kept * expert);
         }
 
         return new Floor(bytes, operations);
     }
 
-    private static double Count(TensorSpec tensor) => tensor.Shape.Aggregate(1.0, (product, n) => product * n);
-
-    private static double Count(MlpTensors? mlp) => mlp is null ? 0 : Count(mlp.Gate) + Count(mlp.Up) + Count(mlp.Down);
+    private static long Count(MlpTensors? mlp) => mlp is null ? 0 : mlp.Gate.Count + mlp.Up.Count + mlp.Down.Count;
 }

@@ -18,29 +18,6 @@ public sealed class RandomCheckpoint : IDisposable
     // Several times the deepest model's; each is at least 700 MB.
     private const int MostLayers = 256;
 
-    private static readonly Dictionary<string, string> Configs = new()
-    {
-        ["olmoe"] = """
-            "model_type":"olmoe","hidden_size":2048,"intermediate_size":1024,"num_attention_heads":16,"num_key_value_heads":16,
-            "num_experts":64,"num_experts_per_tok":8,"norm_topk_prob":false,"vocab_size":50304,"rms_norm_eps":1e-5
-            """,
-        ["mixtral"] = """
-            "model_type":"mixtral","hidden_size":4096,"intermediate_size":14336,"num_attention_heads":32,"num_key_value_heads":8,
-            "num_local_experts":8,"num_experts_per_tok":2,"vocab_size":32000,"rms_norm_eps":1e-5
-            """,
-        ["qwen3-30b-a3b"] = """
-            "model_type":"qwen3_moe","hidden_size":2048,"intermediate_size":6144,"moe_intermediate_size":768,"num_attention_heads":32,
-            "num_key_value_heads":4,"head_dim":128,"num_experts":128,"num_experts_per_tok":8,"norm_topk_prob":true,"vocab_size":151936,
-            "rms_norm_eps":1e-6
-            """,
-        ["deepseek-v2-lite"] = """
-            "model_type":"deepseek_v2","hidden_size":2048,"intermediate_size":10944,"moe_intermediate_size":1408,"num_attention_heads":16,
-            "num_key_value_heads":16,"kv_lora_rank":512,"q_lora_rank":null,"qk_nope_head_dim":128,"qk_rope_head_dim":64,"v_head_dim":128,
-            "n_routed_experts":64,"n_shared_experts":2,"num_experts_per_tok":6,"first_k_dense_replace":1,"vocab_size":102400,
-            "rms_norm_eps":1e-6
-            """,
-    };
-
     private RandomCheckpoint(string folder) => Folder = folder;
 
     /// <summary>Where it lies.</summary>
@@ -57,12 +34,12 @@ public sealed class RandomCheckpoint : IDisposable
     public static RandomCheckpoint Write(string shape, int layers, WeightFormat weights, CancellationToken cancel = default)
     {
         if (layers is < 1 or > MostLayers)
-            throw new ArgumentException($"--layers is {layers}, expected 1 to {MostLayers}");
-        string fields = Configs[LayerShape.Named(shape).Name];
+            throw new ArgumentException($"layers is {layers}, expected 1 to {MostLayers}");
+        string config = Config(LayerShape.Named(shape), layers);
         var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
         try
         {
-            File.WriteAllText(Path.Combine(checkpoint.Folder, "config.json"), $$"""{{{fields}},"num_hidden_layers":{{layers}},"max_position_embeddings":4096,"tie_word_embeddings":false,"hidden_act":"silu","torch_dtype":"bfloat16"}""");
+            File.WriteAllText(Path.Combine(checkpoint.Folder, "config.json"), config);
             checkpoint.WriteTensors($"{layers} layers of {shape}", weights, cancel);
             return checkpoint;
         }
@@ -75,6 +52,36 @@ public sealed class RandomCheckpoint : IDisposable
 
     /// <summary>Deletes it.</summary>
     public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    /// <summary>The config.json of a model of such layers; the rest is as the model of that name has it.</summary>
+    internal static string Config(LayerShape shape, int layers) => $$"""
+        {{{Family(shape)}},"hidden_size":{{shape.Hidden}},"num_experts_per_tok":{{shape.TopK}},"num_hidden_layers":{{layers}},
+        "max_position_embeddings":4096,"tie_word_embeddings":false,"hidden_act":"silu","torch_dtype":"bfloat16"}
+        """;
+
+    private static string Family(LayerShape shape) => shape.Name switch
+    {
+        "olmoe" => $"""
+            "model_type":"olmoe","intermediate_size":{shape.Neurons},"num_attention_heads":16,"num_key_value_heads":16,
+            "num_experts":{shape.Experts},"norm_topk_prob":false,"vocab_size":50304,"rms_norm_eps":1e-5
+            """,
+        "mixtral" => $"""
+            "model_type":"mixtral","intermediate_size":{shape.Neurons},"num_attention_heads":32,"num_key_value_heads":8,
+            "num_local_experts":{shape.Experts},"vocab_size":32000,"rms_norm_eps":1e-5
+            """,
+        "qwen3-30b-a3b" => $"""
+            "model_type":"qwen3_moe","intermediate_size":6144,"moe_intermediate_size":{shape.Neurons},"num_attention_heads":32,
+            "num_key_value_heads":4,"head_dim":128,"num_experts":{shape.Experts},"norm_topk_prob":true,"vocab_size":151936,
+            "rms_norm_eps":1e-6
+            """,
+        "deepseek-v2-lite" => $"""
+            "model_type":"deepseek_v2","intermediate_size":10944,"moe_intermediate_size":{shape.Neurons},"num_attention_heads":16,
+            "num_key_value_heads":16,"kv_lora_rank":512,"q_lora_rank":null,"qk_nope_head_dim":128,"qk_rope_head_dim":64,"v_head_dim":128,
+            "n_routed_experts":{shape.Experts},"n_shared_experts":{shape.SharedNeurons / shape.Neurons},"first_k_dense_replace":1,"vocab_size":102400,
+            "rms_norm_eps":1e-6
+            """,
+        _ => throw new ArgumentException($"no model is known for the shape '{shape.Name}'"),
+    };
 
     private void WriteTensors(string what, WeightFormat weights, CancellationToken cancel)
     {

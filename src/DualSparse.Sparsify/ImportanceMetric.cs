@@ -17,7 +17,7 @@ public readonly record struct ImportanceMetric(int Sum, bool TimesDownNorm = fal
         bool norm = text.EndsWith('w');
         return int.TryParse(norm ? text[..^1] : text, NumberStyles.None, CultureInfo.InvariantCulture, out int sum) && sum is >= 1 and <= NeuronImportance.Metrics
             ? new ImportanceMetric(sum, norm)
-            : throw new ArgumentException($"--metric is {text}, expected 1 to {NeuronImportance.Metrics}, or 1w to {NeuronImportance.Metrics}w");
+            : throw new ArgumentException($"the metric is {text}, expected 1 to {NeuronImportance.Metrics}, or 1w to {NeuronImportance.Metrics}w");
     }
 
     /// <summary>As <see cref="Parse"/> reads it.</summary>

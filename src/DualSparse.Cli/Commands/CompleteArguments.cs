@@ -1,5 +1,6 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
+using DualSparse.Models;
 using DualSparse.Sparsify.Complete;
 
 namespace DualSparse.Cli.Commands;
@@ -36,9 +37,20 @@ internal sealed class CompleteArguments
     {
         int count = parsed.GetValue(parts)!.Value;
         using var interrupt = new Interrupt();
-        var model = ProgressBars.Show(progress => CompleteTransformation.Run(folder, output, count, parsed.GetValue(allowRounding), progress, interrupt.Token));
-        var moe = model.Moe!;
+        var moe = ProgressBars.Show(Cut).Moe!;
         Console.WriteLine($"{output}: {moe.Experts} experts of {moe.Intermediate} neurons, {moe.TopK} a token; every expert became {count}");
         return 0;
+
+        ModelConfig Cut(ProgressBars? progress)
+        {
+            try
+            {
+                return CompleteTransformation.Run(folder, output, count, parsed.GetValue(allowRounding), progress, interrupt.Token);
+            }
+            catch (ArgumentException e) when (e.ParamName == "allowRounding")
+            {
+                throw new ArgumentException($"without --allow-rounding: {e.Message}", e);
+            }
+        }
     }
 }

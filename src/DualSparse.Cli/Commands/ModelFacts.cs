@@ -34,7 +34,7 @@ internal readonly record struct ModelSize(long Total, long Active)
 {
     public static ModelSize Of(ModelConfig config)
     {
-        long total = config.Tensors.All().Sum(Count);
+        long total = config.Tensors.All().Sum(t => t.Count);
         long idle = 0;
         if (config.Moe is { } moe)
         {
@@ -52,6 +52,4 @@ internal readonly record struct ModelSize(long Total, long Active)
         >= 1_000_000 => $"{parameters / 1e6:0.0} M",
         _ => $"{parameters}",
     };
-
-    private static long Count(TensorSpec tensor) => tensor.Shape.Aggregate(1L, (product, n) => product * n);
 }

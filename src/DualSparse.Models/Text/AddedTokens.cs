@@ -18,20 +18,20 @@ internal sealed record AddedToken(
 /// <summary>Finds added tokens in a text: the leftmost, and of those that start together the longest.</summary>
 internal sealed class AddedTokens
 {
-    private readonly Dictionary<string, AddedToken> _tokens = new(StringComparer.Ordinal);
-    private readonly int[] _lengths;
-    private readonly SearchValues<string>? _anywhere;
+    private readonly Dictionary<string, AddedToken> tokens = new(StringComparer.Ordinal);
+    private readonly int[] lengths;
+    private readonly SearchValues<string>? anywhere;
 
     /// <summary>Looks for <paramref name="tokens"/>; the text that is looked for is the key.</summary>
     public AddedTokens(IEnumerable<(string Text, AddedToken Token)> tokens)
     {
         foreach ((string text, AddedToken token) in tokens.Where(t => t.Text.Length > 0))
         {
-            _tokens.TryAdd(text, token);
+            this.tokens.TryAdd(text, token);
         }
 
-        _lengths = [.. _tokens.Keys.Select(key => key.Length).Distinct().OrderDescending()];
-        _anywhere = _tokens.Count == 0 ? null : SearchValues.Create([.. _tokens.Keys], StringComparison.Ordinal);
+        lengths = [.. this.tokens.Keys.Select(key => key.Length).Distinct().OrderDescending()];
+        anywhere = this.tokens.Count == 0 ? null : SearchValues.Create([.. this.tokens.Keys], StringComparison.Ordinal);
     }
 
     /// <summary>Cuts <paramref name="text"/> into sections: an added token (its id), or text between such (id -1).</summary>
@@ -40,7 +40,7 @@ internal sealed class AddedTokens
         List<(int Start, int End, int Id)> sections = [];
         int done = 0;
         int from = 0;
-        while (_anywhere is not null && text[from..].IndexOfAny(_anywhere) is int found and >= 0)
+        while (anywhere is not null && text[from..].IndexOfAny(anywhere) is int found and >= 0)
         {
             int start = from + found;
             (int end, AddedToken token) = Longest(text, start);
@@ -79,8 +79,8 @@ internal sealed class AddedTokens
 
     private (int End, AddedToken Token) Longest(ReadOnlySpan<char> text, int start)
     {
-        var lookup = _tokens.GetAlternateLookup<ReadOnlySpan<char>>();
-        foreach (int length in _lengths)
+        var lookup = tokens.GetAlternateLookup<ReadOnlySpan<char>>();
+        foreach (int length in lengths)
         {
             if (length <= text.Length - start && lookup.TryGetValue(text.Slice(start, length), out AddedToken? token))
             {

@@ -28,17 +28,17 @@ internal sealed class Bpe
     private const int CachedWords = 32768;
     private const int CachedWordLength = 64;
 
-    private readonly Vocabulary _vocabulary;
-    private readonly MergeTable _merges;
-    private readonly BpeOptions _options;
-    private readonly bool _byteLevel;
-    private readonly Func<int, bool> _isSpecial;
-    private readonly int _unknown;
-    private readonly int[] _byteIds = new int[256];
-    private readonly Dictionary<int, int> _characterIds = [];
-    private readonly ConcurrentDictionary<string, int[]> _cache = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> _cacheLookup;
-    private int _cached;
+    private readonly Vocabulary vocabulary;
+    private readonly MergeTable merges;
+    private readonly BpeOptions options;
+    private readonly bool byteLevel;
+    private readonly Func<int, bool> isSpecial;
+    private readonly int unknown;
+    private readonly int[] byteIds = new int[256];
+    private readonly Dictionary<int, int> characterIds = [];
+    private readonly ConcurrentDictionary<string, int[]> cache = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> cacheLookup;
+    private int cached;
 
     /// <summary>Makes the model. <paramref name="vocabulary"/> holds the model's own tokens here; more may be added to it later.</summary>
     /// <param name="vocabulary">Tokens and ids.</param>
@@ -48,11 +48,11 @@ internal sealed class Bpe
     /// <param name="isSpecial">Which ids no plain text may become.</param>
     public Bpe(Vocabulary vocabulary, MergeTable merges, BpeOptions options, bool byteLevel, Func<int, bool> isSpecial)
     {
-        (_vocabulary, _merges, _options, _byteLevel, _isSpecial) = (vocabulary, merges, options, byteLevel, isSpecial);
-        _unknown = options.UnknownToken is null ? -1 : vocabulary.Id(options.UnknownToken);
+        (this.vocabulary, this.merges, this.options, this.byteLevel, this.isSpecial) = (vocabulary, merges, options, byteLevel, isSpecial);
+        unknown = options.UnknownToken is null ? -1 : vocabulary.Id(options.UnknownToken);
         for (int value = 0; value < 256; value++)
         {
-            _byteIds[value] = byteLevel ? vocabulary.Id([ByteAlphabet.ToChar((byte)value)])
+            byteIds[value] = byteLevel ? vocabulary.Id([ByteAlphabet.ToChar((byte)value)])
                 : options.ByteFallback ? vocabulary.Id($"<0x{value:X2}>") : -1;
         }
 
@@ -61,11 +61,11 @@ internal sealed class Bpe
             ReadOnlySpan<byte> token = vocabulary.Utf8(entry);
             if (Rune.DecodeFromUtf8(token, out Rune rune, out int length) == OperationStatus.Done && length == token.Length)
             {
-                _characterIds[rune.Value] = vocabulary.IdOf(entry);
+                characterIds[rune.Value] = vocabulary.IdOf(entry);
             }
         }
 
-        _cacheLookup = _cache.GetAlternateLookup<ReadOnlySpan<char>>();
+        cacheLookup = cache.GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
     /// <summary>Appends the ids of <paramref name="word"/>, which is valid UTF-16, to <paramref name="ids"/>.</summary>
@@ -77,18 +77,18 @@ internal sealed class Bpe
             return;
         }
 
-        if (!_cacheLookup.TryGetValue(word, out int[]? known))
+        if (!cacheLookup.TryGetValue(word, out int[]? known))
         {
             var fresh = new List<int>();
             EncodeUncached(word, fresh);
             known = [.. fresh];
-            if (Interlocked.Increment(ref _cached) > CachedWords)
+            if (Interlocked.Increment(ref cached) > CachedWords)
             {
-                _cache.Clear();
-                Interlocked.Exchange(ref _cached, 0);
+                cache.Clear();
+                Interlocked.Exchange(ref cached, 0);
             }
 
-            _cacheLookup[word] = known;
+            cacheLookup[word] = known;
         }
 
         ids.AddRange(known);
@@ -96,14 +96,14 @@ internal sealed class Bpe
 
     private void EncodeUncached(ReadOnlySpan<char> word, List<int> ids)
     {
-        if (_options.IgnoreMerges && WholeWord(word) is int id and >= 0)
+        if (options.IgnoreMerges && WholeWord(word) is int id and >= 0)
         {
             ids.Add(id);
             return;
         }
 
         int start = ids.Count;
-        if (_byteLevel)
+        if (byteLevel)
         {
             AddBytes(word, ids);
         }
@@ -112,7 +112,7 @@ internal sealed class Bpe
             AddCharacters(word, ids);
         }
 
-        int kept = MergeLoop.Run(_merges, CollectionsMarshal.AsSpan(ids)[start..]);
+        int kept = MergeLoop.Run(merges, CollectionsMarshal.AsSpan(ids)[start..]);
         CollectionsMarshal.SetCount(ids, start + kept);
     }
 
@@ -120,7 +120,7 @@ internal sealed class Bpe
     private int WholeWord(ReadOnlySpan<char> word)
     {
         int id;
-        if (_byteLevel)
+        if (byteLevel)
         {
             byte[] bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(word.Length));
             int count = Encoding.UTF8.GetBytes(word, bytes);
@@ -130,16 +130,16 @@ internal sealed class Bpe
                 mapped[i] = ByteAlphabet.ToChar(bytes[i]);
             }
 
-            id = _vocabulary.Id(mapped.AsSpan(0, count));
+            id = vocabulary.Id(mapped.AsSpan(0, count));
             ArrayPool<char>.Shared.Return(mapped);
             ArrayPool<byte>.Shared.Return(bytes);
         }
         else
         {
-            id = _vocabulary.Id(word);
+            id = vocabulary.Id(word);
         }
 
-        return id >= 0 && !_isSpecial(id) ? id : -1;
+        return id >= 0 && !isSpecial(id) ? id : -1;
     }
 
     private void AddBytes(ReadOnlySpan<char> word, List<int> ids)
@@ -149,7 +149,7 @@ internal sealed class Bpe
         bool fused = false;
         foreach (byte value in bytes.AsSpan(0, count))
         {
-            AddSymbol(_byteIds[value], ids, ref fused);
+            AddSymbol(byteIds[value], ids, ref fused);
         }
 
         ArrayPool<byte>.Shared.Return(bytes);
@@ -161,17 +161,17 @@ internal sealed class Bpe
         Span<byte> utf8 = stackalloc byte[4];
         foreach (Rune rune in word.EnumerateRunes())
         {
-            if (_characterIds.TryGetValue(rune.Value, out int id))
+            if (characterIds.TryGetValue(rune.Value, out int id))
             {
                 AddSymbol(id, ids, ref fused);
                 continue;
             }
 
             Span<byte> bytes = utf8[..rune.EncodeToUtf8(utf8)];
-            bool inBytes = _options.ByteFallback;
+            bool inBytes = options.ByteFallback;
             foreach (byte value in bytes)
             {
-                inBytes &= _byteIds[value] >= 0;
+                inBytes &= byteIds[value] >= 0;
             }
 
             if (!inBytes)
@@ -182,7 +182,7 @@ internal sealed class Bpe
 
             foreach (byte value in bytes)
             {
-                AddSymbol(_byteIds[value], ids, ref fused);
+                AddSymbol(byteIds[value], ids, ref fused);
             }
         }
     }
@@ -194,9 +194,9 @@ internal sealed class Bpe
             ids.Add(id);
             fused = false;
         }
-        else if (_unknown >= 0 && !(fused && _options.FuseUnknown))
+        else if (unknown >= 0 && !(fused && options.FuseUnknown))
         {
-            ids.Add(_unknown);
+            ids.Add(unknown);
             fused = true;
         }
     }

@@ -6,11 +6,11 @@ namespace DualSparse.Models.Text;
 /// </summary>
 internal static class ByteAlphabet
 {
-    private static readonly char[] s_toChar = BuildToChar();
-    private static readonly short[] s_toByte = BuildToByte();
+    private static readonly char[] Characters = BuildToChar();
+    private static readonly short[] Values = BuildToByte();
 
     /// <summary>The character that stands for <paramref name="value"/>.</summary>
-    public static char ToChar(byte value) => s_toChar[value];
+    public static char ToChar(byte value) => Characters[value];
 
     /// <summary>The bytes that <paramref name="token"/> stands for; its own UTF-8 where a character is outside the alphabet.</summary>
     public static byte[] ToBytes(string token)
@@ -18,7 +18,7 @@ internal static class ByteAlphabet
         byte[] bytes = new byte[token.Length];
         for (int i = 0; i < token.Length; i++)
         {
-            int value = token[i] < s_toByte.Length ? s_toByte[token[i]] : -1;
+            int value = token[i] < Values.Length ? Values[token[i]] : -1;
             if (value < 0)
             {
                 return System.Text.Encoding.UTF8.GetBytes(token);
@@ -49,7 +49,7 @@ internal static class ByteAlphabet
         Array.Fill(map, (short)-1);
         for (int value = 0; value < 256; value++)
         {
-            map[s_toChar[value]] = (short)value;
+            map[Characters[value]] = (short)value;
         }
 
         return map;

@@ -16,7 +16,7 @@ internal static class Canonical
     // Below the first combining mark nothing decomposes for good or composes.
     private const char FirstCombining = '\u0300';
 
-    private static readonly Lazy<Tables> s_tables = new(Tables.Load);
+    private static readonly Lazy<Tables> Loaded = new(Tables.Load);
 
     private sealed record Tables(
         Dictionary<int, int[]> Decompositions, Dictionary<(int First, int Second), int> Compositions, Dictionary<int, int> Classes)
@@ -63,7 +63,7 @@ internal static class Canonical
             return text;
         }
 
-        Tables tables = s_tables.Value;
+        Tables tables = Loaded.Value;
         List<int> codes = [];
         foreach (Rune rune in text.EnumerateRunes())
         {

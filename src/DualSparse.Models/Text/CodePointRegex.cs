@@ -12,21 +12,21 @@ namespace DualSparse.Models.Text;
 internal sealed class CodePointRegex
 {
     // A megabyte matched at once takes some 5 ms; this ends a pattern that was made to explode.
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
-    private readonly string _source;
-    private readonly Regex _regex;
-    private readonly IReadOnlyList<(int First, int Last)> _literals;
-    private readonly char[] _standIns = new char[(int)UnicodeCategory.OtherNotAssigned + 1];
+    private readonly string source;
+    private readonly Regex regex;
+    private readonly IReadOnlyList<(int First, int Last)> literals;
+    private readonly char[] standIns = new char[(int)UnicodeCategory.OtherNotAssigned + 1];
 
     /// <summary>Reads a pattern in Oniguruma's syntax.</summary>
     /// <exception cref="NotSupportedException">The pattern has something that can't be expressed; the message says what.</exception>
     /// <exception cref="ArgumentException">The pattern isn't a regular expression.</exception>
     public CodePointRegex(string source)
     {
-        _source = source;
-        (string pattern, _literals) = RegexTranslator.Translate(source);
-        _regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Multiline, s_limit);
+        this.source = source;
+        (string pattern, literals) = RegexTranslator.Translate(source);
+        regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Multiline, Limit);
     }
 
     /// <summary>Reports every match in <paramref name="text"/> (valid UTF-16) to <paramref name="matches"/>.</summary>
@@ -37,7 +37,7 @@ internal sealed class CodePointRegex
         {
             if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
             {
-                foreach (ValueMatch match in _regex.EnumerateMatches(text))
+                foreach (ValueMatch match in regex.EnumerateMatches(text))
                 {
                     matches.Add(match.Index, match.Index + match.Length);
                 }
@@ -50,7 +50,7 @@ internal sealed class CodePointRegex
         catch (RegexMatchTimeoutException e)
         {
             throw new ModelFormatException(
-                $"the split pattern '{JsonField.Shorten(_source)}' took over {s_limit.TotalSeconds} s on a text of {text.Length} characters", e);
+                $"the split pattern '{JsonField.Shorten(source)}' took over {Limit.TotalSeconds} s on a text of {text.Length} characters", e);
         }
     }
 
@@ -65,7 +65,7 @@ internal sealed class CodePointRegex
 
         int unit = 0;
         int character = 0;
-        foreach (ValueMatch match in _regex.EnumerateMatches(rented.AsSpan(0, count)))
+        foreach (ValueMatch match in regex.EnumerateMatches(rented.AsSpan(0, count)))
         {
             int start = Advance(text, match.Index, ref unit, ref character);
             matches.Add(start, Advance(text, match.Index + match.Length, ref unit, ref character));
@@ -87,7 +87,7 @@ internal sealed class CodePointRegex
 
     private char StandIn(UnicodeCategory category)
     {
-        ref char found = ref _standIns[(int)category];
+        ref char found = ref standIns[(int)category];
         if (found == 0)
         {
             found = Search(category);
@@ -104,7 +104,7 @@ internal sealed class CodePointRegex
             if (CharUnicodeInfo.GetUnicodeCategory(c) == category)
             {
                 any = c;
-                if (!_literals.Any(range => c >= range.First && c <= range.Last))
+                if (!literals.Any(range => c >= range.First && c <= range.Last))
                 {
                     return c;
                 }

@@ -7,7 +7,7 @@ namespace DualSparse.Models.Text;
 /// <summary>Reads <c>model.merges</c>: each a string of two tokens with a space between, or an array of two tokens.</summary>
 internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable merges)
 {
-    private byte[] _text = new byte[256];
+    private byte[] text = new byte[256];
 
     /// <summary>Reads from a reader that stands at the array's start.</summary>
     /// <exception cref="ModelFormatException">A merge isn't two tokens of the vocabulary that give a third.</exception>
@@ -35,14 +35,14 @@ internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable
             else
             {
                 length = Copy(ref reader, 0);
-                split = _text.AsSpan(0, length).IndexOf((byte)' ');
-                if (split < 0 || _text.AsSpan(split + 1, length - split - 1).Contains((byte)' '))
+                split = text.AsSpan(0, length).IndexOf((byte)' ');
+                if (split < 0 || text.AsSpan(split + 1, length - split - 1).Contains((byte)' '))
                 {
                     throw Damaged($"is '{JsonField.Shorten(Text(0, length))}', expected two tokens and a space between them");
                 }
 
                 length--;
-                _text.AsSpan(split + 1, length - split).CopyTo(_text.AsSpan(split));
+                text.AsSpan(split + 1, length - split).CopyTo(text.AsSpan(split));
             }
 
             merges.Add(Id(0, split), Id(split, length), Id(0, length));
@@ -59,26 +59,26 @@ internal sealed class MergeReader(string file, Vocabulary vocabulary, MergeTable
         }
 
         ReadOnlySpan<byte> value = reader.ValueSpan;
-        if (_text.Length - at < value.Length)
+        if (text.Length - at < value.Length)
         {
-            Array.Resize(ref _text, 2 * (at + value.Length));
+            Array.Resize(ref text, 2 * (at + value.Length));
         }
 
         if (reader.ValueIsEscaped)
         {
-            return at + reader.CopyString(_text.AsSpan(at));
+            return at + reader.CopyString(text.AsSpan(at));
         }
 
-        value.CopyTo(_text.AsSpan(at));
+        value.CopyTo(text.AsSpan(at));
         return at + value.Length;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Id(int start, int end) => vocabulary.Id(_text.AsSpan(start, end - start)) is int id and >= 0
+    private int Id(int start, int end) => vocabulary.Id(text.AsSpan(start, end - start)) is int id and >= 0
         ? id
         : throw Damaged($"refers to '{JsonField.Shorten(Text(start, end))}', which model.vocab lacks");
 
-    private string Text(int start, int end) => Encoding.UTF8.GetString(_text.AsSpan(start..end));
+    private string Text(int start, int end) => Encoding.UTF8.GetString(text.AsSpan(start..end));
 
     private ModelFormatException Damaged(string what) => new($"{file}: 'model.merges[{merges.Count}]' {what}");
 }

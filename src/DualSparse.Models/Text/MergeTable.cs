@@ -9,9 +9,9 @@ internal sealed class MergeTable
     public const int NoMerge = int.MaxValue;
 
     // A slot holds a pair and one past its rank; 0: it is empty.
-    private (ulong Pair, int Place)[] _slots = new (ulong, int)[TokenHash.Slots(0)];
-    private int[] _merged = new int[8];
-    private int _pairs;
+    private (ulong Pair, int Place)[] slots = new (ulong, int)[TokenHash.Slots(0)];
+    private int[] merged = new int[8];
+    private int pairs;
 
     /// <summary>How many merges were added.</summary>
     public int Count { get; private set; }
@@ -20,53 +20,53 @@ internal sealed class MergeTable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(int left, int right, int merged)
     {
-        if (2 * _pairs >= _slots.Length || Count == _merged.Length)
+        if (2 * pairs >= slots.Length || Count == this.merged.Length)
         {
             EnsureCapacity(2 * Count);
         }
 
-        _merged[Count++] = merged;
-        ref var slot = ref _slots[Find(Pair(left, right))];
-        _pairs += slot.Place == 0 ? 1 : 0;
+        this.merged[Count++] = merged;
+        ref var slot = ref slots[Find(Pair(left, right))];
+        pairs += slot.Place == 0 ? 1 : 0;
         slot = (Pair(left, right), Count);
     }
 
     /// <summary>Makes room for so many merges.</summary>
     public void EnsureCapacity(int count)
     {
-        if (count > _merged.Length)
+        if (count > merged.Length)
         {
-            Array.Resize(ref _merged, count);
+            Array.Resize(ref merged, count);
         }
 
-        int slots = TokenHash.Slots(count);
-        if (slots <= _slots.Length)
+        int needed = TokenHash.Slots(count);
+        if (needed <= slots.Length)
         {
             return;
         }
 
-        var old = _slots;
-        _slots = new (ulong, int)[slots];
+        var old = slots;
+        slots = new (ulong, int)[needed];
         foreach (var taken in old)
         {
             if (taken.Place != 0)
             {
-                _slots[Find(taken.Pair)] = taken;
+                slots[Find(taken.Pair)] = taken;
             }
         }
     }
 
     /// <summary>The rank of the pair (lower merges first), or <see cref="NoMerge"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Rank(int left, int right) => _slots[Find(Pair(left, right))].Place is int place and > 0 ? place - 1 : NoMerge;
+    public int Rank(int left, int right) => slots[Find(Pair(left, right))].Place is int place and > 0 ? place - 1 : NoMerge;
 
     /// <summary>The id that the merge of this rank gives.</summary>
-    public int Merged(int rank) => _merged[rank];
+    public int Merged(int rank) => merged[rank];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Find(ulong pair)
     {
-        var slots = _slots;
+        var slots = this.slots;
         int mask = slots.Length - 1;
         int slot = (int)TokenHash.Of(pair) & mask;
         while (slots[slot].Place != 0 && slots[slot].Pair != pair)

@@ -3,14 +3,14 @@ namespace DualSparse.Models.Text;
 /// <summary>The changes made to a text before it is split.</summary>
 internal sealed class Normalizer
 {
-    private readonly List<Func<string, string>> _steps = [];
+    private readonly List<Func<string, string>> steps = [];
 
     private Normalizer()
     {
     }
 
     /// <summary>Nothing changes.</summary>
-    public bool IsIdentity => _steps.Count == 0;
+    public bool IsIdentity => steps.Count == 0;
 
     /// <summary>Reads the section <c>normalizer</c>.</summary>
     public static Normalizer Read(JsonField section)
@@ -27,7 +27,7 @@ internal sealed class Normalizer
     /// <summary>The normalised <paramref name="text"/>, which is valid UTF-16.</summary>
     public string Apply(string text)
     {
-        foreach (Func<string, string> step in _steps)
+        foreach (Func<string, string> step in steps)
         {
             text = step(text);
         }
@@ -47,11 +47,11 @@ internal sealed class Normalizer
 
                 break;
             case "NFC":
-                _steps.Add(Canonical.Compose);
+                steps.Add(Canonical.Compose);
                 break;
             case "Prepend":
                 string prefix = section.Text("prepend");
-                _steps.Add(text => text.Length == 0 ? text : prefix + text);
+                steps.Add(text => text.Length == 0 ? text : prefix + text);
                 break;
             case "Replace":
                 AddReplace(section);
@@ -59,7 +59,7 @@ internal sealed class Normalizer
             case "Strip":
                 bool left = section.Flag("strip_left", true);
                 bool right = section.Flag("strip_right", true);
-                _steps.Add(text =>
+                steps.Add(text =>
                 {
                     text = left ? text.TrimStart() : text;
                     return right ? text.TrimEnd() : text;
@@ -81,12 +81,12 @@ internal sealed class Normalizer
                 throw pattern.Expected("a string that isn't empty");
             }
 
-            _steps.Add(text => text.Replace(literal, content, StringComparison.Ordinal));
+            steps.Add(text => text.Replace(literal, content, StringComparison.Ordinal));
             return;
         }
 
         CodePointRegex regex = PreTokenizer.ReadRegex(pattern);
-        _steps.Add(text =>
+        steps.Add(text =>
         {
             // The text between matches and, for each match, the content.
             var collector = new SplitCollector();

@@ -5,7 +5,7 @@ internal sealed class PreTokenizer
 {
     private const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    private readonly List<IPreTokenizerStage> _stages = [];
+    private readonly List<IPreTokenizerStage> stages = [];
 
     private PreTokenizer()
     {
@@ -37,19 +37,19 @@ internal sealed class PreTokenizer
             return;
         }
 
-        if (_stages.Count == 0)
+        if (stages.Count == 0)
         {
             words.Add(text.AsMemory());
             return;
         }
 
         List<ReadOnlyMemory<char>> pieces = [text.AsMemory()];
-        for (int stage = 0; stage < _stages.Count; stage++)
+        for (int stage = 0; stage < stages.Count; stage++)
         {
-            List<ReadOnlyMemory<char>> output = stage == _stages.Count - 1 ? words : [];
+            List<ReadOnlyMemory<char>> output = stage == stages.Count - 1 ? words : [];
             for (int i = 0; i < pieces.Count; i++)
             {
-                _stages[stage].Apply(pieces[i], atStart && i == 0, output);
+                stages[stage].Apply(pieces[i], atStart && i == 0, output);
             }
 
             pieces = output;
@@ -76,12 +76,12 @@ internal sealed class PreTokenizer
                 ByteLevel = true;
                 if (section.Flag("add_prefix_space", true))
                 {
-                    _stages.Add(new PrefixStage(' ', onlyAtStart: false));
+                    stages.Add(new PrefixStage(' ', onlyAtStart: false));
                 }
 
                 if (section.Flag("use_regex", true))
                 {
-                    _stages.Add(new RegexStage(new CodePointRegex(Gpt2Pattern), SplitBehavior.Isolated, invert: false));
+                    stages.Add(new RegexStage(new CodePointRegex(Gpt2Pattern), SplitBehavior.Isolated, invert: false));
                 }
 
                 break;
@@ -90,13 +90,13 @@ internal sealed class PreTokenizer
                 break;
             case "Digits":
                 SplitBehavior digits = section.Flag("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous;
-                _stages.Add(new RegexStage(new CodePointRegex(@"\p{N}"), digits, invert: false));
+                stages.Add(new RegexStage(new CodePointRegex(@"\p{N}"), digits, invert: false));
                 break;
             case "Punctuation":
-                _stages.Add(new RegexStage(new CodePointRegex(@"[!-/:-@\[-`{-~\p{P}]"), Behavior(section, "Isolated"), invert: false));
+                stages.Add(new RegexStage(new CodePointRegex(@"[!-/:-@\[-`{-~\p{P}]"), Behavior(section, "Isolated"), invert: false));
                 break;
             case "WhitespaceSplit":
-                _stages.Add(new RegexStage(new CodePointRegex(@"\s"), SplitBehavior.Removed, invert: false));
+                stages.Add(new RegexStage(new CodePointRegex(@"\s"), SplitBehavior.Removed, invert: false));
                 break;
             case "Metaspace":
                 AddMetaspace(section);
@@ -113,11 +113,11 @@ internal sealed class PreTokenizer
         bool invert = section.Flag("invert", false);
         if (pattern.Text("String", null) is string literal)
         {
-            _stages.Add(new LiteralStage(literal, behavior, invert));
+            stages.Add(new LiteralStage(literal, behavior, invert));
         }
         else
         {
-            _stages.Add(new RegexStage(ReadRegex(pattern), behavior, invert));
+            stages.Add(new RegexStage(ReadRegex(pattern), behavior, invert));
         }
     }
 
@@ -130,11 +130,11 @@ internal sealed class PreTokenizer
         }
 
         string scheme = section.Text("prepend_scheme", section.Flag("add_prefix_space", true) ? "always" : "never");
-        _stages.Add(new ReplaceStage(' ', replacement[0]));
+        stages.Add(new ReplaceStage(' ', replacement[0]));
         switch (scheme)
         {
             case "always" or "first":
-                _stages.Add(new PrefixStage(replacement[0], scheme == "first"));
+                stages.Add(new PrefixStage(replacement[0], scheme == "first"));
                 break;
             case "never":
                 break;
@@ -144,7 +144,7 @@ internal sealed class PreTokenizer
 
         if (section.Flag("split", true))
         {
-            _stages.Add(new LiteralStage(replacement, SplitBehavior.MergedWithNext, invert: false));
+            stages.Add(new LiteralStage(replacement, SplitBehavior.MergedWithNext, invert: false));
         }
     }
 

@@ -3,25 +3,25 @@ namespace DualSparse.Models.Text;
 /// <summary>Collects the matches of one pattern over one text, in order, and turns them into pieces.</summary>
 internal sealed class SplitCollector
 {
-    private readonly List<(int Start, int End, bool Match)> _spans = [];
-    private int _end;
+    private readonly List<(int Start, int End, bool Match)> spans = [];
+    private int lastEnd;
 
     /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length says nothing.</summary>
     public void Add(int start, int end)
     {
         if (end > start)
         {
-            Append(_end, start, match: false);
+            Append(lastEnd, start, match: false);
             Append(start, end, match: true);
-            _end = end;
+            lastEnd = end;
         }
     }
 
     /// <summary>Forgets the matches.</summary>
     public void Clear()
     {
-        _spans.Clear();
-        _end = 0;
+        spans.Clear();
+        lastEnd = 0;
     }
 
     /// <summary>Appends the pieces of <paramref name="text"/> to <paramref name="pieces"/> and forgets the matches.</summary>
@@ -31,19 +31,16 @@ internal sealed class SplitCollector
     /// <param name="pieces">Receives the pieces.</param>
     public void Finish(ReadOnlyMemory<char> text, SplitBehavior behavior, bool invert, List<ReadOnlyMemory<char>> pieces)
     {
-        Append(_end, text.Length, match: false);
-        for (int i = 0; i < _spans.Count; i++)
+        Append(lastEnd, text.Length, match: false);
+        for (int i = 0; i < spans.Count; i++)
         {
-            (int start, int end, bool match) = _spans[i];
+            (int start, int end, bool match) = spans[i];
             match ^= invert;
             if (match && behavior == SplitBehavior.Removed)
-            {
                 continue;
-            }
-
-            while (i + 1 < _spans.Count && Joins(behavior, match, _spans[i + 1].Match ^ invert))
+            while (i + 1 < spans.Count && Joins(behavior, match, spans[i + 1].Match ^ invert))
             {
-                (_, end, match) = _spans[++i];
+                (_, end, match) = spans[++i];
                 match ^= invert;
             }
 
@@ -56,8 +53,8 @@ internal sealed class SplitCollector
     /// <summary><paramref name="text"/> with <paramref name="content"/> in place of each match.</summary>
     public string Replace(string text, string content)
     {
-        Append(_end, text.Length, match: false);
-        return string.Concat(_spans.Select(span => span.Match ? content : text[span.Start..span.End]));
+        Append(lastEnd, text.Length, match: false);
+        return string.Concat(spans.Select(span => span.Match ? content : text[span.Start..span.End]));
     }
 
     private static bool Joins(SplitBehavior behavior, bool match, bool nextMatch) => behavior switch
@@ -71,8 +68,6 @@ internal sealed class SplitCollector
     private void Append(int start, int end, bool match)
     {
         if (end > start)
-        {
-            _spans.Add((start, end, match));
-        }
+            spans.Add((start, end, match));
     }
 }

@@ -8,15 +8,15 @@ namespace DualSparse.Models.Text;
 /// </summary>
 public sealed class StreamingDecoder
 {
-    private readonly Tokenizer _tokenizer;
-    private readonly TokenDecoder _rules;
-    private readonly bool _skipSpecial;
-    private readonly Decoder _utf8 = Encoding.UTF8.GetDecoder();
-    private readonly byte[] _held = new byte[4];
-    private readonly StringBuilder _output = new();
-    private int _heldCount;
-    private int _toStrip;
-    private bool _started;
+    private readonly Tokenizer tokenizer;
+    private readonly TokenDecoder rules;
+    private readonly bool skipSpecial;
+    private readonly Decoder utf8 = Encoding.UTF8.GetDecoder();
+    private readonly byte[] held = new byte[4];
+    private readonly StringBuilder output = new();
+    private int heldCount;
+    private int toStrip;
+    private bool started;
 
     /// <summary>Starts a text.</summary>
     /// <param name="tokenizer">Whose ids these are.</param>
@@ -24,10 +24,9 @@ public sealed class StreamingDecoder
     public StreamingDecoder(Tokenizer tokenizer, bool skipSpecial = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        _tokenizer = tokenizer;
-        _rules = tokenizer.Decoder;
-        _skipSpecial = skipSpecial;
-        _toStrip = _rules.StripCount;
+        (this.tokenizer, this.skipSpecial) = (tokenizer, skipSpecial);
+        rules = tokenizer.Decoder;
+        toStrip = rules.StripCount;
     }
 
     /// <summary>Takes the next id; one that no token has says nothing.</summary>
@@ -43,8 +42,8 @@ public sealed class StreamingDecoder
     {
         Finish();
         string rest = TakeOutput();
-        _toStrip = _rules.StripCount;
-        _started = false;
+        toStrip = rules.StripCount;
+        started = false;
         return rest;
     }
 
@@ -61,50 +60,50 @@ public sealed class StreamingDecoder
 
     private string TakeOutput()
     {
-        string text = _output.ToString();
-        _output.Clear();
+        string text = output.ToString();
+        output.Clear();
         return text;
     }
 
     private void Append(int id)
     {
-        if (_skipSpecial && _tokenizer.IsSpecial(id))
+        if (skipSpecial && tokenizer.IsSpecial(id))
         {
             return;
         }
 
-        if (_rules.ByteLevel)
+        if (rules.ByteLevel)
         {
-            AppendUtf8(_tokenizer.TokenBytes(id), flush: false);
+            AppendUtf8(tokenizer.TokenBytes(id), flush: false);
             return;
         }
 
-        if (_tokenizer.TokenText(id) is not string token)
+        if (tokenizer.TokenText(id) is not string token)
         {
             return;
         }
 
-        bool first = !_started;
-        _started = true;
-        if (first && _rules.FirstTokenDrops is string dropped)
+        bool first = !started;
+        started = true;
+        if (first && rules.FirstTokenDrops is string dropped)
         {
             token = token.Replace(dropped, "", StringComparison.Ordinal);
         }
 
-        foreach ((string from, string to) in _rules.Replacements)
+        foreach ((string from, string to) in rules.Replacements)
         {
             token = token.Replace(from, to, StringComparison.Ordinal);
         }
 
-        if (_rules.ByteFallback && TokenDecoder.FallbackByte(token) is int value and >= 0)
+        if (rules.ByteFallback && TokenDecoder.FallbackByte(token) is int value and >= 0)
         {
-            _held[_heldCount++] = (byte)value;
+            held[heldCount++] = (byte)value;
             ReleaseHeld(final: false);
             return;
         }
 
         ReleaseHeld(final: true);
-        AppendText(_rules.JoinWithSpaces && !first ? " " + token : token);
+        AppendText(rules.JoinWithSpaces && !first ? " " + token : token);
     }
 
     private void Finish()
@@ -119,8 +118,8 @@ public sealed class StreamingDecoder
         bool completed;
         do
         {
-            _utf8.Convert(bytes, characters, flush, out int used, out int written, out completed);
-            _output.Append(characters[..written]);
+            utf8.Convert(bytes, characters, flush, out int used, out int written, out completed);
+            output.Append(characters[..written]);
             bytes = bytes[used..];
         }
         while (!completed);
@@ -129,9 +128,9 @@ public sealed class StreamingDecoder
     /// <summary>Gives out what is certain of the held bytes: whole characters, and U+FFFD for each byte that can't belong to one.</summary>
     private void ReleaseHeld(bool final)
     {
-        while (_heldCount > 0)
+        while (heldCount > 0)
         {
-            System.Buffers.OperationStatus status = Rune.DecodeFromUtf8(_held.AsSpan(0, _heldCount), out Rune rune, out int used);
+            System.Buffers.OperationStatus status = Rune.DecodeFromUtf8(held.AsSpan(0, heldCount), out Rune rune, out int used);
             if (status == System.Buffers.OperationStatus.NeedMoreData && !final)
             {
                 return;
@@ -143,24 +142,24 @@ public sealed class StreamingDecoder
             }
 
             AppendText(rune.ToString());
-            _heldCount -= used;
-            _held.AsSpan(used, _heldCount).CopyTo(_held);
+            heldCount -= used;
+            held.AsSpan(used, heldCount).CopyTo(held);
         }
     }
 
     private void AppendText(string text)
     {
         int start = 0;
-        while (_toStrip > 0 && start < text.Length && text[start] == _rules.StripCharacter)
+        while (toStrip > 0 && start < text.Length && text[start] == rules.StripCharacter)
         {
             start++;
-            _toStrip--;
+            toStrip--;
         }
 
         if (start < text.Length)
         {
-            _toStrip = 0;
-            _output.Append(text, start, text.Length - start);
+            toStrip = 0;
+            output.Append(text, start, text.Length - start);
         }
     }
 }

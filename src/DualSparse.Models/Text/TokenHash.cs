@@ -13,7 +13,7 @@ internal static class TokenHash
     // 2^64 divided by the golden ratio: odd, its bits without a pattern.
     private const ulong Factor = 0x9E3779B97F4A7C15;
 
-    private static readonly ulong s_seed = (ulong)Random.Shared.NextInt64() | 1;
+    private static readonly ulong Seed = (ulong)Random.Shared.NextInt64() | 1;
 
     /// <summary>The slots of a table for <paramref name="entries"/> entries: a power of two, and at most half of it is taken.</summary>
     public static int Slots(int entries) => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, 2 * entries));
@@ -22,7 +22,7 @@ internal static class TokenHash
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Of(ulong value)
     {
-        ulong high = Math.BigMul(value ^ s_seed, Factor, out ulong low);
+        ulong high = Math.BigMul(value ^ Seed, Factor, out ulong low);
         return high ^ low;
     }
 

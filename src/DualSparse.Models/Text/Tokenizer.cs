@@ -14,36 +14,36 @@ public sealed class Tokenizer
     // The largest in use are 35 MB.
     private const long MaxFileBytes = 1L << 29;
 
-    private readonly Vocabulary _vocabulary;
-    private readonly HashSet<int> _special = [];
-    private readonly Normalizer _normalizer;
-    private readonly AddedTokens _rawTokens;
-    private readonly AddedTokens _normalizedTokens;
-    private readonly PreTokenizer _preTokenizer;
-    private readonly Bpe _model;
-    private readonly PostProcessor _postProcessor;
+    private readonly Vocabulary vocabulary;
+    private readonly HashSet<int> special = [];
+    private readonly Normalizer normalizer;
+    private readonly AddedTokens rawTokens;
+    private readonly AddedTokens normalizedTokens;
+    private readonly PreTokenizer preTokenizer;
+    private readonly Bpe model;
+    private readonly PostProcessor postProcessor;
 
     // What tokens become, by entry of the vocabulary, kept once it was asked for.
-    private readonly string?[] _texts;
-    private readonly byte[]?[] _bytes;
+    private readonly string?[] texts;
+    private readonly byte[]?[] bytes;
 
     private Tokenizer(TokenizerJson json)
     {
-        _vocabulary = json.Vocabulary;
-        _normalizer = Normalizer.Read(json.Section("normalizer"));
-        _preTokenizer = PreTokenizer.Read(json.Section("pre_tokenizer"));
+        vocabulary = json.Vocabulary;
+        normalizer = Normalizer.Read(json.Section("normalizer"));
+        preTokenizer = PreTokenizer.Read(json.Section("pre_tokenizer"));
         Decoder = TokenDecoder.Read(json.Section("decoder"));
-        _model = new Bpe(_vocabulary, json.Merges, json.Options, _preTokenizer.ByteLevel, _special.Contains);
-        List<AddedToken> added = AddedTokenReader.Read(json.Section("added_tokens"), _vocabulary);
-        _special.UnionWith(added.Where(token => token.Special).Select(token => token.Id));
-        _rawTokens = new(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
-        _normalizedTokens = new(added.Where(token => token.Normalized).Select(token => (_normalizer.Apply(token.Content), token)));
-        _postProcessor = PostProcessor.Read(json.Section("post_processor"), _vocabulary);
-        (_texts, _bytes) = (new string?[_vocabulary.Count], new byte[]?[_vocabulary.Count]);
+        model = new Bpe(vocabulary, json.Merges, json.Options, preTokenizer.ByteLevel, special.Contains);
+        List<AddedToken> added = AddedTokenReader.Read(json.Section("added_tokens"), vocabulary);
+        special.UnionWith(added.Where(token => token.Special).Select(token => token.Id));
+        rawTokens = new(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        normalizedTokens = new(added.Where(token => token.Normalized).Select(token => (normalizer.Apply(token.Content), token)));
+        postProcessor = PostProcessor.Read(json.Section("post_processor"), vocabulary);
+        (texts, bytes) = (new string?[vocabulary.Count], new byte[]?[vocabulary.Count]);
     }
 
     /// <summary>One past the highest id. A model's output may be wider (padded).</summary>
-    public int VocabularySize => _vocabulary.Size;
+    public int VocabularySize => vocabulary.Size;
 
     /// <summary>How ids become text.</summary>
     internal TokenDecoder Decoder { get; }
@@ -99,11 +99,11 @@ public sealed class Tokenizer
         List<int> ids = [];
         if (addSpecial)
         {
-            ids.AddRange(_postProcessor.Prefix);
+            ids.AddRange(postProcessor.Prefix);
         }
 
         List<ReadOnlyMemory<char>> words = [];
-        foreach ((int start, int end, int id) in _rawTokens.Split(text, allowSpecial))
+        foreach ((int start, int end, int id) in rawTokens.Split(text, allowSpecial))
         {
             if (id >= 0)
             {
@@ -111,13 +111,13 @@ public sealed class Tokenizer
                 continue;
             }
 
-            string section = _normalizer.Apply(start == 0 && end == text.Length ? text : text[start..end]);
+            string section = normalizer.Apply(start == 0 && end == text.Length ? text : text[start..end]);
             EncodeNormalized(section, start == 0, allowSpecial, words, ids);
         }
 
         if (addSpecial)
         {
-            ids.AddRange(_postProcessor.Suffix);
+            ids.AddRange(postProcessor.Suffix);
         }
 
         return [.. ids];
@@ -129,24 +129,24 @@ public sealed class Tokenizer
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = false) => new StreamingDecoder(this, skipSpecial).Decode(ids);
 
     /// <summary>Whether <paramref name="id"/> is that of a special token.</summary>
-    public bool IsSpecial(int id) => _special.Contains(id);
+    public bool IsSpecial(int id) => special.Contains(id);
 
     /// <summary>The token of <paramref name="id"/> as the file writes it; null where no token has this id.</summary>
-    public string? TokenText(int id) => _vocabulary.Entry(id) is int entry and >= 0 ? _texts[entry] ??= _vocabulary.Token(id) : null;
+    public string? TokenText(int id) => vocabulary.Entry(id) is int entry and >= 0 ? texts[entry] ??= vocabulary.Token(id) : null;
 
     /// <summary>The id of the token that the file writes so; null where there is none.</summary>
     public int? IdOf(string token)
     {
         ArgumentNullException.ThrowIfNull(token);
-        return _vocabulary.Id(token) is int id and >= 0 ? id : null;
+        return vocabulary.Id(token) is int id and >= 0 ? id : null;
     }
 
     /// <summary>The bytes that a byte-level token stands for; null where no token has this id.</summary>
-    internal byte[]? TokenBytes(int id) => _vocabulary.Entry(id) is int entry and >= 0 ? _bytes[entry] ??= ByteAlphabet.ToBytes(_vocabulary.Token(id)!) : null;
+    internal byte[]? TokenBytes(int id) => vocabulary.Entry(id) is int entry and >= 0 ? bytes[entry] ??= ByteAlphabet.ToBytes(vocabulary.Token(id)!) : null;
 
     private void EncodeNormalized(string section, bool atStart, bool allowSpecial, List<ReadOnlyMemory<char>> words, List<int> ids)
     {
-        foreach ((int start, int end, int id) in _normalizedTokens.Split(section, allowSpecial))
+        foreach ((int start, int end, int id) in normalizedTokens.Split(section, allowSpecial))
         {
             if (id >= 0)
             {
@@ -156,10 +156,10 @@ public sealed class Tokenizer
 
             words.Clear();
             string part = start == 0 && end == section.Length ? section : section[start..end];
-            _preTokenizer.Split(part, atStart && start == 0, words);
+            preTokenizer.Split(part, atStart && start == 0, words);
             foreach (ReadOnlyMemory<char> word in words)
             {
-                _model.Encode(word.Span, ids);
+                model.Encode(word.Span, ids);
             }
         }
     }

@@ -9,13 +9,13 @@ namespace DualSparse.Models.Text;
 /// </summary>
 internal sealed class TokenizerJson
 {
-    private readonly string _file;
-    private readonly Dictionary<string, JsonElement> _sections = new(StringComparer.Ordinal);
-    private bool _hasModel;
+    private readonly string file;
+    private readonly Dictionary<string, JsonElement> sections = new(StringComparer.Ordinal);
+    private bool hasModel;
 
     private TokenizerJson(string file, int length)
     {
-        _file = file;
+        this.file = file;
 
         // A token takes some 64 bytes of the file, merges included.
         Vocabulary = new(length / 64);
@@ -31,7 +31,7 @@ internal sealed class TokenizerJson
     public BpeOptions Options { get; private set; } = new();
 
     /// <summary>A section other than the model.</summary>
-    public JsonField Section(string name) => new(_file, name, _sections.GetValueOrDefault(name));
+    public JsonField Section(string name) => new(file, name, sections.GetValueOrDefault(name));
 
     /// <summary>Reads a file's bytes.</summary>
     /// <param name="utf8">The bytes.</param>
@@ -63,7 +63,7 @@ internal sealed class TokenizerJson
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            throw new ModelFormatException($"{_file}: the top level is {Name(reader.TokenType)}, expected an object");
+            throw new ModelFormatException($"{file}: the top level is {Name(reader.TokenType)}, expected an object");
         }
 
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -77,27 +77,27 @@ internal sealed class TokenizerJson
             else
             {
                 using var section = JsonDocument.ParseValue(ref reader);
-                _sections[name] = section.RootElement.Clone();
+                sections[name] = section.RootElement.Clone();
             }
         }
 
         // Anything behind the closing brace is an error of the reader's.
         reader.Read();
-        if (!_hasModel)
+        if (!hasModel)
         {
-            throw new ModelFormatException($"{_file}: 'model' is missing");
+            throw new ModelFormatException($"{file}: 'model' is missing");
         }
     }
 
     private void ReadModel(ref Utf8JsonReader reader)
     {
-        Once(ref _hasModel, "model");
+        Once(ref hasModel, "model");
         Expect(ref reader, JsonTokenType.StartObject, "model", "an object");
         bool hasVocabulary = false;
         bool hasMerges = false;
         Utf8JsonReader early = default;
         Dictionary<string, JsonElement> rest = new(StringComparer.Ordinal);
-        JsonField Field(string name) => new(_file, $"model.{name}", rest.GetValueOrDefault(name));
+        JsonField Field(string name) => new(file, $"model.{name}", rest.GetValueOrDefault(name));
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string name = reader.GetString()!;
@@ -107,14 +107,14 @@ internal sealed class TokenizerJson
                 case "vocab":
                     Once(ref hasVocabulary, "model.vocab");
                     Expect(ref reader, JsonTokenType.StartObject, "model.vocab", "an object");
-                    VocabularyReader.Read(ref reader, _file, Vocabulary);
+                    VocabularyReader.Read(ref reader, file, Vocabulary);
                     break;
                 case "merges":
                     Once(ref hasMerges, "model.merges");
                     Expect(ref reader, JsonTokenType.StartArray, "model.merges", "an array");
                     if (hasVocabulary)
                     {
-                        new MergeReader(_file, Vocabulary, Merges).Read(ref reader);
+                        new MergeReader(file, Vocabulary, Merges).Read(ref reader);
                     }
                     else
                     {
@@ -141,12 +141,12 @@ internal sealed class TokenizerJson
 
         if (!hasVocabulary || !hasMerges)
         {
-            throw new ModelFormatException($"{_file}: 'model.{(hasVocabulary ? "merges" : "vocab")}' is missing");
+            throw new ModelFormatException($"{file}: 'model.{(hasVocabulary ? "merges" : "vocab")}' is missing");
         }
 
         if (early.TokenType != JsonTokenType.None)
         {
-            new MergeReader(_file, Vocabulary, Merges).Read(ref early);
+            new MergeReader(file, Vocabulary, Merges).Read(ref early);
         }
 
         Options = ReadOptions(Field);
@@ -186,7 +186,7 @@ internal sealed class TokenizerJson
     {
         if (seen)
         {
-            throw new ModelFormatException($"{_file}: '{field}' stands there twice");
+            throw new ModelFormatException($"{file}: '{field}' stands there twice");
         }
 
         seen = true;
@@ -196,7 +196,7 @@ internal sealed class TokenizerJson
     {
         if (reader.TokenType != type)
         {
-            throw new ModelFormatException($"{_file}: '{field}' is {Name(reader.TokenType)}, expected {what}");
+            throw new ModelFormatException($"{file}: '{field}' is {Name(reader.TokenType)}, expected {what}");
         }
     }
 

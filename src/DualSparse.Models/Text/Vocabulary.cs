@@ -16,18 +16,18 @@ internal sealed class Vocabulary
     private const int EntryBits = 23;
     private const uint EntryMask = (1u << EntryBits) - 1;
 
-    private byte[] _text;
-    private (int Start, int Id)[] _entries;
-    private int[] _entryOf = new int[256];
-    private uint[] _slots;
+    private byte[] text;
+    private (int Start, int Id)[] entries;
+    private int[] entryOf = new int[256];
+    private uint[] slots;
 
     /// <summary>Makes an empty vocabulary with room for <paramref name="capacity"/> tokens.</summary>
     public Vocabulary(int capacity)
     {
         capacity = Math.Clamp(capacity, 16, MaxIds);
-        _slots = new uint[TokenHash.Slots(capacity)];
-        _entries = new (int, int)[_slots.Length / 2 + 1];
-        _text = new byte[8 * capacity]; // tokens are six to seven bytes long
+        slots = new uint[TokenHash.Slots(capacity)];
+        entries = new (int, int)[slots.Length / 2 + 1];
+        text = new byte[8 * capacity]; // tokens are six to seven bytes long
     }
 
     /// <summary>How many tokens there are.</summary>
@@ -44,34 +44,34 @@ internal sealed class Vocabulary
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool TryAdd(ReadOnlySpan<byte> token, int id)
     {
-        if (2 * Count >= _slots.Length)
+        if (2 * Count >= slots.Length)
         {
             Grow();
         }
 
         ulong hash = TokenHash.Of(token);
         int slot = Find(token, hash);
-        if (_slots[slot] != 0 || ((uint)id < (uint)_entryOf.Length && _entryOf[id] != 0))
+        if (slots[slot] != 0 || ((uint)id < (uint)entryOf.Length && entryOf[id] != 0))
         {
             return false;
         }
 
-        if (id >= _entryOf.Length)
+        if (id >= entryOf.Length)
         {
-            Array.Resize(ref _entryOf, Math.Min(MaxIds, Math.Max(id + 1, _entryOf.Length * 2)));
+            Array.Resize(ref entryOf, Math.Min(MaxIds, Math.Max(id + 1, entryOf.Length * 2)));
         }
 
-        int start = _entries[Count].Start;
-        if (_text.Length - start < token.Length)
+        int start = entries[Count].Start;
+        if (text.Length - start < token.Length)
         {
-            Array.Resize(ref _text, Math.Max(_text.Length * 2, start + token.Length));
+            Array.Resize(ref text, Math.Max(text.Length * 2, start + token.Length));
         }
 
-        token.CopyTo(_text.AsSpan(start));
-        _entries[Count++].Id = id;
-        _entries[Count].Start = start + token.Length;
-        _entryOf[id] = Count;
-        _slots[slot] = Slot(hash, Count);
+        token.CopyTo(text.AsSpan(start));
+        entries[Count++].Id = id;
+        entries[Count].Start = start + token.Length;
+        entryOf[id] = Count;
+        slots[slot] = Slot(hash, Count);
         Size = Math.Max(Size, id + 1);
         return true;
     }
@@ -80,7 +80,7 @@ internal sealed class Vocabulary
     public string? Token(int id) => Entry(id) is int entry and >= 0 ? Encoding.UTF8.GetString(Utf8(entry)) : null;
 
     /// <summary>The number of the entry that has this id, 0 to <see cref="Count"/> - 1; -1 where none has.</summary>
-    public int Entry(int id) => (uint)id < (uint)_entryOf.Length ? _entryOf[id] - 1 : -1;
+    public int Entry(int id) => (uint)id < (uint)entryOf.Length ? entryOf[id] - 1 : -1;
 
     /// <summary>The id of <paramref name="token"/>, or -1. An unpaired surrogate counts as U+FFFD.</summary>
     public int Id(ReadOnlySpan<char> token)
@@ -93,29 +93,29 @@ internal sealed class Vocabulary
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public int Id(ReadOnlySpan<byte> token)
     {
-        uint found = _slots[Find(token, TokenHash.Of(token))] & EntryMask;
-        return found == 0 ? -1 : _entries[(int)found - 1].Id;
+        uint found = slots[Find(token, TokenHash.Of(token))] & EntryMask;
+        return found == 0 ? -1 : entries[(int)found - 1].Id;
     }
 
     /// <summary>The entries' UTF-8 by number, 0 to <see cref="Count"/> - 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ReadOnlySpan<byte> Utf8(int entry)
     {
-        int start = _entries[entry].Start;
-        return _text.AsSpan(start, _entries[entry + 1].Start - start);
+        int start = entries[entry].Start;
+        return text.AsSpan(start, entries[entry + 1].Start - start);
     }
 
     /// <summary>An entry's id.</summary>
-    public int IdOf(int entry) => _entries[entry].Id;
+    public int IdOf(int entry) => entries[entry].Id;
 
     // The slot of the token, or the empty one where it would go.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Find(ReadOnlySpan<byte> token, ulong hash)
     {
-        int mask = _slots.Length - 1;
+        int mask = slots.Length - 1;
         uint tag = Slot(hash, 0);
         int slot = (int)hash & mask;
-        while (_slots[slot] is uint taken and not 0 && ((taken & ~EntryMask) != tag || !Utf8((int)(taken & EntryMask) - 1).SequenceEqual(token)))
+        while (slots[slot] is uint taken and not 0 && ((taken & ~EntryMask) != tag || !Utf8((int)(taken & EntryMask) - 1).SequenceEqual(token)))
         {
             slot = (slot + 1) & mask;
         }
@@ -128,12 +128,12 @@ internal sealed class Vocabulary
 
     private void Grow()
     {
-        _slots = new uint[2 * _slots.Length];
-        Array.Resize(ref _entries, _slots.Length / 2 + 1);
+        slots = new uint[2 * slots.Length];
+        Array.Resize(ref entries, slots.Length / 2 + 1);
         for (int entry = 0; entry < Count; entry++)
         {
             ulong hash = TokenHash.Of(Utf8(entry));
-            _slots[Find(Utf8(entry), hash)] = Slot(hash, entry + 1);
+            slots[Find(Utf8(entry), hash)] = Slot(hash, entry + 1);
         }
     }
 }

@@ -3,7 +3,11 @@ namespace DualSparse.Models;
 /// <summary>A tensor that a model needs.</summary>
 /// <param name="Name">Its name in the checkpoint.</param>
 /// <param name="Shape">Its shape: [out, in] for a projection, [n] for a norm or bias.</param>
-public sealed record TensorSpec(string Name, params long[] Shape);
+public sealed record TensorSpec(string Name, params long[] Shape)
+{
+    /// <summary>All elements: the product of the sizes.</summary>
+    public long Count => Shape.Aggregate(1L, (product, n) => product * n);
+}
 
 /// <summary>The tensors of a gated MLP or expert: down(SiLU(gate·x) ⊙ up·x).</summary>
 /// <param name="Gate">W1, [neurons, hidden].</param>

@@ -19,7 +19,7 @@ public static class CompleteTransformation
     /// <param name="progress">Told how far it has come.</param>
     /// <param name="cancel">Ends it between two tensors; nothing stays behind.</param>
     /// <returns>The new checkpoint's configuration.</returns>
-    /// <exception cref="ArgumentException">P doesn't divide the neurons, or would round W2 without leave, or the model has no routed experts.</exception>
+    /// <exception cref="ArgumentException">P doesn't divide the neurons, or would round W2 without leave (it names <paramref name="allowRounding"/> then), or the model has no routed experts.</exception>
     /// <exception cref="ModelFormatException">The model can't be read, or W2 times P is beyond its type's largest number.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
     public static ModelConfig Run(
@@ -31,8 +31,7 @@ public static class CompleteTransformation
         var completion = CompletionRule.Of(RouterKind.Of(moe), parts);
         if (moe.Intermediate % parts != 0)
             throw new ArgumentException($"{model}: experts of {moe.Intermediate} neurons can't be cut into {parts} equal parts");
-        if (!allowRounding)
-            RefuseRounding(source, completion.DownScale);
+        RefuseRounding(source, completion.DownScale, allowRounding);
         ModelConfig? completed = null;
         CheckpointFolder.Make(output, folder =>
         {
@@ -45,9 +44,9 @@ public static class CompleteTransformation
         return completed!;
     }
 
-    private static void RefuseRounding(Checkpoint source, int scale)
+    private static void RefuseRounding(Checkpoint source, int scale, bool allowRounding)
     {
-        if (BitOperations.IsPow2(scale))
+        if (allowRounding || BitOperations.IsPow2(scale))
             return;
         foreach (var expert in Experts(source.Config))
         {
@@ -56,7 +55,8 @@ public static class CompleteTransformation
             {
                 throw new ArgumentException(
                     $"{down.File}: tensor '{down.Name}' is stored as {down.Type.HeaderName()}, which can't hold {scale} times its values exactly: " +
-                    "take 2, 4, 8… parts, or --allow-rounding, which rounds them to nearest (other engines would round F32 as well when they load it)");
+                    "take 2, 4, 8… parts, or allow rounding to nearest (other engines would round F32 as well when they load it)",
+                    nameof(allowRounding));
             }
         }
     }

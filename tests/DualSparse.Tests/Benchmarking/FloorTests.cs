@@ -82,6 +82,20 @@ public class FloorTests
     }
 
     [Fact]
+    public void A_random_checkpoint_has_its_layers_shape()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var shape in LayerShape.All)
+        {
+            File.WriteAllText(folder.File("config.json"), RandomCheckpoint.Config(shape, layers: 3));
+            var config = DualSparse.Models.ModelConfig.Load(folder.Path);
+            var moe = config.Moe!;
+            Assert.Equal(shape, new LayerShape(shape.Name, moe.Experts, moe.TopK, config.HiddenSize, moe.Intermediate, moe.SharedIntermediate));
+            Assert.Equal(3, config.Layers);
+        }
+    }
+
+    [Fact]
     public void A_dropped_model_is_timed_beside_the_dense_one()
     {
         using var model = Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Threads = 2, Weights = WeightFormat.F32 });

@@ -30,7 +30,7 @@ public class ProgramTests
     [InlineData("--generate is -1, expected at least 0", "bench", "--generate", "-1")]
     [InlineData("there is nothing to time", "bench", "--prompt", "99999", "--generate", "0")]
     [InlineData("expected a file in a folder that exists", "bench", "--save", "nowhere/page.md")]
-    [InlineData("--layers is 999, expected 1 to 256", "bench", "--shape", "olmoe", "--layers", "999")]
+    [InlineData("layers is 999, expected 1 to 256", "bench", "--shape", "olmoe", "--layers", "999")]
     [InlineData("--rounds stands before 'layer'", "bench", "--rounds", "1", "layer", "--tokens", "1")]
     [InlineData("leave models/olmoe-mini out; 'dualsparse bench layer --help'", "bench", "models/olmoe-mini", "layer")]
     [InlineData("--layers goes with --shape", "bench", "--layers", "2")]
@@ -45,7 +45,7 @@ public class ProgramTests
     [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
     [InlineData("expected 0 ≤ major ≤ minor", "generate", "x", "--t-major", "0.2", "--t-minor", "0.1")]
     [InlineData("'prompt'", "generate")]
-    [InlineData("--metric is 7, expected 1 to 4, or 1w to 4w", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
+    [InlineData("the metric is 7, expected 1 to 4, or 1w to 4w", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
     [InlineData("not both", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--calibration-text", "y.txt")]
     [InlineData("--metric has no meaning beside it", "sparsify", "-o", "nowhere/new", "--complete", "2", "--metric", "4w")]
     [InlineData("only beside --complete", "sparsify", "-o", "nowhere/new", "--allow-rounding")]
@@ -57,6 +57,16 @@ public class ProgramTests
         Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(sentence, run.Errors);
         Assert.DoesNotContain("   at ", run.Errors);
+    }
+
+    [Fact]
+    public void A_rounding_that_is_refused_names_its_option()
+    {
+        using var folder = new TemporaryFolder();
+        var run = Run(["sparsify", TestPaths.Golden("olmoe"), "-o", folder.File("out"), "--complete", "3"]);
+        Assert.Equal((1, ""), (run.Code, run.Output));
+        Assert.StartsWith("dualsparse: without --allow-rounding: ", run.Errors);
+        Assert.EndsWith("when they load it)", run.Errors.TrimEnd());
     }
 
     [Fact]

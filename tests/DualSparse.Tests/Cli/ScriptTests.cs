@@ -6,7 +6,7 @@ namespace DualSparse.Tests.Cli;
 public class ScriptTests
 {
     [Fact]
-    public void WithoutDotnetItSaysSo()
+    public void Without_dotnet_it_says_so()
     {
         var (code, errors) = RunWith(path => { });
         Assert.Equal(1, code);
@@ -15,7 +15,7 @@ public class ScriptTests
     }
 
     [Fact]
-    public void WithARuntimeOnlyItSaysSo()
+    public void With_a_runtime_only_it_says_so()
     {
         var (code, errors) = RunWith(path =>
         {

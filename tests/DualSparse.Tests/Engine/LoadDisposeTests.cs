@@ -9,7 +9,7 @@ namespace DualSparse.Tests.Engine;
 public class LoadDisposeTests
 {
     [Fact]
-    public void AHundredLoadsGiveTheirMemoryBack()
+    public void A_hundred_loads_give_their_memory_back()
     {
         // The allocator, the JIT compiler and the garbage collector take their share in the first rounds.
         for (int i = 0; i < 40; i++)

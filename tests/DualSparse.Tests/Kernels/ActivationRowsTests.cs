@@ -11,7 +11,7 @@ public unsafe class ActivationRowsTests
     [InlineData(ActivationFormat.Bf16)]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void EveryLengthIsEncodedAndPaddedWithZeros(ActivationFormat format)
+    public void Every_length_is_encoded_and_padded_with_zeros(ActivationFormat format)
     {
         using var rows = new ActivationRows();
         var random = new Random(1);
@@ -28,7 +28,7 @@ public unsafe class ActivationRowsTests
     [Theory]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void TiesGoToTheEvenInteger(ActivationFormat format)
+    public void Ties_go_to_the_even_integer(ActivationFormat format)
     {
         // The largest is 127, so the scale is 1 and halves are ties.
         float[] source = [127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 126.5f, -126.5f, -127, 3.4999998f, 3.5000002f];
@@ -45,7 +45,7 @@ public unsafe class ActivationRowsTests
     [Theory]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void ZerosAndOddValuesHarmNothing(ActivationFormat format)
+    public void Zeros_and_odd_values_harm_nothing(ActivationFormat format)
     {
         using var rows = new ActivationRows();
         rows.Reset(format, 1, 64);
@@ -55,7 +55,7 @@ public unsafe class ActivationRowsTests
     }
 
     [Fact]
-    public void CopiesAreEqualBytesScalesAndSums()
+    public void Copies_are_equal_bytes_scales_and_sums()
     {
         using var source = new ActivationRows();
         using var target = new ActivationRows();

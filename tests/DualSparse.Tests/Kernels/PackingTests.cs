@@ -13,7 +13,7 @@ public class PackingTests
     [InlineData(WeightFormat.Bf16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void EachWeightIsTheNearestThatItsFormatHolds(WeightFormat format)
+    public void Each_weight_is_the_nearest_that_its_format_holds(WeightFormat format)
     {
         for (int inputs = 64; inputs <= 640; inputs += 64)
         {
@@ -38,7 +38,7 @@ public class PackingTests
     [InlineData(WeightFormat.Bf16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void Bf16SourcesPackToTheSameBytes(WeightFormat format)
+    public void Bf16_sources_pack_to_the_same_bytes(WeightFormat format)
     {
         const int inputs = 448;
         var halves = new ushort[Columns * inputs];
@@ -59,7 +59,7 @@ public class PackingTests
     [InlineData(WeightFormat.Bf16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void ZerosStayZeros(WeightFormat format)
+    public void Zeros_stay_zeros(WeightFormat format)
     {
         using var block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, 64));
         var matrix = new PackedMatrix(format, Columns, 64, block, 0);
@@ -69,7 +69,7 @@ public class PackingTests
     }
 
     [Fact]
-    public void Int4GroupsAreCloserThanPlainRounding()
+    public void Int4_groups_are_closer_than_plain_rounding()
     {
         const int inputs = 4096;
         float[] weights = PanelProblem.Normal(new Random(9), Columns * inputs, 0.02f);

@@ -17,7 +17,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void ProductsAgreeWithDoublePrecision(string name, WeightFormat weights)
+    public void Products_agree_with_double_precision(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         for (int inputs = 64; inputs <= 512; inputs += 64)
@@ -30,7 +30,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void RowsDoNotDependOnTheirCompany(string name, WeightFormat weights)
+    public void Rows_do_not_depend_on_their_company(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         for (int inputs = 64; inputs <= 512; inputs += 64)
@@ -44,7 +44,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void APrefixOfTheInputsIsAPrefixOfThePanel(string name, WeightFormat weights)
+    public void A_prefix_of_the_inputs_is_a_prefix_of_the_panel(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         using var problem = PanelProblem.Random(weights, 7, 512, 3);
@@ -54,7 +54,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void SeveralPanelsAreAsOneByOne(string name, WeightFormat weights)
+    public void Several_panels_are_as_one_by_one(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         using var problem = PanelProblem.Random(weights, 33, 320, 19, panels: 5);
@@ -67,7 +67,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(Integer))]
-    public void IntegerKernelsEqualTheReference(string name, WeightFormat weights)
+    public void Integer_kernels_equal_the_reference(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         var scalar = Create("scalar", weights);
@@ -81,7 +81,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(Integer))]
-    public void ExtremeIntegersDoNotOverflow(string name, WeightFormat weights)
+    public void Extreme_integers_do_not_overflow(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         var scalar = Create("scalar", weights);
@@ -104,7 +104,7 @@ public class PanelKernelTests
     [InlineData(WeightFormat.Bf16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void The512BitKernelsAreRightEvenWhereTheirInstructionsAreEmulated(WeightFormat weights)
+    public void The_512_bit_kernels_are_right_even_where_their_instructions_are_emulated(WeightFormat weights)
     {
         var cpu = CpuFeatures.Current;
         if (!cpu.Avx2)

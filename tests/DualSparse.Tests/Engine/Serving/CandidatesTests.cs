@@ -10,7 +10,7 @@ public class CandidatesTests
         Gen.Int[1, 5].Array[1, 200].Select(weights => weights.Select((w, i) => new Candidate(w, i * 7 % 211)).ToArray());
 
     [Fact]
-    public void KeepsTheBestOfASort() => Gen.Select(Some, Gen.Int[1, 200]).Sample((all, count) =>
+    public void Keeps_the_best_of_a_sort() => Gen.Select(Some, Gen.Int[1, 200]).Sample((all, count) =>
     {
         var expected = Sorted(all).Take(count).ToHashSet();
         int kept = Candidates.KeepBest(all, Math.Min(count, all.Length));
@@ -18,7 +18,7 @@ public class CandidatesTests
     });
 
     [Fact]
-    public void KeepsTheShortestRunThatReachesAWeight() => Gen.Select(Some, Gen.Int[1, 1000]).Sample((all, goal) =>
+    public void Keeps_the_shortest_run_that_reaches_a_weight() => Gen.Select(Some, Gen.Int[1, 1000]).Sample((all, goal) =>
     {
         double sum = 0;
         var expected = Sorted(all).TakeWhile(c => (sum += c.Weight) - c.Weight < goal).ToHashSet();

@@ -6,7 +6,7 @@ namespace DualSparse.Tests.Engine.Serving;
 public class LogProbsTests
 {
     [Fact]
-    public void AreTheLogarithmOfTheSoftmaxBestFirst() =>
+    public void Are_the_logarithm_of_the_softmax_best_first() =>
         Gen.Select(Gen.Float[-30, 30].Array[1, 100], Gen.Int[0, 120]).Sample((logits, count) =>
         {
             double max = logits.Max(), logSum = max + Math.Log(logits.Sum(l => Math.Exp(l - max)));
@@ -19,7 +19,7 @@ public class LogProbsTests
         });
 
     [Fact]
-    public void AForbiddenTokenHasNone()
+    public void A_forbidden_token_has_none()
     {
         var (own, best) = new LogProbs(2).Of([float.NegativeInfinity, 5], 0, 2);
         Assert.Equal(float.NegativeInfinity, own);

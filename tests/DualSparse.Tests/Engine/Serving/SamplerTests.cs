@@ -8,7 +8,7 @@ public class SamplerTests
     private static readonly float[] Logits = [1.5f, -0.5f, 3.0f, 0.2f, 2.4f, float.NegativeInfinity, 0.9f, 2.9f];
 
     [Fact]
-    public void RandomNumbersAreThoseOfThePublishedGenerator()
+    public void Random_numbers_are_those_of_the_published_generator()
     {
         var random = new SplitMix64(1234567);
         ulong[] expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821];
@@ -16,47 +16,47 @@ public class SamplerTests
     }
 
     [Fact]
-    public void GreedyTakesTheBestAndOfEqualsTheFirst()
+    public void Greedy_takes_the_best_and_of_equals_the_first()
     {
         Assert.Equal(2, Next(new(), Logits));
         Assert.Equal(1, Next(new(), [0, 7, 7, 7]));
     }
 
     [Fact]
-    public void DrawsAsOftenAsTheTemperatureSays() => MatchesDistribution(new() { Temperature = 0.7f }, i => Math.Exp(Logits[i] / 0.7));
+    public void Draws_as_often_as_the_temperature_says() => MatchesDistribution(new() { Temperature = 0.7f }, i => Math.Exp(Logits[i] / 0.7));
 
     [Fact]
-    public void TopKKeepsTheBest() => MatchesDistribution(new() { Temperature = 1, TopK = 3 }, i => i is 2 or 7 or 4 ? Math.Exp(Logits[i]) : 0);
+    public void Top_k_keeps_the_best() => MatchesDistribution(new() { Temperature = 1, TopK = 3 }, i => i is 2 or 7 or 4 ? Math.Exp(Logits[i]) : 0);
 
     // Probabilities: 2: .338, 7: .306, 4: .186, 0: .075 …; the first three reach 0.8.
     [Fact]
-    public void TopPKeepsTheShortestRunThatReachesIt() =>
+    public void Top_p_keeps_the_shortest_run_that_reaches_it() =>
         MatchesDistribution(new() { Temperature = 1, TopP = 0.8f }, i => i is 2 or 7 or 4 ? Math.Exp(Logits[i]) : 0);
 
     // Of the four that top-k leaves, 2 and 7 have .374 + .338 = .712 of the probability; of all, they would have .644 only.
     [Fact]
-    public void TopPCountsWhatTopKLeft() =>
+    public void Top_p_counts_what_top_k_left() =>
         MatchesDistribution(new() { Temperature = 1, TopK = 4, TopP = 0.7f }, i => i is 2 or 7 ? Math.Exp(Logits[i]) : 0);
 
     // e^(2.4 − 3) = 0.55, e^(1.5 − 3) = 0.22.
     [Fact]
-    public void MinPIsAShareOfTheBest() =>
+    public void Min_p_is_a_share_of_the_best() =>
         MatchesDistribution(new() { Temperature = 1, MinP = 0.5f }, i => i is 2 or 7 or 4 ? Math.Exp(Logits[i]) : 0);
 
     // 3.0 → 1.5 and −0.5 → −1.0, before the temperature.
     [Fact]
-    public void RepetitionPenaltyDividesOrMultipliesOnce() => MatchesDistribution(
+    public void Repetition_penalty_divides_or_multiplies_once() => MatchesDistribution(
         new() { Temperature = 1, RepetitionPenalty = 2 }, i => Math.Exp(i == 2 ? 1.5 : i == 1 ? -1 : Logits[i]), context: [2, 1, 2, 2]);
 
     [Fact]
-    public void RepetitionPenaltyActsOnGreedyToo() => Assert.Equal(7, Next(new() { RepetitionPenalty = 1.1f }, Logits, [2]));
+    public void Repetition_penalty_acts_on_greedy_too() => Assert.Equal(7, Next(new() { RepetitionPenalty = 1.1f }, Logits, [2]));
 
     [Fact]
-    public void AMoreThanWholeTopKIsAll() =>
+    public void A_more_than_whole_top_k_is_all() =>
         Assert.Equal(Draws(new() { Temperature = 1 }, 200), Draws(new() { Temperature = 1, TopK = 1000 }, 200));
 
     [Fact]
-    public void OneSeedGivesOneText()
+    public void One_seed_gives_one_text()
     {
         var options = new GenerationOptions { Temperature = 1.3f, TopK = 5, TopP = 0.95f };
         Assert.Equal(Draws(options, 100), Draws(options, 100));
@@ -65,12 +65,12 @@ public class SamplerTests
     }
 
     [Fact]
-    public void ATinyTemperatureIsGreedy() => Assert.All(Draws(new() { Temperature = 1e-40f }, 50), id => Assert.Equal(2, id));
+    public void A_tiny_temperature_is_greedy() => Assert.All(Draws(new() { Temperature = 1e-40f }, 50), id => Assert.Equal(2, id));
 
     [Theory]
     [InlineData(float.NaN, "NaN")]
     [InlineData(float.PositiveInfinity, "Infinity")]
-    public void ALogitThatIsNoNumberIsNamed(float bad, string shown)
+    public void A_logit_that_is_no_number_is_named(float bad, string shown)
     {
         foreach (float temperature in new[] { 0f, 1f })
         {
@@ -80,11 +80,11 @@ public class SamplerTests
     }
 
     [Fact]
-    public void ForbiddenTokensOnlyAreAnError() =>
+    public void Forbidden_tokens_only_are_an_error() =>
         Assert.Throws<InvalidOperationException>(() => Next(new(), [float.NegativeInfinity, float.NegativeInfinity]));
 
     [Fact]
-    public void TheNumberOfLogitsIsChecked() => Assert.Throws<ArgumentException>(() => new Sampler(new(), 3).Next(Logits, []));
+    public void The_number_of_logits_is_checked() => Assert.Throws<ArgumentException>(() => new Sampler(new(), 3).Next(Logits, []));
 
     public static TheoryData<GenerationOptions, string> Nonsense => new()
     {
@@ -102,12 +102,12 @@ public class SamplerTests
 
     [Theory]
     [MemberData(nameof(Nonsense))]
-    public void OptionsThatMakeNoSenseAreNamed(GenerationOptions options, string message) =>
+    public void Options_that_make_no_sense_are_named(GenerationOptions options, string message) =>
         Assert.Equal(message, Assert.Throws<ArgumentException>(() => new Sampler(options, 8)).Message);
 
     // Against sorting, over a vocabulary with many equal logits: only tokens of the nucleus are drawn, all of them in the long run.
     [Fact]
-    public void DrawsFromTheNucleusOfASort()
+    public void Draws_from_the_nucleus_of_a_sort()
     {
         (from logits in Gen.Int[-6, 6].Select(i => i / 2f).Array[1, 60]
          from k in Gen.Int[0, 70]

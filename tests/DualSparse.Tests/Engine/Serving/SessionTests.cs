@@ -19,7 +19,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
-    public void TheTextsOfTokensAreTheTextOfTheirIds()
+    public void The_texts_of_tokens_are_the_text_of_their_ids()
     {
         using var session = model.NewSession();
         var generation = session.Generate("The city of", Greedy, Cancel);
@@ -35,7 +35,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void TurnsAreTheSameAsOneTextAtOnce()
+    public void Turns_are_the_same_as_one_text_at_once()
     {
         int[] first = model.Tokenizer.Encode("Once upon a time"), second = model.Tokenizer.Encode(" there was");
         using var turns = model.NewSession();
@@ -88,7 +88,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void ReplacingKeepsTheWorkOfACommonBeginning()
+    public void Replacing_keeps_the_work_of_a_common_beginning()
     {
         using var session = model.NewSession();
         session.Append([5, 6, 7, 8, 9, 10]);
@@ -103,7 +103,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void ATruncatedSessionWritesTheSameAgain()
+    public void A_truncated_session_writes_the_same_again()
     {
         using var session = model.NewSession();
         session.Append([5, 6, 7]);
@@ -114,7 +114,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void ChunksAndThreadsChangeNothing()
+    public void Chunks_and_threads_change_nothing()
     {
         int[] prompt = [.. Enumerable.Range(1, 70)];
         var options = new GenerationOptions { MaxTokens = 20, Temperature = 1, Seed = 11, LogProbs = 3 };
@@ -135,7 +135,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void AStopStringIsNotShownNorWhatFollows()
+    public void A_stop_string_is_not_shown_nor_what_follows()
     {
         string whole = Text(Greedy);
         // From the middle of one token to the middle of another.
@@ -147,7 +147,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void AnEndOfTextIdEndsAndSaysNothing()
+    public void An_end_of_text_id_ends_and_says_nothing()
     {
         using var session = model.NewSession();
         int[] ids = Ids(session.Generate("The city of", Greedy, Cancel));
@@ -159,7 +159,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void LogProbabilitiesAreOfTheModelsOwnDistribution()
+    public void Log_probabilities_are_of_the_models_own_distribution()
     {
         using var session = model.NewSession();
         session.Append([5, 6, 7]);
@@ -172,7 +172,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void CancellingLeavesTheSessionUsable()
+    public void Cancelling_leaves_the_session_usable()
     {
         using var source = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         using var session = model.NewSession();
@@ -196,7 +196,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void APromptPastTheContextNamesBothNumbers()
+    public void A_prompt_past_the_context_names_both_numbers()
     {
         using var session = model.NewSession();
         var error = Assert.Throws<ArgumentException>(() => session.Append(new int[600]));
@@ -209,7 +209,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void AContextThatMemoryCannotHoldIsRefusedAndNothingIsLost()
+    public void A_context_that_memory_cannot_hold_is_refused_and_nothing_is_lost()
     {
         int[] prompt = [.. Enumerable.Range(5, 130)];
         using var session = model.NewSession();
@@ -232,7 +232,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void AFullContextEndsTheGeneration()
+    public void A_full_context_ends_the_generation()
     {
         using var session = model.NewSession(contextTokens: 10);
         session.Append([5, 6, 7, 8, 9, 10]);
@@ -243,7 +243,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void AnEmptyContextBeginsWithTheTokenThatOpensAText()
+    public void An_empty_context_begins_with_the_token_that_opens_a_text()
     {
         using var session = model.NewSession();
         Assert.Equal(12, Ids(session.Generate("", Greedy, Cancel)).Length);
@@ -251,7 +251,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void SessionsTakeTurnsAndStreamAsynchronously()
+    public void Sessions_take_turns_and_stream_asynchronously()
     {
         string expected = Text(Greedy);
         var texts = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
@@ -314,11 +314,11 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     [Fact]
     public void What_is_disposed_says_so()
     {
-        var short_lived = MoeModel.Load(TestPaths.Model);
-        using var session = short_lived.NewSession();
+        var brief = MoeModel.Load(TestPaths.Model);
+        using var session = brief.NewSession();
         session.Append([5]);
-        short_lived.Dispose();
-        Assert.Contains(nameof(MoeModel), Assert.Throws<ObjectDisposedException>(() => short_lived.NewSession()).Message);
+        brief.Dispose();
+        Assert.Contains(nameof(MoeModel), Assert.Throws<ObjectDisposedException>(() => brief.NewSession()).Message);
         Assert.Contains(nameof(MoeModel), Assert.Throws<ObjectDisposedException>(() => session.Generate(Greedy, Cancel).Count()).Message);
         session.Dispose();
         Assert.Contains(nameof(Session), Assert.Throws<ObjectDisposedException>(() => session.Append([5])).Message);
@@ -326,7 +326,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
-    public void TheCheckpointsDefaultsAreTaken()
+    public void The_checkpoints_defaults_are_taken()
     {
         Assert.Equal((0.8f, 0.95f), (model.Defaults.Temperature, model.Defaults.TopP));
         Assert.Equal([0], model.Defaults.EosIds);

@@ -6,7 +6,7 @@ namespace DualSparse.Tests.Engine.Serving;
 public class StopFilterTests
 {
     [Fact]
-    public void AStopStringOverSeveralPiecesIsNeverShown()
+    public void A_stop_string_over_several_pieces_is_never_shown()
     {
         var filter = new StopFilter(["\nUser:"]);
         Assert.Equal(["Hi", ".", "", "", ""], new[] { "Hi", ".\n", "Us", "er: what", "ever" }.Select(filter.Push));
@@ -15,7 +15,7 @@ public class StopFilterTests
     }
 
     [Fact]
-    public void WhatTurnsOutHarmlessIsShown()
+    public void What_turns_out_harmless_is_shown()
     {
         var filter = new StopFilter(["\nUser:", "aab"]);
         Assert.Equal(["", "\nUse x", "a", "aa", ""], new[] { "\nUse", " x", "aaa", "aa", "b" }.Select(filter.Push));
@@ -26,7 +26,7 @@ public class StopFilterTests
     private static readonly Gen<string> Text = Gen.Char["ab"].Array[0, 20].Select(c => new string(c));
 
     [Fact]
-    public void ShowsWhatStandsBeforeTheFirstStopHoweverItIsCut() =>
+    public void Shows_what_stands_before_the_first_stop_however_it_is_cut() =>
         Gen.Select(Text.Array[0, 8], Text.Where(t => t.Length > 0).Array[0, 3]).Sample((pieces, stops) =>
         {
             string whole = string.Concat(pieces);
@@ -42,5 +42,5 @@ public class StopFilterTests
         });
 
     [Fact]
-    public void WithoutStopStringsAllPasses() => Assert.Equal("text", new StopFilter([]).Push("text"));
+    public void Without_stop_strings_all_passes() => Assert.Equal("text", new StopFilter([]).Push("text"));
 }

@@ -22,7 +22,7 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void ProductsAreRightAndDoNotDependOnTheNumberOfRows(string name, WeightFormat weights)
+    public void Products_are_right_and_do_not_depend_on_the_number_of_rows(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
         for (int inputs = 64; inputs <= 320; inputs += 64)
@@ -39,7 +39,7 @@ public class EmulatedKernelTests
     // More rows and inputs than one block holds, in each way of spreading the prefetch.
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void ManyRowsAndInputsAreCutIntoBlocks(string name, WeightFormat weights)
+    public void Many_rows_and_inputs_are_cut_into_blocks(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
         const int inputs = 1088, most = 256;
@@ -53,7 +53,7 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void APrefixOfTheInputsIsAPrefixOfThePanel(string name, WeightFormat weights)
+    public void A_prefix_of_the_inputs_is_a_prefix_of_the_panel(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
         using var problem = PanelProblem.Random(weights, 13, 640, 3);
@@ -63,7 +63,7 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void SeveralPanelsAreAsOneByOne(string name, WeightFormat weights)
+    public void Several_panels_are_as_one_by_one(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV, NextPanel);
         using var problem = PanelProblem.Random(weights, 33, 320, 19, panels: 4);
@@ -77,7 +77,7 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Integer))]
-    public void ExtremeIntegersDoNotSaturate(string name, WeightFormat weights)
+    public void Extreme_integers_do_not_saturate(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
         const int inputs = 640;
@@ -92,7 +92,7 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void WindowsCallersFindTheirRegistersAgain(string name, WeightFormat weights)
+    public void Windows_callers_find_their_registers_again(string name, WeightFormat weights)
     {
         var windows = EmulatedKernel.Create(name, weights, CallAbi.Windows);
         var linux = EmulatedKernel.Create(name, weights, CallAbi.SystemV);
@@ -103,12 +103,12 @@ public class EmulatedKernelTests
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void TheSelfCheckPasses(string name, WeightFormat weights) =>
+    public void The_self_check_passes(string name, WeightFormat weights) =>
         Assert.Null(SelfCheck.Compare(EmulatedKernel.Create(name, weights, CallAbi.Windows), Scalar(weights)));
 
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void EveryInstructionIsReached(string name, WeightFormat weights)
+    public void Every_instruction_is_reached(string name, WeightFormat weights)
     {
         var kernel = EmulatedKernel.Create(name, weights, CallAbi.Windows, NextPanel);
         using var problem = PanelProblem.Random(weights, 256, 576, 13);
@@ -120,7 +120,7 @@ public class EmulatedKernelTests
     // The guarded memory sees to it that no more of it is asked for than this panel's prefix has, and nothing without a next panel.
     [Theory]
     [MemberData(nameof(Emitted))]
-    public void TheNextPanelIsFetchedMeanwhile(string name, WeightFormat weights)
+    public void The_next_panel_is_fetched_meanwhile(string name, WeightFormat weights)
     {
         const int inputs = 1024;
         const ulong fewRowsBytes = 1728, manyRowsBytes = 4032;

@@ -9,7 +9,7 @@ namespace DualSparse.Tests.Kernels.Emulation;
 public unsafe class EmulatedRateLoopTests
 {
     [Fact]
-    public void LoopsRunWithinTheirDataAndInstructions()
+    public void Loops_run_within_their_data_and_instructions()
     {
         Run(DotRates.Bf16, Avx512DotKernels.Bf16Refusal);
         Run(DotRates.Int8, Avx512DotKernels.VnniRefusal);

@@ -10,22 +10,22 @@ namespace DualSparse.Tests.Kernels.Emulation;
 public unsafe class X64InterpreterTests
 {
     [Fact]
-    public void ReadsPastTheEndAreFound() =>
+    public void Reads_past_the_end_are_found() =>
         Assert.Contains("reads 64 bytes at", Fault(c => c.vmovdqu32(zmm0, __zmmword_ptr[rdi + 9 * 8 - 32]), CpuidFeature.AVX512F));
 
     [Fact]
-    public void WritesToConstantsAreFound() =>
+    public void Writes_to_constants_are_found() =>
         Assert.Contains("writes 64 bytes at", Fault(c => c.vmovups(__zmmword_ptr[rdi], zmm0), CpuidFeature.AVX512F));
 
     [Fact]
-    public void InstructionsBeyondTheAllowedAreFound() =>
+    public void Instructions_beyond_the_allowed_are_found() =>
         Assert.Contains("needs AVX512_VNNI", Fault(c => c.vpdpbusd(zmm0, zmm1, zmm2), CpuidFeature.AVX512F));
 
     [Fact]
-    public void UnknownInstructionsAreFound() => Assert.Contains("is not modelled", Fault(c => c.bswap(rax)));
+    public void Unknown_instructions_are_found() => Assert.Contains("is not modelled", Fault(c => c.bswap(rax)));
 
     [Fact]
-    public void ATileStateLeftBehindIsFound() => Assert.Contains("tiles are left configured", Fault(
+    public void A_tile_state_left_behind_is_found() => Assert.Contains("tiles are left configured", Fault(
         c =>
         {
             byte[] configuration = new byte[64];
@@ -39,7 +39,7 @@ public unsafe class X64InterpreterTests
         CpuidFeature.AMX_TILE));
 
     [Fact]
-    public void AnUnbalancedStackIsFound() => Assert.ThrowsAny<Exception>(() => Call(c => c.push(rax)));
+    public void An_unbalanced_stack_is_found() => Assert.ThrowsAny<Exception>(() => Call(c => c.push(rax)));
 
     private static string Fault(Action<FunctionAssembler> body, params CpuidFeature[] features) =>
         Assert.ThrowsAny<XunitException>(() => Call(body, features)).Message;

@@ -26,7 +26,7 @@ public unsafe class KernelCompilerTests
     });
 
     [Fact]
-    public void AFunctionRunsAndKeepsItsCallersRegisters()
+    public void A_function_runs_and_keeps_its_callers_registers()
     {
         SkipElsewhere();
         long result = 0;
@@ -41,14 +41,14 @@ public unsafe class KernelCompilerTests
     }
 
     [Fact]
-    public void AFunctionIsCompiledOnce()
+    public void A_function_is_compiled_once()
     {
         SkipElsewhere();
         Assert.Equal((nint)KernelCompiler.Compile(Sum), (nint)KernelCompiler.Compile(Sum));
     }
 
     [Fact]
-    public void CodeIsNotWritable()
+    public void Code_is_not_writable()
     {
         if (!OperatingSystem.IsLinux())
             Assert.Skip("only Linux lists a process's memory in /proc/self/maps");
@@ -58,7 +58,7 @@ public unsafe class KernelCompilerTests
     }
 
     [Fact]
-    public void FreedCodeIsGone()
+    public void Freed_code_is_gone()
     {
         var memory = new ExecutableMemory([0xC3]);
         memory.Dispose();

@@ -7,7 +7,7 @@ namespace DualSparse.Tests.Kernels.Jit;
 public class SelfCheckTests
 {
     [Fact]
-    public void AWrongKernelIsRefusedAndTheNextServes()
+    public void A_wrong_kernel_is_refused_and_the_next_serves()
     {
         // A name that no emitted kernel has: what was found of one by its name holds for the process.
         KernelEntry[] table =
@@ -23,11 +23,11 @@ public class SelfCheckTests
     }
 
     [Fact]
-    public void WhatAProcessorCannotRunIsNotTried() =>
+    public void What_a_processor_cannot_run_is_not_tried() =>
         Assert.IsType<OffByOne>(SelfCheck.Verified(new OffByOne(), _ => "this processor can't"));
 
     [Fact]
-    public void EveryEntryServesIsAvailableOrSaysWhyNot()
+    public void Every_entry_serves_is_available_or_says_why_not()
     {
         var report = KernelReport.Of(CpuFeatures.Current, null);
         Assert.Equal(KernelTable.Entries.Count, report.Count);

@@ -11,7 +11,7 @@ public class ThreadTeamTests
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(8)]
-    public void EachItemRunsOnceWhateverTheThreads(int threads)
+    public void Each_item_runs_once_whatever_the_threads(int threads)
     {
         using var team = new ThreadTeam(threads);
         foreach (int items in (int[])[0, 1, 2, 3, 7, 64, 1000])
@@ -27,7 +27,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void NoLoopIsLostOverManyShortOnes()
+    public void No_loop_is_lost_over_many_short_ones()
     {
         using var team = new ThreadTeam(3);
         long sum = 0;
@@ -44,7 +44,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void SleepingHelpersAreWokenEveryTime()
+    public void Sleeping_helpers_are_woken_every_time()
     {
         using var team = new ThreadTeam(2);
         for (int loop = 0; loop < 100; loop++)
@@ -56,7 +56,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void AWorkerRunsOneItemAtATime()
+    public void A_worker_runs_one_item_at_a_time()
     {
         using var team = new ThreadTeam(4);
         var busy = new int[4];
@@ -71,7 +71,7 @@ public class ThreadTeamTests
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
-    public void AnExceptionEndsTheLoopAndTheTeamLives(int threads)
+    public void An_exception_ends_the_loop_and_the_team_lives(int threads)
     {
         using var team = new ThreadTeam(threads);
         for (int i = 0; i < 20; i++)
@@ -89,7 +89,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void CallersFromSeveralThreadsTakeTurns()
+    public void Callers_from_several_threads_take_turns()
     {
         using var team = new ThreadTeam(2);
         int running = 0;
@@ -115,7 +115,7 @@ public class ThreadTeamTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void ABodyCannotUseItsOwnTeam(int threads)
+    public void A_body_cannot_use_its_own_team(int threads)
     {
         using var team = new ThreadTeam(threads);
         var thrown = Assert.Throws<AggregateException>(() => team.For(2, (_, _) => team.For(2, (_, _) => { })));
@@ -125,7 +125,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void DisposalEndsTheHelpers()
+    public void Disposal_ends_the_helpers()
     {
         var threads = new ConcurrentBag<Thread>();
         var team = new ThreadTeam(3);
@@ -142,10 +142,10 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void FewerThanOneThreadIsRefused() => Assert.Throws<ArgumentOutOfRangeException>(() => new ThreadTeam(0));
+    public void Fewer_than_one_thread_is_refused() => Assert.Throws<ArgumentOutOfRangeException>(() => new ThreadTeam(0));
 
     [Fact]
-    public void AnIdleTeamCostsNothing()
+    public void An_idle_team_costs_nothing()
     {
         if (!OperatingSystem.IsLinux() || !File.Exists("/proc/thread-self/schedstat"))
             Assert.Skip("a thread's own processor time is read from Linux's /proc/self/task");

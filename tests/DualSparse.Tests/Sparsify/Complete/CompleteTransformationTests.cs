@@ -137,9 +137,8 @@ public class CompleteTransformationTests
         foreach (string family in new[] { "olmoe", "qwen3_moe" })
         {
             string source = TestPaths.Golden(family);
-            string message = Assert.Throws<ArgumentException>(() => CompleteTransformation.Run(source, folder.File("out"), 3, cancel: Cancel)).Message;
-            Assert.Contains("down_proj", message, StringComparison.Ordinal);
-            Assert.Contains("--allow-rounding", message, StringComparison.Ordinal);
+            var refusal = Assert.Throws<ArgumentException>("allowRounding", () => CompleteTransformation.Run(source, folder.File("out"), 3, cancel: Cancel));
+            Assert.Contains("down_proj", refusal.Message, StringComparison.Ordinal);
             Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
             CompleteTransformation.Run(source, folder.File(family), 3, allowRounding: true, cancel: Cancel);
             using (var model = Transformer.Load(folder.File(family), F32))
