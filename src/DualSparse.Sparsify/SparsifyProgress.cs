@@ -1,7 +1,10 @@
 namespace DualSparse.Sparsify;
 
-/// <summary>How far <see cref="Sparsifier"/> has come.</summary>
-/// <param name="Stage">What it does: "calibrating", "writing".</param>
+/// <summary>How far <see cref="Sparsifier"/> or <see cref="Complete.CompleteTransformation"/> has come.</summary>
+/// <param name="Stage">
+/// What it does, in this order: "calibrating", "writing", and where thresholds are searched "watching outputs", "layers alone", "loss to
+/// expect". <see cref="Complete.CompleteTransformation"/> is only ever "writing".
+/// </param>
 /// <param name="Share">The share of that done, from 0 to 1.</param>
 public readonly record struct SparsifyProgress(string Stage, double Share);
 

@@ -62,8 +62,6 @@ internal static class SparsifyCommand
         var (windows, source) = input.Read(folder);
         if (!search)
             windows = windows with { HeldApart = [] };
-        else if (windows.HeldApart.Count == 0)
-            Console.Error.WriteLine("there is no text to keep apart: no thresholds are searched and no loss is measured (4 windows of text or more have both)");
         var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
         Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
@@ -79,6 +77,8 @@ internal static class SparsifyCommand
             return 0;
         }
 
+        if (search)
+            Console.WriteLine("no thresholds are searched and no loss is measured, as there is no text to keep apart: 4 windows of text or more have both");
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
             Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
         return 0;
