@@ -100,8 +100,12 @@ public sealed unsafe class ActivationRows : IDisposable
     {
         if (buffer.Bytes >= bytes)
             return;
+        // Should there be no memory, nothing is left that could be taken for it.
         buffer.Dispose();
-        buffer = new AlignedBuffer(bytes + bytes / 4);
+        buffer = new AlignedBuffer(0);
+        var grown = new AlignedBuffer(bytes + bytes / 4);
+        buffer.Dispose();
+        buffer = grown;
         // Padding rows are multiplied, never used: zero once, so that no uninitialised NaN slows or stains anything.
         System.Runtime.InteropServices.NativeMemory.Clear(buffer.Pointer, buffer.Bytes);
     }

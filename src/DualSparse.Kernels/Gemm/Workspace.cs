@@ -21,7 +21,8 @@ public sealed unsafe class Workspace : IDisposable
     {
         Team = team;
         Kernels = kernels;
-        tiles = new AlignedBuffer((nuint)(team.Size * MaxRows * PanelLayout.Columns * sizeof(float)));
+        // Behind the last tile: who transposes a tile reads rows by 32.
+        tiles = new AlignedBuffer((nuint)((team.Size * MaxRows + PanelLayout.Columns) * PanelLayout.Columns * sizeof(float)));
     }
 
     /// <summary>The threads.</summary>
@@ -48,6 +49,8 @@ public sealed unsafe class Workspace : IDisposable
         nuint bytes = (nuint)count * sizeof(float);
         if (!buffers.TryGetValue(name, out var buffer) || buffer.Bytes < bytes)
         {
+            // Should there be no memory, the name is free again.
+            buffers.Remove(name);
             buffer?.Dispose();
             buffers[name] = buffer = new AlignedBuffer(bytes + bytes / 4);
         }

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using DualSparse.Kernels.Packing;
 
@@ -17,6 +18,8 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
 {
     /// <summary>Positions in a page: enough for long runs of memory, few enough for a short sequence to stay small.</summary>
     public const int PageKeys = 128;
+
+    private const float LargestValue = 3.38e38f;
 
     /// <summary>Panels that a page's keys are.</summary>
     internal const int KeyPanels = PageKeys / PanelLayout.Columns;
@@ -41,6 +44,21 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
 
     private nint HeadBytes => KeyPanels * KeyPanelBytes + ValuePanels * ValuePanelBytes;
 
+    // Also after rounding to bf16, whose largest number is a little smaller.
+    private static bool Finite(ReadOnlySpan<float> value) =>
+        value.IsEmpty || MathF.Abs(TensorPrimitives.MaxMagnitude(value)) <= LargestValue;
+
+    // The key's first number, which every query multiplies.
+    private void SpoilKey(byte* page, int slot, int head)
+    {
+        byte* keys = Keys(page, head) + slot / PanelLayout.Columns * KeyPanelBytes;
+        int column = slot % PanelLayout.Columns;
+        if (Format == WeightFormat.F32)
+            ((float*)keys)[column] = float.NaN;
+        else
+            ((ushort*)keys)[2 * column] = Bf16.FromSingle(float.NaN);
+    }
+
     // Inputs that a word of four bytes holds.
     private int PerWord => Format == WeightFormat.F32 ? 1 : 2;
 
@@ -60,6 +78,10 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
     }
 
     /// <summary>Writes one position's key and value of one head. Threads may write different positions at a time.</summary>
+    /// <remarks>
+    /// Positions that a query doesn't see are multiplied too, by a weight of 0, which a value that isn't finite would make a NaN. So such
+    /// a value is kept as zeros, and its key holds a NaN instead: who sees the position gets a NaN, and nobody else.
+    /// </remarks>
     /// <param name="page">The page.</param>
     /// <param name="slot">The position's place in it, 0…127.</param>
     /// <param name="head">The key-value head.</param>
@@ -71,12 +93,15 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
         byte* keys = Keys(page, head) + slot / columns * KeyPanelBytes;
         byte* values = Values(page, head);
         int column = slot % columns;
+        bool finite = Finite(value);
         if (Format == WeightFormat.F32)
         {
             for (int i = 0; i < key.Length; i++)
                 ((float*)keys)[i * columns + column] = key[i];
             for (int i = 0; i < value.Length; i++)
-                ((float*)(values + i / columns * ValuePanelBytes))[slot * columns + i % columns] = value[i];
+                ((float*)(values + i / columns * ValuePanelBytes))[slot * columns + i % columns] = finite ? value[i] : 0;
+            if (!finite)
+                SpoilKey(page, slot, head);
             return;
         }
 
@@ -93,12 +118,18 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
         for (int from = 0; from < value.Length; from += columns)
         {
             int count = Math.Min(columns, value.Length - from);
-            Bf16.FromSingle(value.Slice(from, count), new Span<ushort>(narrow, count));
+            if (finite)
+                Bf16.FromSingle(value.Slice(from, count), new Span<ushort>(narrow, count));
+            else
+                new Span<ushort>(narrow, count).Clear();
             // Beside a neighbour that another thread may be writing: two bytes at a time.
             ushort* at = (ushort*)(values + from / columns * ValuePanelBytes) + slot / 2 * 2 * columns + slot % 2;
             for (int i = 0; i < count; i++)
                 at[2 * i] = narrow[i];
         }
+
+        if (!finite)
+            SpoilKey(page, slot, head);
     }
 
     /// <summary>Reads one position's key of one head.</summary>
@@ -122,14 +153,22 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
     /// <summary>Writes some numbers of many positions' keys of one head, from a page's first position on.</summary>
     /// <param name="page">The page.</param>
     /// <param name="head">The key-value head.</param>
-    /// <param name="from">The first number, even.</param>
-    /// <param name="count">Numbers, even and at most 64.</param>
+    /// <param name="from">The first number.</param>
+    /// <param name="count">Numbers.</param>
     /// <param name="numbers">[positions, count], readable to a multiple of 32 positions.</param>
     /// <param name="stride">Floats from one position's numbers to the next's.</param>
     /// <param name="positions">Positions, at most <see cref="PageKeys"/>; what lies behind them up to a multiple of 32 becomes undefined.</param>
     public void WriteKeys(byte* page, int head, int from, int count, float* numbers, nint stride, int positions)
     {
         const int columns = PanelLayout.Columns, most = PanelLayout.InputAlignment;
+        if ((from | count) % PerWord != 0)
+        {
+            WriteHalfWords(page, head, from, count, numbers, stride, positions);
+            return;
+        }
+
+        for (; count > most; from += most, count -= most, numbers += most)
+            WriteKeys(page, head, from, most, numbers, stride, positions);
         int words = count / PerWord, whole = words / 4 * 4;
         uint* narrow = stackalloc uint[columns * most / 2];
         for (int p = 0; p < positions; p += columns)
@@ -154,16 +193,40 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
         }
     }
 
-    /// <summary>Writes 32 numbers of many positions' values of one head, from a page's first position on.</summary>
+    // Numbers that begin or end within a word: bf16, one by one.
+    private void WriteHalfWords(byte* page, int head, int from, int count, float* numbers, nint stride, int positions)
+    {
+        const int columns = PanelLayout.Columns;
+        for (int p = 0; p < positions; p++)
+        {
+            ushort* key = (ushort*)(Keys(page, head) + p / columns * KeyPanelBytes) + 2 * (p % columns);
+            for (int i = 0; i < count; i++)
+                key[(from + i) / 2 * 2 * columns + (from + i) % 2] = Bf16.FromSingle(numbers[p * stride + i]);
+        }
+    }
+
+    /// <summary>
+    /// Writes 32 numbers of many positions' values of one head, from a page's first position on, behind their keys: what isn't finite as
+    /// in <see cref="Write"/>.
+    /// </summary>
     /// <param name="page">The page.</param>
     /// <param name="head">The key-value head.</param>
     /// <param name="from">The first number, a multiple of 32; those past the value's end are padding.</param>
-    /// <param name="numbers">[positions, 32].</param>
+    /// <param name="numbers">[positions, 32]; what isn't finite is overwritten.</param>
     /// <param name="positions">Positions, at most <see cref="PageKeys"/>.</param>
     public void WriteValues(byte* page, int head, int from, float* numbers, int positions)
     {
         const int columns = PanelLayout.Columns;
         byte* panel = Values(page, head) + from / columns * ValuePanelBytes;
+        for (int p = 0; p < positions; p++)
+        {
+            var value = new Span<float>(numbers + p * columns, columns);
+            if (Finite(value))
+                continue;
+            value.Clear();
+            SpoilKey(page, p, head);
+        }
+
         if (Format == WeightFormat.F32)
         {
             Buffer.MemoryCopy(numbers, panel, ValuePanelBytes, positions * columns * sizeof(float));

@@ -1,6 +1,7 @@
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
+using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Tests.Kernels;
 
@@ -109,4 +110,20 @@ public unsafe class ActivationRowsTests
 
     private static int Integer(PanelArgs args, ActivationFormat format, int k) =>
         format == ActivationFormat.Int8 ? ((sbyte*)args.Rows)[k] : ((short*)args.Rows)[k];
+
+    [Fact]
+    public void Memory_that_there_is_not_leaves_the_scratch_usable()
+    {
+        using var rows = new ActivationRows();
+        rows.Reset(ActivationFormat.F32, 10, 64);
+        Assert.Throws<OutOfMemoryException>(() => rows.Reset(ActivationFormat.F32, int.MaxValue - 100, 1 << 24));
+        rows.Reset(ActivationFormat.F32, 1, 64);
+        rows.Encode(0, new float[64]);
+
+        using var team = new ThreadTeam(1);
+        using var work = new Workspace(team, KernelSet.Best());
+        work.Floats("a", 1000);
+        Assert.Throws<OutOfMemoryException>(() => { work.Floats("a", (nint)1 << 46); });
+        work.Floats("a", 10)[0] = 1;
+    }
 }
