@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
 namespace DualSparse.Engine.Moe;
@@ -49,7 +50,7 @@ public static class RouterRule
     /// <param name="normalised">[k] receives ŝ, the scores over their sum, before any scaling.</param>
     public static void Choose(MoeConfig config, Span<float> logits, Span<int> experts, Span<float> weights, Span<float> normalised)
     {
-        TensorPrimitives.SoftMax(logits, logits);
+        Softmax.Forward(logits, logits);
         Span<bool> barred = config.Groups > 1 ? stackalloc bool[logits.Length] : default;
         if (config.Groups > 1)
             BarGroups(config, logits, barred);
