@@ -25,7 +25,10 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
     {
         if (method is not { Name: not null, Points: [{ Thresholds.Count: var layers }, ..] points })
             return "a method has no name, or no points with thresholds";
+        if (!Enum.IsDefined(method.Score) || method.Score == DropScore.Contribution)
+            return $"method '{method.Name}': its score is {method.Score}, expected one that needs no output norms";
         double before = 0;
+        var below = Enumerable.Repeat(DropThresholds.None, layers);
         foreach (var point in points)
         {
             if (point is not { Thresholds: { } thresholds } || thresholds.Count != layers || !thresholds.All(t => t.Major >= 0 && t.Major <= t.Minor && float.IsFinite(t.Minor)))
@@ -34,9 +37,11 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
                 return $"method '{method.Name}': a point's rates are not from 0 to 1 for each of {layers} layers";
             if (!(point.Drop > before && point.Drop <= 1))
                 return $"method '{method.Name}': a point's drop is {point.Drop}, expected more than {before}, the one before, and at most 1";
-            if (point.Loss is { } loss && !(loss.Kl?.Value > 0))
-                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0";
-            before = point.Drop;
+            if (thresholds.Zip(below).Any(pair => pair.First.Major < pair.Second.Major || pair.First.Minor < pair.Second.Minor))
+                return $"method '{method.Name}': the thresholds at {point.Drop} are below those at {before}";
+            if (point.Loss is { } loss && !(loss is { Kl.Value: > 0, DeltaNll: not null, Flips: not null }))
+                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0, or no ΔNLL or flips";
+            (before, below) = (point.Drop, thresholds);
         }
 
         return method.Scales is { } scales && (scales.Count != layers || scales.Any(layer => layer?.Any(s => !(s > 0 && float.IsFinite(s))) ?? false))

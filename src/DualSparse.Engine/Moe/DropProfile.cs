@@ -138,8 +138,12 @@ public sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
 
             var named = rule.Method is null ? methods[0] : methods.FirstOrDefault(m => m.Name == rule.Method)
                 ?? throw new ArgumentException($"there is no method '{rule.Method}' in {FileName}, expected {string.Join(" or ", methods.Select(m => m.Name))}");
-            return named.Points.All(p => p.Thresholds.Count == layers && (p.Rates?.Count ?? layers) == layers) && (named.Scales?.Count ?? layers) == layers ? named
-                : throw new ModelFormatException($"{Path.Combine(folder, FileName)}: '{named.Name}' is for another number of layers than the model's {layers}");
+            if (!named.Points.All(p => p.Thresholds.Count == layers && (p.Rates?.Count ?? layers) == layers) || (named.Scales?.Count ?? layers) != layers)
+                throw new ModelFormatException($"{Path.Combine(folder, FileName)}: '{named.Name}' is for another number of layers than the model's {layers}");
+            int experts = config.Moe?.Experts ?? 0;
+            return named.Scales?.FirstOrDefault(scales => scales is not null && scales.Count != experts) is { } wrong
+                ? throw new ModelFormatException($"{Path.Combine(folder, FileName)}: '{named.Name}' has scales for {wrong.Count} experts, the model has {experts}")
+                : named;
         }
     }
 }
