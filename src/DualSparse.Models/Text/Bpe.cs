@@ -34,6 +34,7 @@ internal sealed class Bpe
     private readonly bool byteLevel;
     private readonly Func<int, bool> isSpecial;
     private readonly int unknown;
+    private readonly int own; // entries of the vocabulary; those behind were added to it
     private readonly int[] byteIds = new int[256];
     private readonly Dictionary<int, int> characterIds = [];
     private readonly ConcurrentDictionary<string, int[]> cache = new(StringComparer.Ordinal);
@@ -49,6 +50,7 @@ internal sealed class Bpe
     public Bpe(Vocabulary vocabulary, MergeTable merges, BpeOptions options, bool byteLevel, Func<int, bool> isSpecial)
     {
         (this.vocabulary, this.merges, this.options, this.byteLevel, this.isSpecial) = (vocabulary, merges, options, byteLevel, isSpecial);
+        own = vocabulary.Count;
         unknown = options.UnknownToken is null ? -1 : vocabulary.Id(options.UnknownToken);
         for (int value = 0; value < 256; value++)
         {
@@ -116,7 +118,7 @@ internal sealed class Bpe
         CollectionsMarshal.SetCount(ids, start + kept);
     }
 
-    /// <summary>The id of the word as it stands, or -1. Special tokens are found in the text before it is split, never here.</summary>
+    /// <summary>The id of the word as it stands, if it is one of the model's own, or -1. Special tokens are found in the text before it is split, never here.</summary>
     private int WholeWord(ReadOnlySpan<char> word)
     {
         int id;
@@ -139,7 +141,7 @@ internal sealed class Bpe
             id = vocabulary.Id(word);
         }
 
-        return id >= 0 && !isSpecial(id) ? id : -1;
+        return id >= 0 && vocabulary.Entry(id) < own && !isSpecial(id) ? id : -1;
     }
 
     private void AddBytes(ReadOnlySpan<char> word, List<int> ids)

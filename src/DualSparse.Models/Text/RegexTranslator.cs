@@ -58,9 +58,11 @@ internal sealed class RegexTranslator
                     Possessive();
                     break;
                 case '{' when IntervalLength() is int length and > 0:
-                    output.Append(source, at, length);
+                    // .NET takes {,n} for text.
+                    string interval = source.Substring(at, length);
+                    output.Append(interval.StartsWith("{,", StringComparison.Ordinal) ? "{0" + interval[1..] : interval);
                     at += length;
-                    RepeatedInterval();
+                    RepeatedInterval(exact: !interval.Contains(','));
                     break;
                 case '|' or '^' or '$' or '.':
                     BeginAtom();
@@ -144,9 +146,16 @@ internal sealed class RegexTranslator
         }
     }
 
-    /// <summary>In this syntax {n,m}+ isn't possessive: it repeats the interval.</summary>
-    private void RepeatedInterval()
+    /// <summary>In this syntax {n,m}+ isn't possessive: it repeats the interval. And {n}? isn't lazy: the interval may be left out.</summary>
+    private void RepeatedInterval(bool exact)
     {
+        if (exact && at < source.Length && source[at] == '?')
+        {
+            output.Insert(atom, "(?:").Append(")?");
+            at++;
+            return;
+        }
+
         if (at < source.Length && source[at] == '+')
         {
             output.Insert(atom, "(?:").Append(")+");

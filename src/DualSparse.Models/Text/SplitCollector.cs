@@ -6,15 +6,12 @@ internal sealed class SplitCollector
     private readonly List<(int Start, int End, bool Match)> spans = [];
     private int lastEnd;
 
-    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length says nothing.</summary>
+    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length is a cut.</summary>
     public void Add(int start, int end)
     {
-        if (end > start)
-        {
-            Append(lastEnd, start, match: false);
-            Append(start, end, match: true);
-            lastEnd = end;
-        }
+        Append(lastEnd, start, match: false);
+        spans.Add((start, end, true));
+        lastEnd = end;
     }
 
     /// <summary>Forgets the matches.</summary>
@@ -44,17 +41,18 @@ internal sealed class SplitCollector
                 match ^= invert;
             }
 
-            pieces.Add(text[start..end]);
+            if (end > start)
+                pieces.Add(text[start..end]);
         }
 
         Clear();
     }
 
-    /// <summary><paramref name="text"/> with <paramref name="content"/> in place of each match.</summary>
+    /// <summary><paramref name="text"/> with <paramref name="content"/> in place of each match that has a length.</summary>
     public string Replace(string text, string content)
     {
         Append(lastEnd, text.Length, match: false);
-        return string.Concat(spans.Select(span => span.Match ? content : text[span.Start..span.End]));
+        return string.Concat(spans.Select(span => span.Match && span.End > span.Start ? content : text[span.Start..span.End]));
     }
 
     private static bool Joins(SplitBehavior behavior, bool match, bool nextMatch) => behavior switch

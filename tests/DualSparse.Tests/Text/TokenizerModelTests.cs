@@ -96,4 +96,16 @@ public class TokenizerModelTests
     }
 
     private static Tokenizer Parse(string json) => Tokenizer.Parse(Encoding.UTF8.GetBytes(json));
+
+    [Fact]
+    public void Whole_words_are_the_models_own()
+    {
+        var tokenizer = Parse("""
+            {"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{N}"},"behavior":"Isolated"},
+            "added_tokens":[{"id":3,"content":"ab","single_word":true,"special":false}],
+            "model":{"ignore_merges":true,"vocab":{"a":0,"b":1,"1":2},"merges":[]}}
+            """);
+        Assert.Equal([0, 1, 2], tokenizer.Encode("ab1"));
+        Assert.Equal([3], tokenizer.Encode("ab"));
+    }
 }

@@ -105,4 +105,12 @@ public class TokenizerPartTests
         using var document = JsonDocument.Parse(json);
         return new("tokenizer.json", "part", document.RootElement.Clone());
     }
+
+    [Theory]
+    [InlineData("\\\\p{N}{,3}", "1234a", "123|4|a")]
+    [InlineData("a{2}?", "aaab", "aa|a|b")]
+    [InlineData("a{1,2}?", "aaab", "a|a|a|b")]
+    [InlineData("(?=([0-9]{3})+(?![0-9]))", "a1234567", "a1|234|567")]
+    public void Intervals_mean_what_they_mean_to_the_files_author(string pattern, string text, string pieces) =>
+        Assert.Equal(pieces, Split($$"""{"type":"Split","pattern":{"Regex":"{{pattern}}"},"behavior":"Isolated"}""", text));
 }
