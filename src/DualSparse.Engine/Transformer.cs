@@ -116,7 +116,7 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>Runs the next tokens of several sequences at once.</summary>
     /// <param name="batch">Each sequence at most once.</param>
     /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
-    /// <exception cref="ArgumentException">An id is outside the vocabulary, or a chunk doesn't fit its cache.</exception>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, a chunk doesn't fit its cache, or more logits are wanted than an array holds.</exception>
     /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the caches are as they were.</exception>
     /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
@@ -153,6 +153,7 @@ public sealed unsafe class Transformer : IDisposable
     private int Check(ReadOnlySpan<SequenceChunk> batch)
     {
         int tokens = 0;
+        long rows = 0;
         foreach (var chunk in batch)
         {
             if (chunk.Ids.Length == 0)
@@ -167,7 +168,11 @@ public sealed unsafe class Transformer : IDisposable
             }
 
             tokens = checked(tokens + chunk.Ids.Length);
+            rows += Wanted(chunk);
         }
+
+        if (rows * Config.VocabSize > int.MaxValue)
+            throw new ArgumentException($"{rows} rows of {Config.VocabSize} logits were asked for, expected at most {int.MaxValue / Config.VocabSize} at a time");
 
         return tokens;
     }
@@ -202,13 +207,15 @@ public sealed unsafe class Transformer : IDisposable
         return segments;
     }
 
+    private static int Wanted(in SequenceChunk chunk) => chunk.Logits switch { LogitRows.All => chunk.Ids.Length, LogitRows.Last => 1, _ => 0 };
+
     // Moves the rows whose logits are wanted to the front of x; returns how many.
     private int KeepWanted(ReadOnlySpan<SequenceChunk> batch, float* x)
     {
         int hidden = Config.HiddenSize, kept = 0, first = 0;
         foreach (var chunk in batch)
         {
-            int wanted = chunk.Logits switch { LogitRows.All => chunk.Ids.Length, LogitRows.Last => 1, _ => 0 };
+            int wanted = Wanted(chunk);
             var source = new ReadOnlySpan<float>(x + (nint)(first + chunk.Ids.Length - wanted) * hidden, wanted * hidden);
             source.CopyTo(new Span<float>(x + (nint)kept * hidden, wanted * hidden));
             kept += wanted;

@@ -83,6 +83,9 @@ internal sealed class ModelLoader
         var report = new LoadReport(
             Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
         var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
+        // It stays where it is, and that is done at once.
+        if (!config.TieEmbeddings)
+            Report(tensors.Embedding);
         return new Transformer(checkpoint, team, work, embedding, layers, head, report, options.NeuronOrder is not null) { Drop = options.Drop };
     }
 
@@ -176,7 +179,14 @@ internal sealed class ModelLoader
     }
 
     /// <summary>A norm's or bias's values; null for no tensor.</summary>
-    internal float[]? Vector(TensorSpec? tensor) => tensor is null ? null : Tensor(tensor).ReadFloats();
+    internal float[]? Vector(TensorSpec? tensor)
+    {
+        if (tensor is null)
+            return null;
+        float[] values = Tensor(tensor).ReadFloats();
+        Report(tensor);
+        return values;
+    }
 
     private TensorView Tensor(TensorSpec tensor)
     {

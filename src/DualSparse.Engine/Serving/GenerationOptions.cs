@@ -20,7 +20,7 @@ public sealed record GenerationOptions
     /// <summary>Only so many of the best tokens are considered; 0: all.</summary>
     public int TopK { get; init; }
 
-    /// <summary>Of those, only the best that together reach this share of their probability are considered; 1: all.</summary>
+    /// <summary>Of those, only the best that together reach this share of their probability are considered, at least one; 1: all.</summary>
     public float TopP { get; init; } = 1;
 
     /// <summary>Of those, only the ones with at least this share of the best one's probability are considered; 0: all.</summary>
@@ -56,11 +56,11 @@ public sealed record GenerationOptions
     public void Check()
     {
         Expect(MaxTokens is null or >= 0, "max-tokens", MaxTokens, "at least 0");
-        // Within these a logit stays a finite number, whatever its size; sensible ones are between 1 and 2.
+        // Sensible ones are between 1 and 2.
         Expect(RepetitionPenalty is >= 1e-6f and <= 1e6f, "repetition-penalty", RepetitionPenalty, "a number from 0.000001 to 1000000");
         Expect(Temperature >= 0 && float.IsFinite(Temperature), "temperature", Temperature, "at least 0");
         Expect(TopK >= 0, "top-k", TopK, "at least 0");
-        Expect(TopP is > 0 and <= 1, "top-p", TopP, "above 0 and at most 1");
+        Expect(TopP is >= 0 and <= 1, "top-p", TopP, "between 0 and 1");
         Expect(MinP is >= 0 and <= 1, "min-p", MinP, "between 0 and 1");
         Expect(LogProbs is null or >= 0, "logprobs", LogProbs, "at least 0");
         Expect(StopStrings.All(s => s.Length > 0), "stop", "\"\"", "a text that isn't empty");

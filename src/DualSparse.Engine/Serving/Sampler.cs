@@ -76,7 +76,8 @@ public sealed class Sampler
             if ((uint)id >= (uint)scores.Length || penalisedAt[id] == step)
                 continue;
             penalisedAt[id] = step;
-            scores[id] = scores[id] > 0 ? scores[id] / options.RepetitionPenalty : scores[id] * options.RepetitionPenalty;
+            float penalised = scores[id] > 0 ? scores[id] / options.RepetitionPenalty : scores[id] * options.RepetitionPenalty;
+            scores[id] = Math.Clamp(penalised, float.MinValue, float.MaxValue);
         }
     }
 

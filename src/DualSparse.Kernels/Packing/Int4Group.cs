@@ -7,6 +7,9 @@ namespace DualSparse.Kernels.Packing;
 /// <summary>Thirty-two weights as integers in −8…7 and one bf16 scale.</summary>
 internal static unsafe class Int4Group
 {
+    // Of bf16.
+    private const ushort NotANumber = 0x7FC0;
+
     /// <summary>
     /// Chooses, among eight scales, the one with the least squared error. Returns it as bf16; codes are those that fit the rounded scale.
     /// </summary>
@@ -15,6 +18,13 @@ internal static unsafe class Int4Group
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ushort Quantize(float* weights, byte* bytes)
     {
+        // A scale that isn't a number says what its weights can't: a code has no place for it.
+        if (!AllFinite(weights))
+        {
+            new Span<byte>(bytes, PanelLayout.GroupInputs / 2).Clear();
+            return NotANumber;
+        }
+
         // Where the largest weight lands: on ±7, or on the extra code −8, or clipped a little so that the others are finer. One a lane;
         // with every target stands its negative, so the largest magnitude suffices.
         var targets = Vector256.Create(-8f, 7f, -7f, 8f, -7.5f, 7.5f, -8.6f, 8.6f);
@@ -34,6 +44,14 @@ internal static unsafe class Int4Group
         var lastSteps = Vector128.Narrow(Nibbles(weights + 16, inverse), Nibbles(weights + 24, inverse));
         Vector128.Narrow(firstSteps, lastSteps).Store(bytes);
         return (ushort)(scale == 0 ? 0 : BitConverter.SingleToUInt32Bits(scale) >> 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool AllFinite(float* weights)
+    {
+        // Zero times anything else isn't zero.
+        var zeros = (Vector256.Load(weights) * 0f + Vector256.Load(weights + 8) * 0f) + (Vector256.Load(weights + 16) * 0f + Vector256.Load(weights + 24) * 0f);
+        return Vector256.EqualsAll(zeros, Vector256<float>.Zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -53,7 +53,7 @@ public sealed record GenerationDefaults
             TopK = source.Has("top_k") ? source.Int("top_k", 0, int.MaxValue) : null,
             TopP = (float?)source.OptionalNumber("top_p", 0, 1),
             MinP = (float?)source.OptionalNumber("min_p", 0, 1),
-            RepetitionPenalty = source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 0, 1e6) : null,
+            RepetitionPenalty = source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 1e-6, 1e6) : null,
             MaxNewTokens = source.Has("max_new_tokens") ? source.Int("max_new_tokens", 0, int.MaxValue) : null,
             StopStrings = source.TextList("stop_strings") ?? [],
         };

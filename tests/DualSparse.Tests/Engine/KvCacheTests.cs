@@ -68,4 +68,28 @@ public class KvCacheTests
         cache.Dispose();
         cache.Dispose();
     }
+
+    [Fact]
+    public void The_longest_context_there_can_be_costs_nothing_until_it_is_used()
+    {
+        using var folder = TemporaryFolder.CopyOf("mixtral");
+        string config = File.ReadAllText(folder.File("config.json"));
+        File.WriteAllText(folder.File("config.json"), System.Text.RegularExpressions.Regex.Replace(config, "\"max_position_embeddings\": \\d+", $"\"max_position_embeddings\": {int.MaxValue}"));
+        using var model = Transformer.Load(folder.Path);
+        Assert.Equal(int.MaxValue, model.Config.MaxPositions);
+        using var cache = model.NewCache(int.MaxValue);
+        Assert.Equal(model.Config.VocabSize, model.Forward(cache, [1, 2]).Length);
+    }
+
+    [Fact]
+    public void More_logits_than_an_array_holds_are_refused_before_the_work()
+    {
+        using var folder = TemporaryFolder.CopyOf("mixtral");
+        using var model = Transformer.Load(folder.Path);
+        int many = int.MaxValue / model.Config.VocabSize + 1;
+        using var cache = model.NewCache(model.Config.MaxPositions);
+        int passes = many / model.Config.MaxPositions + 1;
+        Assert.Throws<ArgumentException>(() => model.Forward([.. Enumerable.Repeat(new SequenceChunk(cache, new int[model.Config.MaxPositions], LogitRows.All), passes)]).Length);
+        Assert.Equal(0, cache.Length);
+    }
 }

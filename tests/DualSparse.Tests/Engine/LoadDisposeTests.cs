@@ -32,6 +32,21 @@ public class LoadDisposeTests
         Assert.Equal(1, progress.Reports);
     }
 
+    [Theory]
+    [InlineData("mixtral")]
+    [InlineData("deepseek_v2")]
+    public void Progress_ends_at_the_whole(string family)
+    {
+        List<LoadProgress> seen = [];
+        using var model = Transformer.Load(TestPaths.Golden(family), progress: new Listener(seen.Add));
+        Assert.Equal(seen[^1].TotalBytes, seen[^1].DoneBytes);
+    }
+
+    private sealed class Listener(Action<LoadProgress> told) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value) => told(value);
+    }
+
     private sealed class CancelAtOnce(CancellationTokenSource source) : IProgress<LoadProgress>
     {
         public int Reports { get; private set; }

@@ -117,4 +117,21 @@ public class PackingTests
     }
 
     private static double Square(double value) => value * value;
+
+    [Theory]
+    [InlineData(WeightFormat.F32, float.NaN)]
+    [InlineData(WeightFormat.Bf16, float.NaN)]
+    [InlineData(WeightFormat.Int8, float.NaN)]
+    [InlineData(WeightFormat.Int4, float.NaN)]
+    [InlineData(WeightFormat.Int4, float.PositiveInfinity)]
+    public void A_weight_that_is_no_number_is_not_hidden(WeightFormat format, float weight)
+    {
+        float[] weights = PanelProblem.Normal(new Random(1), Columns * 64, 0.05f);
+        weights[3 * 64 + 40] = weight;
+        using var block = new AlignedBuffer(PackedMatrix.SizeBytes(format, Columns, 64));
+        var matrix = new PackedMatrix(format, Columns, 64, block, 0);
+        matrix.PackPanel(0, weights);
+        Assert.False(double.IsFinite(PanelValues.Weight(matrix, 3, 40)));
+        Assert.True(double.IsFinite(PanelValues.Weight(matrix, 4, 40)));
+    }
 }

@@ -90,8 +90,7 @@ public class SamplerTests
     {
         { new() { Temperature = -1 }, "temperature is -1, expected at least 0" },
         { new() { Temperature = float.NaN }, "temperature is NaN, expected at least 0" },
-        { new() { TopP = 0 }, "top-p is 0, expected above 0 and at most 1" },
-        { new() { TopP = 1.5f }, "top-p is 1.5, expected above 0 and at most 1" },
+        { new() { TopP = 1.5f }, "top-p is 1.5, expected between 0 and 1" },
         { new() { TopK = -2 }, "top-k is -2, expected at least 0" },
         { new() { MinP = 2 }, "min-p is 2, expected between 0 and 1" },
         { new() { RepetitionPenalty = 0 }, "repetition-penalty is 0, expected a number from 0.000001 to 1000000" },
@@ -154,4 +153,13 @@ public class SamplerTests
         // The 99.9 % point for 6 degrees of freedom, the most there are here.
         Assert.True(chiSquare < 22.5, $"chi-square {chiSquare}");
     }
+
+    [Theory]
+    [InlineData(1e34f, 1e-6f)]
+    [InlineData(-1e34f, 1e6f)]
+    public void A_penalty_keeps_logits_finite(float logit, float penalty) => Assert.InRange(
+        new Sampler(new() { Temperature = 1, RepetitionPenalty = penalty }, 3).Next([logit, logit, logit], [0, 1, 2]), 0, 2);
+
+    [Fact]
+    public void A_top_p_of_zero_keeps_one() => Assert.All(Draws(new() { Temperature = 1, TopP = 0 }, 50), id => Assert.Equal(2, id));
 }
