@@ -32,7 +32,16 @@ internal static class ModelFile
         TryRead(path, maxBytes) ?? throw new ModelFormatException($"{path}: there is no such file{Instead(path)}");
 
     // What a folder of another kind tends to have.
-    private static string Instead(string path) =>
-        Path.GetDirectoryName(path) is { Length: > 0 } folder && Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.gguf").Any()
-            ? "; GGUF files aren't read: take the model's folder of safetensors" : "";
+    private static string Instead(string path)
+    {
+        try
+        {
+            return Path.GetDirectoryName(path) is { Length: > 0 } folder && Directory.EnumerateFiles(folder, "*.gguf").Any()
+                ? "; GGUF files aren't read: take the model's folder of safetensors" : "";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
 }

@@ -58,7 +58,7 @@ internal sealed class RegexTranslator
                     Possessive();
                     break;
                 case '{' when IntervalLength() is int length and > 0:
-                    // .NET takes {,n} for text.
+                    // .NET takes {,n} for text, and {n}? for lazy where here the whole may be left out.
                     string interval = source.Substring(at, length);
                     output.Append(interval.StartsWith("{,", StringComparison.Ordinal) ? "{0" + interval[1..] : interval);
                     at += length;
@@ -146,13 +146,12 @@ internal sealed class RegexTranslator
         }
     }
 
-    /// <summary>In this syntax {n,m}+ isn't possessive: it repeats the interval. And {n}? isn't lazy: the interval may be left out.</summary>
+    /// <summary>In this syntax {n,m}+ isn't possessive: it repeats the interval. And the ? of {n}? is a quantifier of its own.</summary>
     private void RepeatedInterval(bool exact)
     {
         if (exact && at < source.Length && source[at] == '?')
         {
-            output.Insert(atom, "(?:").Append(")?");
-            at++;
+            output.Insert(atom, "(?:").Append(')');
             return;
         }
 
@@ -165,13 +164,11 @@ internal sealed class RegexTranslator
 
     private int IntervalLength()
     {
-        int end = at + 1;
-        while (end < source.Length && (char.IsAsciiDigit(source[end]) || source[end] == ','))
-        {
-            end++;
-        }
-
-        return end < source.Length && source[end] == '}' && end > at + 1 ? end + 1 - at : 0;
+        int end = source.IndexOf('}', at);
+        if (end < 0)
+            return 0;
+        string[] bounds = source[(at + 1)..end].Split(',');
+        return bounds.Length <= 2 && bounds.Any(b => b.Length > 0) && bounds.All(b => b.All(char.IsAsciiDigit)) ? end + 1 - at : 0;
     }
 
     private void Class()

@@ -6,9 +6,11 @@ internal sealed class SplitCollector
     private readonly List<(int Start, int End, bool Match)> spans = [];
     private int lastEnd;
 
-    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length is a cut.</summary>
+    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length is a cut, right behind another match nothing.</summary>
     public void Add(int start, int end)
     {
+        if (end == lastEnd && spans is [.., { Match: true }])
+            return;
         Append(lastEnd, start, match: false);
         spans.Add((start, end, true));
         lastEnd = end;
@@ -48,11 +50,11 @@ internal sealed class SplitCollector
         Clear();
     }
 
-    /// <summary><paramref name="text"/> with <paramref name="content"/> in place of each match that has a length.</summary>
+    /// <summary><paramref name="text"/> with <paramref name="content"/> in place of each match.</summary>
     public string Replace(string text, string content)
     {
         Append(lastEnd, text.Length, match: false);
-        return string.Concat(spans.Select(span => span.Match && span.End > span.Start ? content : text[span.Start..span.End]));
+        return string.Concat(spans.Select(span => span.Match ? content : text[span.Start..span.End]));
     }
 
     private static bool Joins(SplitBehavior behavior, bool match, bool nextMatch) => behavior switch

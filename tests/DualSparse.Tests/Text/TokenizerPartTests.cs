@@ -7,6 +7,11 @@ namespace DualSparse.Tests.Text;
 /// <summary>The parts of a tokenizer.json one by one. Pieces are written with | between them.</summary>
 public class TokenizerPartTests
 {
+    // A match without length right behind a match isn't one.
+    [Fact]
+    public void A_cut_joins_what_comes_next() => Assert.Equal(
+        "x| A|B", Split("""{"type":"Split","pattern":{"Regex":"\\s+|(?=[A-Z])"},"behavior":"MergedWithNext"}""", "x AB"));
+
     [Theory]
     [InlineData("Removed", false, "a|bc")]
     [InlineData("Removed", true, "-|-|-|-")]
@@ -110,6 +115,9 @@ public class TokenizerPartTests
     [InlineData("\\\\p{N}{,3}", "1234a", "123|4|a")]
     [InlineData("a{2}?", "aaab", "aa|a|b")]
     [InlineData("a{1,2}?", "aaab", "a|a|a|b")]
+    [InlineData("a{2}?+b", "aab", "aab")]
+    [InlineData("a{,}", "aaa{,}", "aa|a{,}")]
+    [InlineData("a*", "aab", "aa|b")]
     [InlineData("(?=([0-9]{3})+(?![0-9]))", "a1234567", "a1|234|567")]
     public void Intervals_mean_what_they_mean_to_the_files_author(string pattern, string text, string pieces) =>
         Assert.Equal(pieces, Split($$"""{"type":"Split","pattern":{"Regex":"{{pattern}}"},"behavior":"Isolated"}""", text));
