@@ -111,7 +111,6 @@ internal static class BenchCommand
 
     private static Command Layer()
     {
-        // An option or a model that stands before the word would be the other command's, and go unheard.
         var command = new Command(LayerWord, "Times one layer behind its router's product (drop decisions, row lists, experts) beside max(bytes / bandwidth, operations / rate) of the same run.");
         var shape = new Option<string>("--shape") { Description = $"One of {Shapes}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
         var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
@@ -120,6 +119,7 @@ internal static class BenchCommand
         var engine = new EngineArguments(command, withModel: false);
         foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
             command.Options.Add(option);
+        // What stands before the word is the other command's.
         command.Validators.Add(result =>
         {
             foreach (var before in (result.Parent as CommandResult)?.Children ?? [])

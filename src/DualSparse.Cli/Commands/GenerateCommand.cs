@@ -40,7 +40,12 @@ internal static class GenerateCommand
         using (var output = StandardOutput.Open())
         {
             foreach (var token in generation)
+            {
                 output.Write(options.LogProbs is null ? token.Text : Line(model, token));
+                if (StandardOutput.ReaderGone())
+                    return CommandHost.Unread;
+            }
+
             if (options.LogProbs is null)
                 output.WriteLine();
         }

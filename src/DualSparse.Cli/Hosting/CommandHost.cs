@@ -4,7 +4,7 @@ using System.Text;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>Runs a command: 0 if it went well, 1 with one sentence if not, 130 if the user interrupted it, 141 if nobody reads its output any more.</summary>
+/// <summary>Runs a command: 0 if it went well, 1 with one sentence if not, 130 if the user interrupted it; or what the command says.</summary>
 internal static class CommandHost
 {
     /// <summary>The environment variable that, set to 1, shows where an error came from.</summary>
@@ -12,8 +12,11 @@ internal static class CommandHost
 
     private const int Failed = 1;
 
-    // What shells give a program that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
-    private const int Interrupted = 130, Unread = 141;
+    /// <summary>For a command that ends because nobody reads its output any more: what shells give a program that SIGPIPE ended, 128 + 13.</summary>
+    public const int Unread = 141;
+
+    // The same of SIGINT: 128 + 2.
+    private const int Interrupted = 130;
 
     public static int Run(RootCommand root, string[] args)
     {
@@ -53,10 +56,6 @@ internal static class CommandHost
         catch (OperationCanceledException)
         {
             return Interrupted;
-        }
-        catch (IOException e) when (StandardOutput.ReaderGone(e))
-        {
-            return Unread;
         }
         catch (Exception e)
         {

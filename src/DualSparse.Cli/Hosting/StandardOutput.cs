@@ -1,32 +1,38 @@
+using System.Runtime.InteropServices;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 
 namespace DualSparse.Cli.Hosting;
 
 /// <summary>Standard output for text that comes bit by bit.</summary>
-internal static class StandardOutput
+internal static partial class StandardOutput
 {
+    // Of poll.h, on Linux and macOS alike.
+    private const short Error = 8, HungUp = 16;
     private const int Descriptor = 1;
 
-    // EPIPE, on Linux and macOS alike.
-    private const int BrokenPipe = 32;
-
     /// <summary>Writes UTF-8 at once.</summary>
-    /// <remarks>
-    /// Where it goes to a program that has ended, a write throws what <see cref="ReaderGone"/> knows. .NET's own stream passes over that, and
-    /// <c>generate … | head</c> would go on for nobody, as it still does on Windows.
-    /// </remarks>
-    public static StreamWriter Open() => new(Pipe() ?? Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true };
+    public static StreamWriter Open() => new(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true };
 
-    /// <summary>True of a failed write whose reader has gone.</summary>
-    public static bool ReaderGone(IOException e) => !OperatingSystem.IsWindows() && e.HResult == BrokenPipe;
-
-    // Of a file this stream would keep a position of its own, which others that write to it don't follow.
-    private static FileStream? Pipe()
+    /// <summary>
+    /// True where the output is a pipe whose reader has ended: .NET passes over the failed write, and <c>generate … | head</c> would go on
+    /// for nobody, as it still does on Windows.
+    /// </summary>
+    public static bool ReaderGone()
     {
         if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
-            return null;
-        var stream = new FileStream(new SafeFileHandle(Descriptor, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        return stream.CanSeek ? null : stream;
+            return false;
+        var asked = new Asked { Descriptor = Descriptor };
+        return Poll(ref asked, 1, 0) > 0 && (asked.Found & (Error | HungUp)) != 0;
     }
+
+    // struct pollfd
+    private struct Asked
+    {
+        public int Descriptor;
+        public short For;
+        public short Found;
+    }
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(ref Asked asked, nuint count, int milliseconds);
 }
