@@ -83,7 +83,7 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="progress">Told as tensors are packed.</param>
+    /// <param name="progress">Told as tensors are read.</param>
     /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
     /// <exception cref="ArgumentException">An option makes no sense, at all or for this model.</exception>

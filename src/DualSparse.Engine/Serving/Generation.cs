@@ -34,6 +34,7 @@ public sealed class Generation : IEnumerable<GeneratedToken>
     /// It was started before; or, from the enumerator: the session has meanwhile been given other tokens or another generation, or a logit is
     /// not a number.
     /// </exception>
+    /// <exception cref="ObjectDisposedException">From the enumerator: the session or its model has been disposed.</exception>
     /// <exception cref="OperationCanceledException">From the enumerator: the token given to the session was cancelled.</exception>
     /// <exception cref="InsufficientMemoryException">From the enumerator: the context's keys and values need more memory than is free; the session keeps what it has.</exception>
     public IEnumerator<GeneratedToken> GetEnumerator()
@@ -44,15 +45,30 @@ public sealed class Generation : IEnumerable<GeneratedToken>
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>The same tokens, each made on a thread of the pool; exceptions as from <see cref="GetEnumerator"/>.</summary>
+    /// <summary>The same tokens, each made on a thread of the pool; exceptions as from <see cref="GetEnumerator"/>, with the first token at the earliest.</summary>
     /// <param name="cancel">Ends it as the token given to the session does: whichever is first.</param>
     public async IAsyncEnumerable<GeneratedToken> AsAsync([EnumeratorCancellation] CancellationToken cancel = default)
     {
         Take();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(this.cancel, cancel);
         using var tokens = Run(either.Token);
-        while (await Task.Run(tokens.MoveNext, CancellationToken.None).ConfigureAwait(false))
+        while (await Next().ConfigureAwait(false))
             yield return tokens.Current;
+
+        // Whoever has cancelled finds his own token in the exception.
+        async Task<bool> Next()
+        {
+            try
+            {
+                return await Task.Run(tokens.MoveNext, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                this.cancel.ThrowIfCancellationRequested();
+                cancel.ThrowIfCancellationRequested();
+                throw;
+            }
+        }
     }
 
     private void Take()

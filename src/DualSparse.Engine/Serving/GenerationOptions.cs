@@ -56,7 +56,7 @@ public sealed record GenerationOptions
     public void Check()
     {
         Expect(MaxTokens is null or >= 0, "max-tokens", MaxTokens, "at least 0");
-        // Sensible ones are between 1 and 2.
+        // Sensible ones are between 1 and 2; past these nothing but the largest numbers would be left of any logit.
         Expect(RepetitionPenalty is >= 1e-6f and <= 1e6f, "repetition-penalty", RepetitionPenalty, "a number from 0.000001 to 1000000");
         Expect(Temperature >= 0 && float.IsFinite(Temperature), "temperature", Temperature, "at least 0");
         Expect(TopK >= 0, "top-k", TopK, "at least 0");

@@ -76,6 +76,9 @@ public sealed class Sampler
             if ((uint)id >= (uint)scores.Length || penalisedAt[id] == step)
                 continue;
             penalisedAt[id] = step;
+            // What is forbidden stays so.
+            if (float.IsNegativeInfinity(scores[id]))
+                continue;
             float penalised = scores[id] > 0 ? scores[id] / options.RepetitionPenalty : scores[id] * options.RepetitionPenalty;
             scores[id] = Math.Clamp(penalised, float.MinValue, float.MaxValue);
         }

@@ -86,6 +86,7 @@ public sealed class Session : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The context has fewer.</exception>
     public void Truncate(int tokens)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, ids.Count);
         Writer = null;

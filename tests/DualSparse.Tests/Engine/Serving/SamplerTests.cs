@@ -161,5 +161,9 @@ public class SamplerTests
         new Sampler(new() { Temperature = 1, RepetitionPenalty = penalty }, 3).Next([logit, logit, logit], [0, 1, 2]), 0, 2);
 
     [Fact]
+    public void A_penalty_leaves_forbidden_what_is() => Assert.Equal(
+        1, new Sampler(new() { RepetitionPenalty = 2 }, 3).Next([float.NegativeInfinity, -3e38f, float.NegativeInfinity], [0, 1]));
+
+    [Fact]
     public void A_top_p_of_zero_keeps_one() => Assert.All(Draws(new() { Temperature = 1, TopP = 0 }, 50), id => Assert.Equal(2, id));
 }

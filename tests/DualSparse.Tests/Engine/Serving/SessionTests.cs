@@ -284,6 +284,19 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     }
 
     [Fact]
+    public async Task Who_cancels_finds_the_own_token_in_the_exception()
+    {
+        using var session = model.NewSession();
+        using var cancel = new CancellationTokenSource();
+        var thrown = await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var token in session.Generate("The city of", Greedy, cancel.Token).AsAsync(Cancel))
+                cancel.Cancel();
+        });
+        Assert.Equal(cancel.Token, thrown.CancellationToken);
+    }
+
+    [Fact]
     public void A_generation_whose_context_has_changed_ends_with_an_error()
     {
         using var session = model.NewSession();
