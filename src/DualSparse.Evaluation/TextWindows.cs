@@ -60,5 +60,5 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
     }
 
     private static int[][] Rows(TensorView tensor, int most) =>
-        [.. tensor.ReadInt64s().Select(id => checked((int)id)).Chunk((int)tensor.RowLength).Take(most)];
+        [.. tensor.ReadIds().Chunk((int)tensor.RowLength).Take(most)];
 }

@@ -125,7 +125,7 @@ public static class Verification
     }
 
     private static int[][] Rows(TensorView tensor) =>
-        [.. tensor.ReadInt64s().Select(id => checked((int)id)).Chunk((int)tensor.RowLength)];
+        [.. tensor.ReadIds().Chunk((int)tensor.RowLength)];
 
     private sealed class Sums
     {

@@ -15,9 +15,6 @@ public static class CalibrationIds
             throw new ModelFormatException($"{path}: there is neither a tensor 'calibration_ids' nor 'input_ids'");
         if (ids.Shape.Count != 2 || ids.Count == 0)
             throw new ModelFormatException($"{path}: tensor '{ids.Name}' has shape [{string.Join(", ", ids.Shape)}], expected [windows, tokens]");
-        long[] all = ids.ReadInt64s();
-        if (all.FirstOrDefault(id => id is < 0 or > int.MaxValue) is var wrong && wrong != 0)
-            throw new ModelFormatException($"{path}: tensor '{ids.Name}' holds {wrong}, which is no token id");
-        return [.. all.Select(id => (int)id).Chunk((int)ids.RowLength)];
+        return [.. ids.ReadIds().Chunk((int)ids.RowLength)];
     }
 }

@@ -65,6 +65,22 @@ public sealed class CalibrationText
             : throw new ArgumentException($"{Name} has {stream.Count} tokens, too few for a window of {contextTokens}");
     }
 
-    private static string[] Split(string text) => [.. text.ReplaceLineEndings("\n")
-        .Split($"\n{EndOfText}\n").Select(document => document.Trim('\n')).Where(document => document.Length > 0 && document != EndOfText)];
+    private static string[] Split(string text)
+    {
+        List<string> documents = [];
+        List<string> lines = [];
+        foreach (string line in text.Replace("\r\n", "\n", StringComparison.Ordinal).Split('\n').Append(EndOfText))
+        {
+            if (line != EndOfText)
+            {
+                lines.Add(line);
+                continue;
+            }
+
+            documents.Add(string.Join('\n', lines).Trim('\n'));
+            lines.Clear();
+        }
+
+        return [.. documents.Where(document => document.Length > 0)];
+    }
 }

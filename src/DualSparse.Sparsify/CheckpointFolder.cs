@@ -67,7 +67,7 @@ internal static class CheckpointFolder
             writer.AppendBytes(tensor.Name, tensor.RowBytes(r));
     }
 
-    /// <summary>Copies every file that isn't there yet, but for weights, their index, and what speaks of the neurons in their old order.</summary>
+    /// <summary>Copies every file that isn't there yet, but for links that lead nowhere, weights, their index, and what speaks of the neurons in their old order.</summary>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
     public static void CopyOthers(Checkpoint source, string folder)
     {
@@ -77,7 +77,7 @@ internal static class CheckpointFolder
             string target = Path.Combine(folder, Path.GetFileName(file));
             bool stale = file.EndsWith(".safetensors.index.json", StringComparison.Ordinal)
                 || Path.GetFileName(file) is DropProfile.FileName or CompensationFile.FileName;
-            if (!stale && !File.Exists(target))
+            if (!stale && File.Exists(file) && !File.Exists(target))
                 File.Copy(file, target);
         }
     }

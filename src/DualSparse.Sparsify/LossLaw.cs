@@ -14,7 +14,7 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
     // Below what f32 logits resolve.
     private const double LeastLoss = 1e-9;
 
-    // The guard keeps a token's best half; a layer with nothing left would be another model.
+    // A layer with nothing left would be another model.
     private const double MostRate = 0.9;
 
     /// <summary>Least squares between logarithms.</summary>
@@ -35,19 +35,23 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
     public double At(double rate) => Factor * Math.Pow(rate / (1 - rate), Exponent);
 
     /// <summary>The rates, one a layer and <paramref name="rate"/> in the mean, whose losses have the least sum: their slopes are equal.</summary>
-    public static double[] Share(IReadOnlyList<LossLaw> laws, double rate)
+    /// <param name="laws">The layers'.</param>
+    /// <param name="rate">Their mean.</param>
+    /// <param name="topK">Experts a token, of whose best the guard keeps half: no layer's rate goes beyond 1 − 1/2k.</param>
+    public static double[] Share(IReadOnlyList<LossLaw> laws, double rate, int topK)
     {
-        double slope = Bisect(-80, 80, s => laws.Average(l => l.RateOf(s)) < rate);
-        return [.. laws.Select(l => l.RateOf(slope))];
+        double most = Math.Min(MostRate, 1 - 0.5 / topK);
+        double slope = Bisect(-80, 80, s => laws.Average(l => l.RateOf(s, most)) < rate);
+        return [.. laws.Select(l => l.RateOf(slope, most))];
     }
 
     // The logarithm of KL'(r) = a·b·r^(b−1)/(1−r)^(b+1).
     private double LogSlope(double rate) => Math.Log(Factor * Exponent) + (Exponent - 1) * Math.Log(rate) - (Exponent + 1) * Math.Log(1 - rate);
 
-    private double RateOf(double logSlope)
+    private double RateOf(double logSlope, double most)
     {
         var law = this;
-        return Bisect(0, MostRate, r => law.LogSlope(r) < logSlope);
+        return Bisect(0, most, r => law.LogSlope(r) < logSlope);
     }
 
     // Where a condition that holds at first ceases to.

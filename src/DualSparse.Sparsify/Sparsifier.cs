@@ -37,6 +37,8 @@ public static class Sparsifier
         var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
         if (sum is < 1 or > NeuronImportance.Metrics)
             throw new ArgumentException($"the metric is {sum}, expected 1 to {NeuronImportance.Metrics}");
+        if (split.HeldApart.Count > 0 && split.Calibration.Concat(split.HeldApart).Any(window => window.Length < 2))
+            throw new ArgumentException("a window of one token predicts nothing, so that no loss can be measured on it: take windows of 2 tokens or more");
         output = CheckpointFolder.Free(output);
         Calibration calibration;
         using (var stream = LayerStream.Open(model, engine))

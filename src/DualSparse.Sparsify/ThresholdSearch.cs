@@ -77,7 +77,7 @@ public static class ThresholdSearch
         var losses = Loss(stream, sample, alone, new StageProgress(progress, "layers alone"), cancel);
         var laws = routed.Select((_, i) => LossLaw.Through(s_alone, [.. s_alone.Select((_, r) => losses.Loss.Kl(1 + i * s_alone.Length + r))])).ToArray();
 
-        var shares = Rates.Select(rate => LossLaw.Share(laws, rate)).ToArray();
+        var shares = Rates.Select(rate => LossLaw.Share(laws, rate, moe.TopK)).ToArray();
         var searched = shares.Select(share => Enumerable.Range(0, layers).Select(l =>
             Array.IndexOf(routed, l) is >= 0 and var i ? keys[l]!.Thresholds(share[i], Spread) : DropThresholds.None).ToArray()).ToArray();
         var paper = paperThresholds.Select(t => Enumerable.Range(0, layers).Select(_ => t).ToArray()).ToArray();

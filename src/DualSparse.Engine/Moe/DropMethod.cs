@@ -39,8 +39,8 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
                 return $"method '{method.Name}': a point's drop is {point.Drop}, expected more than {before}, the one before, and at most 1";
             if (thresholds.Zip(below).Any(pair => pair.First.Major < pair.Second.Major || pair.First.Minor < pair.Second.Minor))
                 return $"method '{method.Name}': the thresholds at {point.Drop} are below those at {before}";
-            if (point.Loss is { } loss && !(loss is { Kl.Value: > 0, DeltaNll: not null, Flips: not null }))
-                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL above 0, or no ΔNLL or flips";
+            if (point.Loss is { } loss && !(loss is { Kl.Value: >= 0, DeltaNll: not null, Flips: not null }))
+                return $"method '{method.Name}': the loss to expect at {point.Drop} has no KL of 0 or more, or no ΔNLL or flips";
             (before, below) = (point.Drop, thresholds);
         }
 
@@ -103,7 +103,9 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
             {
                 if (rate == 0)
                     throw new ArgumentException($"no drop with a KL within {kl} is known: that of {point.Drop:0 %} is {loss.Kl.Value:0.#####}");
-                return rate + (point.Drop - rate) * Math.Log(kl / before) / Math.Log(loss.Kl.Value / before);
+                // From a loss too small to be written there is no logarithm to go along.
+                double share = before > 0 ? Math.Log(kl / before) / Math.Log(loss.Kl.Value / before) : kl / loss.Kl.Value;
+                return rate + (point.Drop - rate) * share;
             }
 
             (rate, before) = (point.Drop, loss.Kl.Value);

@@ -12,7 +12,7 @@ internal sealed class FollowedMethod
     /// <param name="asked">The folder, and what of a rule led to it.</param>
     public FollowedMethod(DropMethod method, IReadOnlyList<bool> routed, (string Folder, string? Method, float Delta) asked)
     {
-        (Method, Asked) = (method, asked);
+        (Method, Routed, Asked) = (method, routed, asked);
         Layers = [.. routed.Select((has, l) => has && new RateCurve(method, l) is { Drops: true } curve ? curve : null)];
         Known = Layers.All(l => l?.Known ?? true);
         Shares = [.. Layers.Select(l => Known && l is not null ? Enumerable.Range(0, Bins).Select(b => l.RateAt((b + 1.0) / Bins) - l.RateAt((double)b / Bins)).ToArray() : null)];
@@ -23,6 +23,9 @@ internal sealed class FollowedMethod
 
     /// <summary>The checkpoint's folder, and what of a rule led to it: the same again is this one.</summary>
     public (string Folder, string? Method, float Delta) Asked { get; }
+
+    /// <summary>By layer, whether it has routed experts.</summary>
+    public IReadOnlyList<bool> Routed { get; }
 
     /// <summary>By layer; null where there is nothing to drop.</summary>
     public IReadOnlyList<RateCurve?> Layers { get; }

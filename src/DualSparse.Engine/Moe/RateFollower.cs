@@ -100,7 +100,14 @@ public sealed class RateFollower
         double[] mean = new double[Bins];
         foreach (int l in layers)
         {
-            if (halves[l] is not { } own || prior + tokens[l] == 0)
+            if (halves[l] is not { } own)
+            {
+                // What leaves nothing out counts in the rate too.
+                known += method.Routed[l] ? 1 : 0;
+                continue;
+            }
+
+            if (prior + tokens[l] == 0)
                 continue;
             known++;
             double half = 0.5 / topK / (prior + tokens[l]), ordinary = prior / (double)(prior + tokens[l]);

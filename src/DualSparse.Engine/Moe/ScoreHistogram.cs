@@ -60,7 +60,8 @@ public sealed class ScoreHistogram
         double dropped = 0;
         for (int b = 0; b < Bins; b++)
         {
-            float score = (b + 0.5f) / Bins;
+            // A token's only expert has the score 1, which no threshold below it drops.
+            float score = b == Bins - 1 ? 1 : (b + 0.5f) / Bins;
             dropped += best[b] * Share(DropPolicy.Decide(score, best: true, thresholds, guard: true));
             dropped += others[b] * Share(DropPolicy.Decide(score, best: false, thresholds, guard: true));
         }

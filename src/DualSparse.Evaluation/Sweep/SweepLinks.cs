@@ -31,7 +31,8 @@ public static class SweepLinks
 
             void Add(string name, SweepPoint[] points, string beside)
             {
-                if (kinds.TryGetValue(beside, out var others))
+                // Of a window without a loss there is no multiple.
+                if (kinds.TryGetValue(beside, out var others) && Sums(others).All(sum => sum > 0))
                     links.Add(new SweepLink(same.Key.Name, same.Key.Rate, name, beside, PairedBootstrap.Ratio(Sums(points), Sums(others))));
             }
         }

@@ -114,6 +114,22 @@ public sealed class TensorView
         return values;
     }
 
+    /// <summary>The values as token ids.</summary>
+    /// <exception cref="ModelFormatException">The type isn't an integer one, or a value is below 0 or beyond 2³¹ − 1.</exception>
+    public int[] ReadIds()
+    {
+        try
+        {
+            long[] values = ReadInt64s();
+            int wrong = Array.FindIndex(values, id => id is < 0 or > int.MaxValue);
+            return wrong < 0 ? Array.ConvertAll(values, id => (int)id) : throw new ModelFormatException($"{File}: tensor '{Name}' holds {values[wrong]}, which is no token id");
+        }
+        catch (OverflowException e)
+        {
+            throw new ModelFormatException($"{File}: tensor '{Name}' holds a number beyond {long.MaxValue}, which is no token id", e);
+        }
+    }
+
     /// <summary>Reads the whole tensor of whole numbers, widened from any integer type.</summary>
     /// <exception cref="ModelFormatException">The stored type is no integer type.</exception>
     /// <exception cref="OverflowException">There are more than 2³¹ − 1 elements, or a U64 beyond 2⁶³ − 1.</exception>

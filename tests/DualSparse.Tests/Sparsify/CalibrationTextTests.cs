@@ -76,4 +76,21 @@ public class CalibrationTextTests
         Assert.Throws<ArgumentException>(() => new CalibrationInput(ids, ["a.txt"]).Read(TestPaths.Model));
         Assert.Throws<ArgumentException>(() => new CalibrationInput(ContextTokens: 513).Read(TestPaths.Model));
     }
+
+    [Fact]
+    public void A_marker_is_a_line_wherever_it_stands()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("a.txt"), "<|endoftext|>\none\n<|endoftext|>\n<|endoftext|>\ntwo <|endoftext|> of\n<|endoftext|>");
+        Assert.Equal(["one", "two <|endoftext|> of"], CalibrationText.Read([folder.File("a.txt")]).Documents);
+    }
+
+    [Fact]
+    public void Windows_that_predict_nothing_are_refused_before_the_work()
+    {
+        using var folder = new TemporaryFolder();
+        int[][] windows = [[1], [2], [3], [4]];
+        var error = Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), new CalibrationSplit(windows, windows), "ids", cancel: TestContext.Current.CancellationToken));
+        Assert.Contains("take windows of 2 tokens or more", error.Message);
+    }
 }

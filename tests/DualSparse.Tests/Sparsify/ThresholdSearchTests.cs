@@ -27,7 +27,7 @@ public class ThresholdSearchTests
     public void No_other_shares_lose_less() => Gen.Select(Gen.Double[-6, 0], Gen.Double[1.3, 3], Gen.Double[-6, 0], Gen.Double[1.3, 3], Gen.Double[0.05, 0.75]).Sample((a, b, c, d, rate) =>
     {
         LossLaw[] laws = [new(Math.Pow(10, a), b), new(Math.Pow(10, c), d)];
-        double[] shares = LossLaw.Share(laws, rate);
+        double[] shares = LossLaw.Share(laws, rate, topK: 8);
         Assert.Equal(rate, shares.Average(), 6);
         double least = laws[0].At(shares[0]) + laws[1].At(shares[1]);
         foreach (double moved in new[] { -0.02, -0.002, 0.002, 0.02 })
@@ -93,5 +93,14 @@ public class ThresholdSearchTests
         Assert.Contains("expected 0 to 0.75", Assert.Throws<ArgumentException>(() => dense.Drop = new DropRule { Rate = 0.8 }).Message);
         File.WriteAllText(Path.Combine(output, DropProfile.FileName), "{ \"methods\": [ { \"name\": 3 } ] }");
         Assert.Throws<DualSparse.Models.ModelFormatException>(() => dense.Drop = new DropRule { Rate = 0.2 });
+    }
+
+    // With two experts a token the guard keeps a quarter of each layer's work: what one can't give the others have to.
+    [Fact]
+    public void No_layer_is_asked_for_more_than_the_guard_lets_go()
+    {
+        double[] shares = LossLaw.Share([new LossLaw(0.01, 1.5), new LossLaw(0.05, 1.5)], 0.7, topK: 2);
+        Assert.Equal(0.75, shares[0], 1e-6);
+        Assert.Equal(0.65, shares[1], 1e-6);
     }
 }
