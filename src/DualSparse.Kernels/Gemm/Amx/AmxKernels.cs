@@ -10,6 +10,13 @@ internal static class AmxKernels
     /// <summary>What they are listed by.</summary>
     public const string Name = "amx";
 
+    // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
+    // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
+    private const int LeastInt8Rows = 4;
+
+    // 32 inputs by 32 outputs take some 60 cycles for up to 16 rows, 20 of them for unpacking; dot products 10 a row and 20 in all.
+    private const int LeastInt4Rows = 8;
+
     /// <summary>bf16: result += rows · weights in tiles of f32 (TDPBF16PS).</summary>
     /// <remarks>
     /// The instruction adds up the even and the odd products of a step apart, then both, then the sum so far. AVX-512 adds in another
@@ -48,13 +55,6 @@ internal static class AmxKernels
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Int4() => SelfCheck.Verified(
         new AmxIntegerKernel(WeightFormat.Int4, Int4Function, LeastInt4Rows, Avx512DotKernels.Int4()), IntegerRefusal);
-
-    // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
-    // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
-    private const int LeastInt8Rows = 4;
-
-    // 32 inputs by 32 outputs take some 60 cycles for up to 16 rows, 20 of them for unpacking; dot products 10 a row and 20 in all.
-    private const int LeastInt4Rows = 8;
 }
 
 /// <summary>A kernel whose threads are prepared for tiles.</summary>
