@@ -77,7 +77,8 @@ internal static class CheckpointFolder
             string target = Path.Combine(folder, Path.GetFileName(file));
             bool stale = file.EndsWith(".safetensors.index.json", StringComparison.Ordinal)
                 || Path.GetFileName(file) is DropProfile.FileName or CompensationFile.FileName;
-            if (!stale && File.Exists(file) && !File.Exists(target))
+            bool dead = File.ResolveLinkTarget(file, returnFinalTarget: true) is { Exists: false };
+            if (!stale && !dead && !File.Exists(target))
                 File.Copy(file, target);
         }
     }

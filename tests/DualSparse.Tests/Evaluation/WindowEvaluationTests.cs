@@ -2,6 +2,8 @@ using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Tests.Evaluation;
 
@@ -56,5 +58,22 @@ public class WindowEvaluationTests
         Assert.Equal(expected.DropRate, report.DropRate);
         Assert.True(report.Speed!.Low > 0);
         Assert.InRange(report.Perplexity.Value, report.Perplexity.Low, report.Perplexity.High);
+    }
+
+    [Theory]
+    [InlineData(1L << 40)]
+    [InlineData(-1L)]
+    public void What_is_no_id_is_named(long id)
+    {
+        using var folder = new TemporaryFolder();
+        TensorDeclaration[] tensors = [new("a.input_ids", TensorType.I64, 1, 2), new("a.targets", TensorType.I64, 1, 2)];
+        using (var writer = new SafetensorsWriter(folder.File("ids.safetensors"), tensors))
+        {
+            foreach (var tensor in tensors)
+                writer.AppendBytes(tensor.Name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>([3, id]));
+            writer.Commit();
+        }
+
+        Assert.Contains($"tensor 'a.input_ids' holds {id}, which is no token id", Assert.Throws<ModelFormatException>(() => TextWindows.ReadIds(folder.File("ids.safetensors"), 1)).Message);
     }
 }

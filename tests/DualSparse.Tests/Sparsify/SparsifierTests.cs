@@ -140,4 +140,16 @@ public class SparsifierTests
                 action();
         }
     }
+
+    [Fact]
+    public void A_link_that_leads_nowhere_is_left_behind()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("links need a privilege there");
+        using TemporaryFolder source = TemporaryFolder.CopyOf("mixtral"), target = new();
+        File.CreateSymbolicLink(source.File("notes.txt"), "nowhere");
+        Run(source.Path, target.File("out"));
+        Assert.False(Path.Exists(Path.Combine(target.File("out"), "notes.txt")));
+        Assert.True(File.Exists(Path.Combine(target.File("out"), "config.json")));
+    }
 }

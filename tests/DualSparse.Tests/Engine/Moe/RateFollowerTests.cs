@@ -179,4 +179,14 @@ public class RateFollowerTests
 
     private static Transformer Load(int threads, DropRule rule) =>
         Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Weights = WeightFormat.F32, Threads = threads, Drop = rule });
+
+    [Fact]
+    public void A_layer_that_leaves_nothing_out_counts_in_the_rate()
+    {
+        DropPoint Only(double drop, float threshold) => new(drop, drop, [new(threshold, threshold), DropThresholds.None], null, [2 * drop, 0]);
+        var method = new DropMethod("one layer", DropScore.Gate, Compensate: false, null, [Only(0.2, 0.1f), Only(0.4, 0.2f)]);
+        var follower = new RateFollower(new FollowedMethod(method, [true, true], ("", null, 0)));
+        // Two fifths of the one layer's work are a fifth of both layers'.
+        Assert.Equal(0.1, follower.Thresholds(0, 0.2, 1, TopK).Major, 1e-3);
+    }
 }
