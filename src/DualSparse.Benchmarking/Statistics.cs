@@ -20,11 +20,15 @@ internal static class Statistics
     {
         double[] sorted = [.. values.Order()];
         int n = sorted.Length, k = 1;
-        // Of many tosses the exact chances leave what a number can hold; then they are a normal distribution's.
         if (n > 1000)
+        {
+            // The exact chances leave what a number can hold; they are a normal distribution's by now.
             k = (int)(n / 2.0 - 0.98 * Math.Sqrt(n));
+            return (sorted[k - 1], sorted[n - k]);
+        }
+
         double chance = Math.Pow(0.5, n), below = chance;
-        while (n <= 1000 && (below += chance *= (n - k + 1.0) / k) <= 0.025)
+        while ((below += chance *= (n - k + 1.0) / k) <= 0.025)
             k++;
         return (sorted[k - 1], sorted[n - k]);
     }

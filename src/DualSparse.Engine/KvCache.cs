@@ -34,7 +34,7 @@ public sealed unsafe class KvCache : IDisposable
         Capacity = capacity;
         layout = Attention.Layout(config.Attention, weights);
         pages = [.. Enumerable.Range(0, layers).Select(_ => new List<AlignedBuffer>())];
-        pagesPerLayer = (int)PageCount(capacity);
+        pagesPerLayer = (int)KvLayout.PageCount(capacity);
         pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(byte*)));
     }
 
@@ -129,10 +129,8 @@ public sealed unsafe class KvCache : IDisposable
     private long MissingBytes(int tokens)
     {
         int there = pages.Min(p => p.Count);
-        return (long)PageBytes * Math.Max(0, PageCount((long)Length + tokens) - there);
+        return (long)PageBytes * Math.Max(0, KvLayout.PageCount((long)Length + tokens) - there);
     }
-
-    private static long PageCount(long positions) => (positions + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
 
     // Pages that were made before one could not be had are kept for the next try.
     private void Reserve(int tokens)
@@ -141,7 +139,7 @@ public sealed unsafe class KvCache : IDisposable
         {
             for (int layer = 0; layer < pages.Length; layer++)
             {
-                for (var own = pages[layer]; own.Count < PageCount((long)Length + tokens);)
+                for (var own = pages[layer]; own.Count < KvLayout.PageCount((long)Length + tokens);)
                 {
                     var page = new AlignedBuffer(layout.PageBytes);
                     layout.Clear(page.Pointer, positions: 0);

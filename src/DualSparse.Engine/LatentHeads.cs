@@ -48,8 +48,8 @@ internal sealed unsafe class LatentHeads : IDisposable
 
     /// <summary>Whether the tokens from a turn's start to its end are cheaper to latents.</summary>
     /// <remarks>
-    /// By multiply-adds, which meets what was measured: V2-Lite's shape on Zen 4 breaks even, behind 512 and 2,048 tokens, at some 125 and
-    /// 175 in bf16 (here 149 and 165), at 85 and 102 in int8 (here 80 and 84).
+    /// By multiply-adds, which meets what was measured (benchmarks, <c>turns</c>): V2-Lite's shape on Zen 4 breaks even, behind 512 and 2,048 tokens, at some 145 and
+    /// 165 in bf16 (here 149 and 165), at 100 and 108 in int8 (here 80 and 84).
     /// </remarks>
     public bool LatentsCostLess(Range turn)
     {
@@ -162,5 +162,5 @@ internal sealed unsafe class LatentHeads : IDisposable
     // Where some heads' expanded keys and values lie.
     private KvLayout Expanded(int heads) => new(heads, config.HeadSize, mla.ValueSize, cache.Format);
 
-    private static int Pages(int positions) => (positions + KvLayout.PageKeys - 1) / KvLayout.PageKeys;
+    private static int Pages(int positions) => (int)KvLayout.PageCount(positions);
 }

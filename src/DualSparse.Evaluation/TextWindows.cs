@@ -50,6 +50,14 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
             : throw new ModelFormatException($"{file} has no tensor NAME{InputSuffix}");
     }
 
+    /// <summary>Refuses texts of one name: reports tell them apart by it.</summary>
+    /// <exception cref="ArgumentException">Two have the same.</exception>
+    public static void RequireNames(IReadOnlyList<TextWindows> texts)
+    {
+        if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
+    }
+
     private static TextWindows ReadSet(SafetensorsFile file, string name, int most)
     {
         var (inputs, targets) = (file.Get(name + InputSuffix), file.Get(name + TargetSuffix));
@@ -60,5 +68,5 @@ public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRead
     }
 
     private static int[][] Rows(TensorView tensor, int most) =>
-        [.. tensor.ReadIds().Chunk((int)tensor.RowLength).Take(most)];
+        [.. tensor.ReadIdRows().Take(most)];
 }

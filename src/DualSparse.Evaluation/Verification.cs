@@ -43,7 +43,7 @@ public static class Verification
                 throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which greedy continues");
         }
 
-        int[][] prompts = Rows(ids);
+        int[][] prompts = ids.ReadIdRows();
         var sums = new Sums();
         for (int row = 0; row < rows; row++)
         {
@@ -61,7 +61,7 @@ public static class Verification
         if (greedy is not null)
         {
             greedyTokens = checked((int)greedy.Count);
-            int[][] continuations = Rows(greedy);
+            int[][] continuations = greedy.ReadIdRows();
             for (int row = 0; row < rows; row++)
                 mismatches += GreedyMismatches(model, prompts[row][..GreedyPrompt], continuations[row]);
         }
@@ -78,7 +78,7 @@ public static class Verification
     public static double RoundingError(string folder, EngineOptions options, string referenceFile)
     {
         using var file = SafetensorsFile.Open(referenceFile);
-        int[][] prompts = Rows(Prompts(file));
+        int[][] prompts = Prompts(file).ReadIdRows();
         float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts);
         float[][] rounded = Logits(folder, options with { Kernels = KernelSet.Named("scalar") }, prompts);
         var sums = new Sums();
@@ -123,9 +123,6 @@ public static class Verification
 
         return mismatches;
     }
-
-    private static int[][] Rows(TensorView tensor) =>
-        [.. tensor.ReadIds().Chunk((int)tensor.RowLength)];
 
     private sealed class Sums
     {

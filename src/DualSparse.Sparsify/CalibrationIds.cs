@@ -15,6 +15,6 @@ public static class CalibrationIds
             throw new ModelFormatException($"{path}: there is neither a tensor 'calibration_ids' nor 'input_ids'");
         if (ids.Shape.Count != 2 || ids.Count == 0)
             throw new ModelFormatException($"{path}: tensor '{ids.Name}' has shape [{string.Join(", ", ids.Shape)}], expected [windows, tokens]");
-        return [.. ids.ReadIds().Chunk((int)ids.RowLength)];
+        return ids.ReadIdRows();
     }
 }

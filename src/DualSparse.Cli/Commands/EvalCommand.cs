@@ -58,8 +58,7 @@ internal static class EvalCommand
             List<TextWindows> texts = [.. files.Select(file => TextWindows.Read(file, tokenizer!, length, most))];
             if (idFile is not null)
                 texts.AddRange(TextWindows.ReadIds(idFile, most));
-            if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
-                throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
+            TextWindows.RequireNames(texts);
             if (sweep.Given(parsed))
                 return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
             using var interrupt = new Interrupt();

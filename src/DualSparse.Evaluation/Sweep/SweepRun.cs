@@ -35,8 +35,7 @@ public static class SweepRun
     {
         if (rates.Count == 0 || rates.Any(r => !(r > 0 && r < 1)))
             throw new ArgumentException($"the drop rates are {string.Join(", ", rates)}, expected at least one, each above 0 and below 1");
-        if (texts.GroupBy(t => t.Name).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            throw new ArgumentException($"two texts are called {twice.Key}; give one of them another name");
+        TextWindows.RequireNames(texts);
         var config = ModelConfig.Load(folder);
         if (config.Moe is not { } moe)
             throw new ArgumentException($"{folder} has no routed experts, so there is nothing to drop");

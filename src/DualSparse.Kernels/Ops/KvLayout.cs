@@ -19,6 +19,9 @@ public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueS
     /// <summary>Positions in a page: enough for long runs of memory, few enough for a short sequence to stay small.</summary>
     public const int PageKeys = 128;
 
+    /// <summary>Pages that so many positions take.</summary>
+    public static long PageCount(long positions) => (positions + PageKeys - 1) / PageKeys;
+
     private const float LargestValue = 3.38e38f;
 
     /// <summary>Panels that a page's keys are.</summary>

@@ -114,15 +114,15 @@ public sealed class TensorView
         return values;
     }
 
-    /// <summary>The values as token ids.</summary>
+    /// <summary>The rows as token ids.</summary>
     /// <exception cref="ModelFormatException">The type isn't an integer one, or a value is below 0 or beyond 2³¹ − 1.</exception>
-    public int[] ReadIds()
+    public int[][] ReadIdRows()
     {
         try
         {
             long[] values = ReadInt64s();
             int wrong = Array.FindIndex(values, id => id is < 0 or > int.MaxValue);
-            return wrong < 0 ? Array.ConvertAll(values, id => (int)id) : throw new ModelFormatException($"{File}: tensor '{Name}' holds {values[wrong]}, which is no token id");
+            return wrong < 0 ? [.. values.Select(id => (int)id).Chunk((int)RowLength)] : throw new ModelFormatException($"{File}: tensor '{Name}' holds {values[wrong]}, which is no token id");
         }
         catch (OverflowException e)
         {
