@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DualSparse.Benchmarking;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
@@ -89,7 +90,7 @@ internal static unsafe class BusyCoreBenchmark
             {
                 DropPolicy.Apply(plan, null);
                 var batch = new ExpertBatch();
-                RowLists.Build(plan, shape.Experts, batch);
+                RowLists.Build(plan, ExpertPlacement.Alone(shape.Experts), 0, batch);
                 return batch;
             })];
             (input, output) = (new float[tokens * shape.Hidden], new float[tokens * shape.Hidden]);

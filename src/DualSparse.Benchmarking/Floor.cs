@@ -7,7 +7,7 @@ namespace DualSparse.Benchmarking;
 /// <summary>The least that a layer's experts cost on some rows: what must be read and what must be computed.</summary>
 /// <param name="Bytes">Of the weights of those (half) experts that have a row; padding isn't counted.</param>
 /// <param name="Operations">Two for each multiply-add: 2·3·D·F for a pair, half of it for a major-only one.</param>
-public readonly record struct Floor(double Bytes, double Operations)
+internal readonly record struct Floor(double Bytes, double Operations)
 {
     /// <summary>Counts them for a batch.</summary>
     public static Floor Of(WeightFormat format, LayerShape shape, ExpertBatch batch)

@@ -1,16 +1,19 @@
 using System.Diagnostics;
+using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Threading;
+using DualSparse.Models;
 
 namespace DualSparse.Benchmarking;
 
 /// <summary>
-/// Times a mixture-of-experts layer behind its router's product: drop decisions, row lists, gather, both products, weighted sum. At least a
-/// gigabyte of distinct weights is worked through in turn, and ceilings are probed between the rounds by the same threads.
+/// Times a <see cref="MoeLayer"/> behind its router: drop decisions, row lists, dispatch, both products, weighted sum; and the router by itself.
+/// At least a gigabyte of distinct weights is worked through in turn, and ceilings are probed between the rounds by the same threads.
 /// </summary>
-public static unsafe class LayerBenchmark
+internal static unsafe class LayerBenchmark
 {
     private const long WorkingSet = 1L << 30;
     private const float Delta = 0.01f;
@@ -33,12 +36,13 @@ public static unsafe class LayerBenchmark
         long layerBytes = (long)Floor.Of(weights, shape, Everything(shape)).Bytes;
         int layers = (int)Math.Max(1, (workingSetBytes + layerBytes - 1) / layerBytes);
         using var owned = new Owner();
-        var routed = Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, shape.Experts, shape.Hidden, shape.Neurons, l))).ToArray();
-        var shared = shape.SharedNeurons == 0 ? null
-            : Enumerable.Range(0, layers).Select(l => owned.Add(RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l))).ToArray();
+        var routers = Enumerable.Range(0, layers).Select(l => owned.Add(new Router(Config(shape), RandomExperts.Linear(shape.Experts, shape.Hidden)))).ToArray();
+        var moe = Enumerable.Range(0, layers).Select(l => owned.Add(new MoeLayer(
+            routers[l], RandomExperts.Make(weights, shape.Experts, shape.Hidden, shape.Neurons, l),
+            shape.SharedNeurons == 0 ? null : RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l)))).ToArray();
+        using var pass = new Pass(layers: 1, shape.Hidden, epsilon: 1e-5f, work);
         var ceilings = owned.Add(new Ceilings(team, weights));
         List<LayerResult> results = [];
-        var (everyToken, batch) = (new ExpertBatch(), new ExpertBatch());
         foreach (int count in tokens)
         {
             progress?.Invoke($"{count} tokens");
@@ -47,9 +51,9 @@ public static unsafe class LayerBenchmark
             var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();
             if (count == 1)
                 RandomRouting.TakeTurns(shape, plans, layers);
-            everyToken.SetEveryToken(count);
-            var variants = drops.Select(d => new LayerVariant(shape, weights, plans, Rule(plans, d), shared is not null)).ToArray();
+            var variants = drops.Select(d => new LayerVariant(shape, weights, plans, Rule(plans, d), shape.SharedNeurons > 0)).ToArray();
             List<Ceiling> probes = [];
+            List<double> routing = [];
             float[] input = new float[count * shape.Hidden], output = new float[count * shape.Hidden];
             var random = new Random(7);
             foreach (ref float x in input.AsSpan())
@@ -64,38 +68,62 @@ public static unsafe class LayerBenchmark
                     {
                         long start = Stopwatch.GetTimestamp();
                         for (int step = 0; step < steps; step++)
-                        {
-                            DropPolicy.Apply(plans[step], variant.Rule);
-                            RowLists.Build(plans[step], shape.Experts, batch);
-                            GroupedGemm.Forward(work, routed[step % layers], batch, x, count, y);
-                            if (shared is not null)
-                                GroupedGemm.Forward(work, shared[step % layers], everyToken, x, count, y);
-                        }
-
+                            Forward(moe[step % layers], shape, pass, variant.Text, plans[step], x, y);
                         if (round >= 0)
                             variant.Seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds / steps);
                     }
+
+                    double seconds = Route(routers, shape, pass, count, steps, x);
+                    if (round >= 0)
+                        routing.Add(seconds);
                 }
 
                 probes.Add(ceilings.Probe());
             }
 
-            results.AddRange(variants.Select(v => LayerResult.Of(count, v, variants[0], probes)));
+            results.AddRange(variants.Select(v => LayerResult.Of(count, v, variants[0], probes, Statistics.Median(routing))));
         }
 
         return new LayerReport(results, ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9, work.Kernels[weights].Name);
     }
 
     /// <summary>The thresholds on ŝ that leave out the given share of a set of plans' work.</summary>
-    internal static DropRule Rule(IEnumerable<RoutingPlan> plans, double rate)
+    internal static DropRequest Rule(IEnumerable<RoutingPlan> plans, double rate)
     {
         if (rate <= 0)
-            return DropRule.None;
+            return DropRequest.None;
         var scores = new ScoreHistogram();
         foreach (var plan in plans)
             scores.Add(plan);
-        return new DropRule { Thresholds = scores.Thresholds(rate, Delta) };
+        return new DropRequest { Thresholds = scores.Thresholds(rate, Delta) };
     }
+
+    // The layer behind its routing: decide, lists, dispatch, experts, shared experts, combine.
+    private static void Forward(MoeLayer moe, LayerShape shape, Pass pass, TextDrop text, RoutingPlan plan, float* x, float* y)
+    {
+        // No attention is computed, so there is no cache.
+        pass.Begin([new Segment(null!, 0, plan.Tokens, Drop: text)], watch: null);
+        var ticket = pass.Tickets.Open(0);
+        ticket.Routing.Take(plan);
+        moe.Dispatch(pass, 0, ticket, x);
+        moe.Compute(pass, 0);
+        if (shape.SharedNeurons > 0)
+            moe.Shared(pass, x, y);
+        moe.End(pass, 0, y);
+    }
+
+    // Seconds that a router takes for the same rows.
+    private static double Route(Router[] routers, LayerShape shape, Pass pass, int count, int steps, float* x)
+    {
+        var plan = new RoutingPlan();
+        float* logits = pass.Memory.RouterLogits.Floats((nint)count * shape.Experts);
+        long start = Stopwatch.GetTimestamp();
+        for (int step = 0; step < steps; step++)
+            routers[step % routers.Length].Route(pass.Work, x, count, logits, plan);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds / steps;
+    }
+
+    private static MoeConfig Config(LayerShape shape) => new() { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
 
     private static ExpertBatch Everything(LayerShape shape)
     {

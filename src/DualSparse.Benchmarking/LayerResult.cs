@@ -16,12 +16,13 @@ namespace DualSparse.Benchmarking;
 /// <param name="TimeRatioLow">The 95 % interval of this median, by order statistics: its lower end …</param>
 /// <param name="TimeRatioHigh">… and its upper one.</param>
 /// <param name="FloorRatio">floor(r)/floor(0).</param>
-public sealed record LayerResult(
+/// <param name="RoutingMilliseconds">What the router takes for the same tokens, product and choice: median; in no other figure.</param>
+internal sealed record LayerResult(
     int Tokens, double DropRate, double Milliseconds, double Gflops, double GigabytesPerSecond, double CeilingGigabytesPerSecond, double CeilingGflops,
-    double FloorMilliseconds, double TimesFloor, double PairedTimesFloor, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio)
+    double FloorMilliseconds, double TimesFloor, double PairedTimesFloor, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio, double RoutingMilliseconds)
 {
     /// <summary>Sums up the rounds of a variant; <paramref name="probes"/>: before the warming round, before each round, and at the end.</summary>
-    internal static LayerResult Of(int tokens, LayerVariant variant, LayerVariant first, IReadOnlyList<Ceiling> probes)
+    internal static LayerResult Of(int tokens, LayerVariant variant, LayerVariant first, IReadOnlyList<Ceiling> probes, double routingSeconds)
     {
         var best = probes.Aggregate((a, b) => a.Or(b));
         double seconds = Statistics.Median(variant.Seconds), floor = best.Seconds(variant.Floor);
@@ -31,7 +32,7 @@ public sealed record LayerResult(
         return new LayerResult(
             tokens, variant.DropRate, seconds * 1e3, variant.Floor.Operations / seconds / 1e9, variant.Floor.Bytes / seconds / 1e9,
             best.BytesPerSecond / 1e9, best.OperationsPerSecond / 1e9, floor * 1e3, seconds / floor, Statistics.Median(paired),
-            Statistics.Median(ratios), low, high, floor / best.Seconds(first.Floor));
+            Statistics.Median(ratios), low, high, floor / best.Seconds(first.Floor), routingSeconds * 1e3);
     }
 }
 
@@ -40,4 +41,4 @@ public sealed record LayerResult(
 /// <param name="ReadGigabytesPerSecond">The best round of reading a gigabyte.</param>
 /// <param name="RateGflops">The best round of the strongest instruction.</param>
 /// <param name="Kernel">The kernel that multiplied.</param>
-public sealed record LayerReport(IReadOnlyList<LayerResult> Results, double ReadGigabytesPerSecond, double RateGflops, string Kernel);
+internal sealed record LayerReport(IReadOnlyList<LayerResult> Results, double ReadGigabytesPerSecond, double RateGflops, string Kernel);

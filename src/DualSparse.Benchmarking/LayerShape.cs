@@ -7,7 +7,7 @@ namespace DualSparse.Benchmarking;
 /// <param name="Hidden">D.</param>
 /// <param name="Neurons">F, neurons of a routed expert.</param>
 /// <param name="SharedNeurons">Neurons of the shared experts together; 0: none.</param>
-public sealed record LayerShape(string Name, int Experts, int TopK, int Hidden, int Neurons, int SharedNeurons = 0)
+internal sealed record LayerShape(string Name, int Experts, int TopK, int Hidden, int Neurons, int SharedNeurons = 0)
 {
     /// <summary>The shapes that are known by name: OLMoE-1B-7B, Mixtral-8x7B, Qwen3-30B-A3B, DeepSeek-V2-Lite.</summary>
     public static IReadOnlyList<LayerShape> All { get; } =

@@ -12,7 +12,7 @@ namespace DualSparse.Benchmarking;
 /// <param name="Runtime">.NET's version.</param>
 /// <param name="Version">DualSparse's version and, where it was built from a repository, the commit.</param>
 /// <param name="Date">The day, in UTC: "2026-11-24".</param>
-public sealed record MachineFacts(string Cpu, string Instructions, int Cores, string System, string Runtime, string Version, string Date)
+internal sealed record MachineFacts(string Cpu, string Instructions, int Cores, string System, string Runtime, string Version, string Date)
 {
     /// <summary>The machine that we run on, today.</summary>
     public static MachineFacts Current()

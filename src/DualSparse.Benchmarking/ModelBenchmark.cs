@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
@@ -15,20 +15,20 @@ namespace DualSparse.Benchmarking;
 /// <param name="TimeRatioLow">The 95 % interval of this median, by order statistics: its lower end …</param>
 /// <param name="TimeRatioHigh">… and its upper one.</param>
 /// <param name="FloorRatio">floor(r)/floor(0): what the rest of the model leaves of the drop.</param>
-public sealed record ModelResult(
+internal sealed record ModelResult(
     string Test, int Tokens, double DropRate, double TokensPerSecond, double FloorTokensPerSecond, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio);
 
 /// <summary>A model's results and the ceilings of the same run.</summary>
 /// <param name="Results">One for each test.</param>
 /// <param name="ReadGigabytesPerSecond">The best round of reading a gigabyte.</param>
 /// <param name="RateGflops">The best round of the strongest instruction.</param>
-public sealed record ModelReport(IReadOnlyList<ModelResult> Results, double ReadGigabytesPerSecond, double RateGflops);
+internal sealed record ModelReport(IReadOnlyList<ModelResult> Results, double ReadGigabytesPerSecond, double RateGflops);
 
 /// <summary>Times a whole model: prompts of given lengths, and tokens generated one by one after a single one.</summary>
-public static class ModelBenchmark
+internal static class ModelBenchmark
 {
     /// <summary>Runs all tests; lengths past the model's context are left out.</summary>
-    /// <param name="model">The model; its <see cref="Transformer.Drop"/> is as before afterwards.</param>
+    /// <param name="model">The model; not for other use meanwhile.</param>
     /// <param name="prompts">Lengths of prompts.</param>
     /// <param name="generate">Tokens to generate; 0: none.</param>
     /// <param name="rounds">Rounds, of which medians are taken.</param>
@@ -36,60 +36,51 @@ public static class ModelBenchmark
     /// <param name="cancel">Ends it between two passes.</param>
     /// <exception cref="ArgumentException">Nothing is left to time, or the drop makes no sense for the model.</exception>
     public static ModelReport Run(
-        Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRule? drop = null, CancellationToken cancel = default)
+        Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRequest? drop = null, CancellationToken cancel = default)
     {
         int context = model.Config.MaxPositions;
         if (generate == 0 && prompts.All(p => p > context))
             throw new ArgumentException($"there is nothing to time: no token to generate, and no prompt within the model's context of {context} tokens");
         using var team = new ThreadTeam(model.Report.Threads);
         using var ceilings = new Ceilings(team, model.Report.Weights);
-        var before = model.Drop;
         List<Timed> timed = [];
-        try
-        {
-            DropRule[] rules = drop is null || drop.IsNone ? [DropRule.None] : [DropRule.None, drop];
-            foreach (int length in prompts.Where(p => p <= context))
-                timed.AddRange(Measure(model, rules, ceilings, length, rounds, oneByOne: false, cancel));
-            if (generate > 0)
-                timed.AddRange(Measure(model, rules, ceilings, Math.Min(generate, context), rounds, oneByOne: true, cancel));
-        }
-        finally
-        {
-            model.Drop = before;
-        }
+        DropPlan[] plans = [.. (drop is null || drop.IsNone ? [DropRequest.None] : new[] { DropRequest.None, drop }).Select(request => model.Plan(request))];
+        foreach (int length in prompts.Where(p => p <= context))
+            timed.AddRange(Measure(model, plans, ceilings, length, rounds, oneByOne: false, cancel));
+        if (generate > 0)
+            timed.AddRange(Measure(model, plans, ceilings, Math.Min(generate, context), rounds, oneByOne: true, cancel));
 
         return new ModelReport(
             [.. timed.Select(t => t.Result(model, ceilings.Best))], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
-    // The rules take turns within a round.
-    private static Timed[] Measure(Transformer model, DropRule[] rules, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
+    // The plans take turns within a round.
+    private static Timed[] Measure(Transformer model, DropPlan[] plans, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
     {
         var random = new Random(1);
         int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(model.Config.VocabSize))];
         using var cache = model.NewCache(tokens);
-        var seconds = rules.Select(_ => new List<double>()).ToArray();
-        var counts = new DropCounts[rules.Length];
+        var seconds = plans.Select(_ => new List<double>()).ToArray();
+        var counts = new DropCounts[plans.Length];
         // The first round warms up: pages, caches, code.
         for (int round = -1; round < rounds; round++)
         {
             ceilings.Probe();
-            for (int i = 0; i < rules.Length; i++)
+            for (int i = 0; i < plans.Length; i++)
             {
-                model.Drop = rules[i];
-                model.ResetCounts();
+                var text = model.NewText(plans[i]);
                 long start = Stopwatch.GetTimestamp();
-                Pass(model, cache, ids, oneByOne, cancel);
+                Pass(model, cache, text, ids, oneByOne, cancel);
                 if (round >= 0)
                     seconds[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
-                counts[i] += model.Counts;
+                counts[i] += text.Counts;
             }
         }
 
-        return [.. rules.Select((_, i) => new Timed(oneByOne, tokens, counts[i].Rate, seconds[i], seconds[0]))];
+        return [.. plans.Select((_, i) => new Timed(oneByOne, tokens, counts[i].Rate, seconds[i], seconds[0]))];
     }
 
-    private static void Pass(Transformer model, KvCache cache, int[] ids, bool oneByOne, CancellationToken cancel)
+    private static void Pass(Transformer model, KvCache cache, TextDrop text, int[] ids, bool oneByOne, CancellationToken cancel)
     {
         const int chunk = 512;
         cache.Truncate(0);
@@ -98,7 +89,7 @@ public static class ModelBenchmark
         {
             cancel.ThrowIfCancellationRequested();
             var logits = oneByOne || i + step >= ids.Length ? LogitRows.Last : LogitRows.None;
-            model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, ids.Length - i)), logits, Generated: oneByOne)]);
+            model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, ids.Length - i)), logits, Generated: oneByOne, text)]);
         }
     }
 

@@ -4,7 +4,7 @@ using DualSparse.Models;
 namespace DualSparse.Benchmarking;
 
 /// <summary>The least that a whole model costs: bytes of the weights that a batch must read, operations that it must do.</summary>
-public static class ModelFloor
+internal static class ModelFloor
 {
     /// <summary>
     /// Counts every weight matrix but the embedding: attention's, the router (f32), the experts that some token takes (chosen evenly at

@@ -10,7 +10,7 @@ namespace DualSparse.Benchmarking;
 /// A checkpoint of a known shape with random bf16 weights, written to a temporary folder and deleted with this object: it is loaded
 /// through the same door as any other.
 /// </summary>
-public sealed class RandomCheckpoint : IDisposable
+internal sealed class RandomCheckpoint : IDisposable
 {
     // What is repeated throughout a tensor: long enough that no cache of any kind can tell.
     private const int BlockValues = 1 << 20;

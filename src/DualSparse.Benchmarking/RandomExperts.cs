@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using DualSparse.Engine;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Packing;
 
@@ -10,14 +11,18 @@ internal static unsafe class RandomExperts
     // Random values to draw from: the arithmetic can't tell, and a gigabyte is ready in a second.
     private const int Period = 1 << 16;
 
+    /// <summary>A linear map in f32.</summary>
+    public static Linear Linear(int outputs, int inputs)
+    {
+        var linear = new Linear(WeightFormat.F32, outputs, inputs);
+        Fill(linear.Weights, Values(inputs, seed: 99));
+        return linear;
+    }
+
     public static PackedExperts Make(WeightFormat format, int count, int hidden, int neurons, int seed)
     {
         var experts = new PackedExperts(format, count, hidden, neurons);
-        var random = new Random(seed);
-        float scale = 1 / MathF.Sqrt(hidden);
-        var values = new float[Period];
-        foreach (ref float value in values.AsSpan())
-            value = MathF.CopySign((random.NextSingle() + 0.1f) * scale, random.NextSingle() - 0.5f);
+        float[] values = Values(hidden, seed);
         for (int e = 0; e < count; e++)
         {
             Fill(experts.GateUp(e), values);
@@ -25,6 +30,16 @@ internal static unsafe class RandomExperts
         }
 
         return experts;
+    }
+
+    private static float[] Values(int inputs, int seed)
+    {
+        var random = new Random(seed);
+        float scale = 1 / MathF.Sqrt(inputs);
+        var values = new float[Period];
+        foreach (ref float value in values.AsSpan())
+            value = MathF.CopySign((random.NextSingle() + 0.1f) * scale, random.NextSingle() - 0.5f);
+        return values;
     }
 
     // Packs the first panel; the others are copies of it, each distinct memory.

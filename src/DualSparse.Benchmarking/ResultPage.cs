@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 namespace DualSparse.Benchmarking;
 
 /// <summary>Results for people who were not there: a page of Markdown, or rows of JSON, with the machine and the run beside each figure.</summary>
-public sealed class ResultPage
+internal sealed class ResultPage
 {
     // Processors and systems have names with +, ' and the like: the file isn't for a web page.
     private static readonly JsonSerializerOptions Json = new()

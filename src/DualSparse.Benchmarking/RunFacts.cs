@@ -8,7 +8,7 @@ namespace DualSparse.Benchmarking;
 /// <param name="Weights">How weights were kept: bf16, f32, int8 or int4.</param>
 /// <param name="ReadGigabytesPerSecond">This run's ceiling of reading memory, in 10⁹ bytes a second: the best round.</param>
 /// <param name="RateGflops">This run's ceiling of arithmetic, in 10⁹ operations a second: the best round.</param>
-public sealed record RunFacts(int Threads, string Kernel, string Weights, double ReadGigabytesPerSecond, double RateGflops)
+internal sealed record RunFacts(int Threads, string Kernel, string Weights, double ReadGigabytesPerSecond, double RateGflops)
 {
     /// <summary>Threads, kernel and weights in one line.</summary>
     [JsonIgnore]

@@ -7,13 +7,6 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>Some tokens of a batch that follow one another in one sequence.</summary>
-/// <param name="Cache">The sequence; its length is the first token's position.</param>
-/// <param name="First">The first token's row in the batch.</param>
-/// <param name="Count">Tokens.</param>
-/// <param name="Generated">Whether the model chose them itself.</param>
-internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false);
-
 /// <summary>The attention block of one layer; families differ in how they project and in what they keep (<see cref="Attend"/>).</summary>
 internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int layer, Linear output) : IDisposable
 {
@@ -31,19 +24,17 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         : new GroupedQueryAttention(loader, config, rope, layer);
 
     /// <summary>Adds the block's output to y, and what the tokens leave for later ones to their caches.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
-    /// <param name="segments">The batch's sequences.</param>
-    /// <param name="x">[tokens, hidden] f32, normalised.</param>
-    /// <param name="tokens">Tokens.</param>
-    /// <param name="y">[tokens, hidden] f32, added to.</param>
-    public void Forward(Workspace work, Segment[] segments, float* x, int tokens, float* y)
+    /// <param name="pass">The rows' sequences; memory.</param>
+    /// <param name="x">[rows, hidden] f32, normalised.</param>
+    /// <param name="y">[rows, hidden] f32, added to.</param>
+    public void Forward(Pass pass, float* x, float* y)
     {
-        float* attended = work.Floats("attended", (nint)tokens * config.Heads * config.ValueSize);
-        Attend(work, segments, x, tokens, attended);
+        float* attended = pass.Memory.Attended.Floats((nint)pass.Rows * config.Heads * config.ValueSize);
+        Attend(pass, x, attended);
         int width = output.Outputs;
-        float* added = work.Floats("attention output", (nint)tokens * width);
-        output.Forward(work, attended, tokens, added);
-        ForTokens(work, tokens, t =>
+        float* added = pass.Memory.AttentionOutput.Floats((nint)pass.Rows * width);
+        output.Forward(pass.Work, attended, pass.Rows, added);
+        ForTokens(pass.Work, pass.Rows, t =>
         {
             var sum = new Span<float>(y + (nint)t * width, width);
             TensorPrimitives.Add(sum, new ReadOnlySpan<float>(added + (nint)t * width, width), sum);
@@ -69,12 +60,12 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         });
 
     /// <summary>Calls a body (row in the batch, position, page, slot in it) for each token of a segment, on all threads; RoPE's tables reach that far.</summary>
-    protected void ForPositions(Workspace work, Segment segment, PositionBody body)
+    protected void ForPositions(Pass pass, Segment segment, PositionBody body)
     {
         byte** pages = segment.Cache.Pages(layer);
         int start = segment.Cache.Length;
         rope.Prepare(start + segment.Count);
-        ForTokens(work, segment.Count, t =>
+        ForTokens(pass.Work, segment.Count, t =>
         {
             int position = start + t;
             body(segment.First + t, position, pages[position / KvLayout.PageKeys], position % KvLayout.PageKeys);
@@ -82,8 +73,8 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     }
 
     /// <summary>The segments as the kernel wants them.</summary>
-    /// <param name="segments">The batch's sequences.</param>
-    /// <param name="queries">[tokens, heads · head size] f32.</param>
+    /// <param name="segments">The pass's sequences.</param>
+    /// <param name="queries">[rows, heads · head size] f32.</param>
     /// <param name="stride">Floats from one token's queries to the next's.</param>
     /// <param name="attended">[tokens, heads · value size] f32.</param>
     protected AttentionSegment[] Spans(Segment[] segments, float* queries, nint stride, float* attended)
@@ -105,12 +96,10 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     }
 
     /// <summary>Projects and turns the tokens, puts into the cache what is kept of them, and attends.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
-    /// <param name="segments">The batch's sequences.</param>
-    /// <param name="x">[tokens, hidden] f32, normalised.</param>
-    /// <param name="tokens">Tokens.</param>
-    /// <param name="attended">[tokens, heads · value size] f32, overwritten.</param>
-    protected abstract void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended);
+    /// <param name="pass">The rows' sequences; memory.</param>
+    /// <param name="x">[rows, hidden] f32, normalised.</param>
+    /// <param name="attended">[rows, heads · value size] f32, overwritten.</param>
+    protected abstract void Attend(Pass pass, float* x, float* attended);
 
     /// <summary>What is done with one token of a segment.</summary>
     protected delegate void PositionBody(nint row, int position, byte* page, int slot);

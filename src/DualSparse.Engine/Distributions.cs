@@ -6,7 +6,7 @@ namespace DualSparse.Engine;
 /// Rows of logits as distributions. Exponentials are taken in f32, a block at a time, and summed up in double: a logarithm of a sum is
 /// within some 1e-7 of the exact one.
 /// </summary>
-public static class Distributions
+internal static class Distributions
 {
     // Small enough for the stack, long enough that a call costs nothing.
     private const int Block = 1024;

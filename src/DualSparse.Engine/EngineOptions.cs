@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 
 namespace DualSparse.Engine;
@@ -18,14 +19,17 @@ public sealed record EngineOptions
     /// <summary>The kernels, or null for the best that this machine runs.</summary>
     public KernelSet? Kernels { get; init; }
 
-    /// <summary>What the routed experts leave out; <see cref="Transformer.Drop"/> changes it later.</summary>
-    public DropRule Drop { get; init; } = DropRule.None;
+    /// <summary>What the routed experts leave out unless a session asks otherwise.</summary>
+    public DropRequest Drop { get; init; } = DropRequest.None;
 
     /// <summary>
     /// By layer and routed expert, which neuron comes to each place, [F]; null: as the checkpoint has them. The function stays the same,
     /// another half of the neurons becomes the major one. For comparisons: <c>sparsify</c> writes checkpoints in a good order.
     /// </summary>
-    public Func<int, int, int[]>? NeuronOrder { get; init; }
+    internal Func<int, int, int[]>? NeuronOrder { get; init; }
+
+    /// <summary>By layer and number of experts, which rank has which; null: one has all. All ranks are this process: their sums are added as several processes would.</summary>
+    internal Func<int, int, ExpertPlacement>? Placement { get; init; }
 
     /// <summary>Tokens of a prompt that go through the model at once: more than this only costs memory.</summary>
     public int ChunkTokens { get; init; } = 512;

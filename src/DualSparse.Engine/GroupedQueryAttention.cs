@@ -1,6 +1,5 @@
 using System.Numerics.Tensors;
 using DualSparse.Engine.Loading;
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
@@ -36,14 +35,14 @@ internal sealed unsafe class GroupedQueryAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended)
+    protected override void Attend(Pass pass, float* x, float* attended)
     {
         int queryWidth = config.Heads * config.HeadSize, keyWidth = config.KeyValueHeads * config.HeadSize, width = qkv.Outputs;
-        float* all = work.Floats("qkv", (nint)tokens * width);
-        qkv.Forward(work, x, tokens, all);
-        foreach (var segment in segments)
+        float* all = pass.Memory.QueryKeyValue.Floats((nint)pass.Rows * width);
+        qkv.Forward(pass.Work, x, pass.Rows, all);
+        foreach (var segment in pass.Segments)
         {
-            ForPositions(work, segment, (row, position, page, slot) =>
+            ForPositions(pass, segment, (row, position, page, slot) =>
             {
                 var token = new Span<float>(all + row * width, width);
                 Normalise(token[..queryWidth], queryNorm);
@@ -61,7 +60,7 @@ internal sealed unsafe class GroupedQueryAttention : Attention
             });
         }
 
-        AttentionKernel.Forward(work, shape, Spans(segments, all, width, attended));
+        AttentionKernel.Forward(pass.Work, shape, Spans(pass.Segments, all, width, attended));
     }
 
     // A weight as wide as the row is one norm over all heads; a narrower one is each head's own.

@@ -1,5 +1,4 @@
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
@@ -8,7 +7,7 @@ using DualSparse.Models;
 namespace DualSparse.Engine;
 
 /// <summary>One sequence's keys and values, or the latents that they come from, every layer's, in the format of <see cref="KvLayout.FormatFor"/>. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
-public sealed unsafe class KvCache : IDisposable
+internal sealed unsafe class KvCache : IDisposable
 {
     private readonly KvLayout layout;
     private readonly List<AlignedBuffer>[] pages;
@@ -46,18 +45,6 @@ public sealed unsafe class KvCache : IDisposable
 
     /// <summary>Tokens that it can hold.</summary>
     public int Capacity { get; }
-
-    /// <summary>
-    /// What a followed drop rate has seen of the text; null: a pass under one begins anew. Sequences that are parts of one text may share it
-    /// (<see cref="Transformer.NewFollower"/>). Taking tokens back doesn't take back what was seen of them.
-    /// </summary>
-    public RateFollower? Follower { get; set; }
-
-    /// <summary>
-    /// Where the tokens begin and end that are put in together, of which a pass may bring a part; null: nobody has said. Latent attention
-    /// chooses its way by it (<see cref="LatentHeads.LatentsCostLess"/>), so that a cut into passes changes nothing.
-    /// </summary>
-    internal Range? Turn { get; set; }
 
     /// <summary>Tells how much memory is free: the system's own word.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;

@@ -1,5 +1,4 @@
 using DualSparse.Engine.Loading;
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
@@ -53,20 +52,21 @@ internal sealed unsafe class LatentAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override void Attend(Workspace work, Segment[] segments, float* x, int tokens, float* attended)
+    protected override void Attend(Pass pass, float* x, float* attended)
     {
         int queryWidth = query.Outputs, latentWidth = latentDown.Outputs;
-        float* queries = Queries(work, x, tokens);
-        float* latents = work.Floats("latent", (nint)tokens * latentWidth);
-        latentDown.Forward(work, x, tokens, latents);
-        Normalise(work, latents, tokens, latentWidth, latentNorm);
+        var segments = pass.Segments;
+        float* queries = Queries(pass, x);
+        float* latents = pass.Memory.RowLatents.Floats((nint)pass.Rows * latentWidth);
+        latentDown.Forward(pass.Work, x, pass.Rows, latents);
+        Normalise(pass, latents, latentWidth, latentNorm);
         foreach (var segment in segments)
         {
-            ForPositions(work, segment, (row, position, page, slot) =>
+            ForPositions(pass, segment, (row, position, page, slot) =>
             {
                 for (int h = 0; h < config.Heads; h++)
-                    Turn(queries + row * queryWidth + h * config.HeadSize + mla.NopeSize, position);
-                Turn(latents + row * latentWidth + mla.KvRank, position);
+                    Rotate(queries + row * queryWidth + h * config.HeadSize + mla.NopeSize, position);
+                Rotate(latents + row * latentWidth + mla.KvRank, position);
                 // The value is the key without its positional part.
                 layout.Write(
                     page, slot, 0, new ReadOnlySpan<float>(latents + row * latentWidth, latentWidth), new ReadOnlySpan<float>(latents + row * latentWidth, mla.KvRank));
@@ -81,32 +81,32 @@ internal sealed unsafe class LatentAttention : Attention
             for (end = first + 1; end < segments.Length && ToLatents(segments[end]) == toLatents;)
                 end++;
             if (toLatents)
-                heads.AttendToLatents(work, spans[first..end]);
+                heads.AttendToLatents(pass, spans[first..end]);
             else
-                heads.AttendExpanded(work, spans[first..end]);
+                heads.AttendExpanded(pass, spans[first..end]);
         }
     }
 
-    private bool ToLatents(Segment segment) => segment.Generated || segment.Cache.Turn is { } turn && heads.LatentsCostLess(turn);
+    private bool ToLatents(Segment segment) => segment.Generated || segment.Appended is { } appended && heads.LatentsCostLess(appended);
 
-    private float* Queries(Workspace work, float* x, int tokens)
+    private float* Queries(Pass pass, float* x)
     {
-        float* queries = work.Floats("queries", (nint)tokens * query.Outputs);
+        float* queries = pass.Memory.Queries.Floats((nint)pass.Rows * query.Outputs);
         if (queryDown is null)
         {
-            query.Forward(work, x, tokens, queries);
+            query.Forward(pass.Work, x, pass.Rows, queries);
             return queries;
         }
 
-        float* narrow = work.Floats("query latent", (nint)tokens * queryDown.Outputs);
-        queryDown.Forward(work, x, tokens, narrow);
-        Normalise(work, narrow, tokens, queryDown.Outputs, queryNorm!);
-        query.Forward(work, narrow, tokens, queries);
+        float* narrow = pass.Memory.QueryLatents.Floats((nint)pass.Rows * queryDown.Outputs);
+        queryDown.Forward(pass.Work, x, pass.Rows, narrow);
+        Normalise(pass, narrow, queryDown.Outputs, queryNorm!);
+        query.Forward(pass.Work, narrow, pass.Rows, queries);
         return queries;
     }
 
-    private void Turn(float* positional, int position) => rope.Apply(new Span<float>(positional, mla.RopeSize), position);
+    private void Rotate(float* positional, int position) => rope.Apply(new Span<float>(positional, mla.RopeSize), position);
 
-    private void Normalise(Workspace work, float* x, int rows, int stride, float[] weight) =>
-        RmsNorm.Forward(work.Team, x, rows, stride, weight, epsilon, x, stride);
+    private void Normalise(Pass pass, float* x, int stride, float[] weight) =>
+        RmsNorm.Forward(pass.Work.Team, x, pass.Rows, stride, weight, epsilon, x, stride);
 }

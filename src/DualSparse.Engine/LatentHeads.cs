@@ -1,6 +1,5 @@
 using DualSparse.Engine.Loading;
 using DualSparse.Kernels;
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
 using DualSparse.Models;
@@ -46,14 +45,14 @@ internal sealed unsafe class LatentHeads : IDisposable
         (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
     }
 
-    /// <summary>Whether the tokens from a turn's start to its end are cheaper to latents.</summary>
+    /// <summary>Whether tokens that were put in together, from the first to behind the last, are cheaper to latents.</summary>
     /// <remarks>
     /// By multiply-adds, which meets what was measured (benchmarks, <c>turns</c>): V2-Lite's shape on Zen 4 breaks even, behind 512 and 2,048 tokens, at some 145 and
     /// 165 in bf16 (here 149 and 165), at 100 and 108 in int8 (here 80 and 84).
     /// </remarks>
-    public bool LatentsCostLess(Range turn)
+    public bool LatentsCostLess(Range appended)
     {
-        long before = turn.Start.Value, count = turn.End.Value - before;
+        long before = appended.Start.Value, count = appended.End.Value - before;
         long perPosition = (long)(mla.NopeSize + mla.ValueSize) * mla.KvRank;
         long perPair = cache.KeySize + cache.ValueSize - config.HeadSize - mla.ValueSize;
         long pairs = count * before + count * (count + 1) / 2;
@@ -64,32 +63,32 @@ internal sealed unsafe class LatentHeads : IDisposable
     }
 
     /// <summary>Attends to keys and values that are expanded for it.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="pass">Threads, kernels, memory.</param>
     /// <param name="segments">Queries [count, heads · (nope + rope)], output [count, heads · value size], pages of latents.</param>
-    public void AttendExpanded(Workspace work, AttentionSegment[] segments)
+    public void AttendExpanded(Pass pass, AttentionSegment[] segments)
     {
         foreach (var segment in segments)
         {
             int positions = segment.First + segment.Count;
-            float* latents = Latents(work, segment.Pages, positions);
+            float* latents = Latents(pass, segment.Pages, positions);
             long bytesAHead = Pages(positions) * (long)Expanded(heads: 1).PageBytes;
             int group = (int)Math.Clamp(ExpandedBytes / bytesAHead, 1, config.Heads);
             for (int head = 0; head < config.Heads; head += group)
-                AttendExpanded(work, segment, latents, head, Math.Min(group, config.Heads - head));
+                AttendExpanded(pass, segment, latents, head, Math.Min(group, config.Heads - head));
         }
     }
 
     /// <summary>Attends to the latents themselves.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
-    /// <param name="segments">As for <see cref="AttendExpanded(Workspace, AttentionSegment[])"/>; they follow one another in the batch.</param>
-    public void AttendToLatents(Workspace work, AttentionSegment[] segments)
+    /// <param name="pass">Threads, kernels, memory.</param>
+    /// <param name="segments">As for <see cref="AttendExpanded(Pass, AttentionSegment[])"/>; they follow one another in the batch.</param>
+    public void AttendToLatents(Pass pass, AttentionSegment[] segments)
     {
         int rows = segments.Sum(s => s.Count), heads = config.Heads;
         int keyWidth = heads * cache.KeySize, valueWidth = heads * cache.ValueSize;
         var first = segments[0];
-        float* queries = work.Floats("latent queries", (nint)rows * keyWidth);
-        float* weighted = work.Floats("weighted latents", (nint)rows * valueWidth);
-        keyDown.Forward(work, first.Queries, rows, first.QueryStride, config.HeadSize, queries, keyWidth, cache.KeySize);
+        float* queries = pass.Memory.LatentQueries.Floats((nint)rows * keyWidth);
+        float* weighted = pass.Memory.WeightedLatents.Floats((nint)rows * valueWidth);
+        keyDown.Forward(pass.Work, first.Queries, rows, first.QueryStride, config.HeadSize, queries, keyWidth, cache.KeySize);
         for (nint head = 0; head < (nint)rows * heads; head++)
         {
             float* positional = first.Queries + head / heads * first.QueryStride + head % heads * config.HeadSize + mla.NopeSize;
@@ -108,8 +107,8 @@ internal sealed unsafe class LatentHeads : IDisposable
             };
         }
 
-        AttentionKernel.Forward(work, new AttentionShape(heads, cache, config.SoftmaxScale, window), spans);
-        valueUp.Forward(work, weighted, rows, valueWidth, cache.ValueSize, first.Output, first.OutputStride, mla.ValueSize);
+        AttentionKernel.Forward(pass.Work, new AttentionShape(heads, cache, config.SoftmaxScale, window), spans);
+        valueUp.Forward(pass.Work, weighted, rows, valueWidth, cache.ValueSize, first.Output, first.OutputStride, mla.ValueSize);
     }
 
     /// <summary>Frees the weights.</summary>
@@ -120,22 +119,22 @@ internal sealed unsafe class LatentHeads : IDisposable
         valueUp.Dispose();
     }
 
-    private void AttendExpanded(Workspace work, AttentionSegment segment, float* latents, int firstHead, int heads)
+    private void AttendExpanded(Pass pass, AttentionSegment segment, float* latents, int firstHead, int heads)
     {
         int positions = segment.First + segment.Count;
         var layout = Expanded(heads);
         int pageCount = Pages(positions);
-        byte* expanded = (byte*)work.Floats("expanded", pageCount * ((nint)layout.PageBytes / sizeof(float)));
+        byte* expanded = (byte*)pass.Memory.Expanded.Floats(pageCount * ((nint)layout.PageBytes / sizeof(float)));
         byte** pages = stackalloc byte*[pageCount];
         for (int i = 0; i < pageCount; i++)
             pages[i] = Page(i * KvLayout.PageKeys);
-        work.Team.For(pageCount, (page, _) => layout.Clear(Page(page * KvLayout.PageKeys), positions - page * KvLayout.PageKeys));
+        pass.Work.Team.For(pageCount, (page, _) => layout.Clear(Page(page * KvLayout.PageKeys), positions - page * KvLayout.PageKeys));
         // A tile has as many rows as a page positions.
-        keyUp.Forward(work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteKeys(
+        keyUp.Forward(pass.Work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteKeys(
             Page(first), head, number, Math.Min(PanelLayout.Columns, mla.NopeSize - number), tile, PanelLayout.Columns, count));
-        valueUp.Forward(work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteValues(
+        valueUp.Forward(pass.Work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteValues(
             Page(first), head, number, tile, count));
-        work.Team.For(pageCount, (page, _) =>
+        pass.Work.Team.For(pageCount, (page, _) =>
         {
             int first = page * KvLayout.PageKeys, count = Math.Min(KvLayout.PageKeys, positions - first);
             float* shared = latents + (nint)first * cache.KeySize + mla.KvRank;
@@ -145,16 +144,16 @@ internal sealed unsafe class LatentHeads : IDisposable
         segment.Queries += firstHead * config.HeadSize;
         segment.Output += firstHead * mla.ValueSize;
         segment.Pages = pages;
-        AttentionKernel.Forward(work, new AttentionShape(heads, layout, config.SoftmaxScale, window), [segment]);
+        AttentionKernel.Forward(pass.Work, new AttentionShape(heads, layout, config.SoftmaxScale, window), [segment]);
 
         byte* Page(int position) => expanded + position / KvLayout.PageKeys * (nint)layout.PageBytes;
     }
 
     // [positions, rank + rope], dense, with room for a last panel of keys.
-    private float* Latents(Workspace work, byte** pages, int positions)
+    private float* Latents(Pass pass, byte** pages, int positions)
     {
-        float* latents = work.Floats("latents", (nint)Pages(positions) * KvLayout.PageKeys * cache.KeySize);
-        Attention.ForTokens(work, positions, p => cache.ReadKey(
+        float* latents = pass.Memory.CachedLatents.Floats((nint)Pages(positions) * KvLayout.PageKeys * cache.KeySize);
+        Attention.ForTokens(pass.Work, positions, p => cache.ReadKey(
             pages[p / KvLayout.PageKeys], p % KvLayout.PageKeys, 0, new Span<float>(latents + (nint)p * cache.KeySize, cache.KeySize)));
         return latents;
     }

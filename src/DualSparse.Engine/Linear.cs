@@ -6,7 +6,7 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Engine;
 
 /// <summary>A linear map y = x·Wᵀ (+ b) with packed weights.</summary>
-public sealed unsafe class Linear : IDisposable
+internal sealed unsafe class Linear : IDisposable
 {
     private readonly AlignedBuffer block;
     private readonly float[] bias;

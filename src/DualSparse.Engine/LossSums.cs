@@ -6,7 +6,7 @@ namespace DualSparse.Engine;
 /// <param name="Nll">The same in the other.</param>
 /// <param name="KullbackLeibler">Σ KL(dense ‖ other), nats.</param>
 /// <param name="Flips">Predictions whose best id differs.</param>
-public readonly record struct LossSums(int Tokens, double DenseNll, double Nll, double KullbackLeibler, int Flips)
+internal readonly record struct LossSums(int Tokens, double DenseNll, double Nll, double KullbackLeibler, int Flips)
 {
     /// <summary>Both together.</summary>
     public static LossSums operator +(LossSums a, LossSums b) => new(

@@ -13,14 +13,20 @@ public sealed class MoeModel : IDisposable
     private MoeModel(Transformer transformer, Tokenizer tokenizer, int chunkTokens) =>
         (Transformer, Tokenizer, ChunkTokens) = (transformer, tokenizer, chunkTokens);
 
-    /// <summary>The weights and the forward pass; not for concurrent use, with running sessions neither.</summary>
-    public Transformer Transformer { get; }
+    /// <summary>The weights and the forward pass; under <see cref="ForwardLock"/>.</summary>
+    internal Transformer Transformer { get; }
 
     /// <summary>Text to ids and back.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>The longest context, in tokens: what the checkpoint's max_position_embeddings says.</summary>
+    public int ContextTokens => Config.MaxPositions;
+
     /// <summary>The model's configuration.</summary>
-    public ModelConfig Config => Transformer.Config;
+    internal ModelConfig Config => Transformer.Config;
+
+    /// <summary>What loading took.</summary>
+    public LoadReport Report => Transformer.Report;
 
     /// <summary>How the checkpoint wants text to be generated.</summary>
     public GenerationOptions Defaults => GenerationOptions.From(Config.Generation);
@@ -32,7 +38,7 @@ public sealed class MoeModel : IDisposable
     internal bool Disposed { get; private set; }
 
     /// <summary>Held during a pass and while its logits are read.</summary>
-    internal Lock Turn { get; } = new();
+    internal Lock ForwardLock { get; } = new();
 
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors, tokenizer.json and, if there is one, generation_config.json.</param>
@@ -75,7 +81,7 @@ public sealed class MoeModel : IDisposable
     /// <summary>Frees weights and threads; sessions must not be used any more.</summary>
     public void Dispose()
     {
-        lock (Turn)
+        lock (ForwardLock)
         {
             Disposed = true;
             Transformer.Dispose();

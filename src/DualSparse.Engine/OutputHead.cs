@@ -1,4 +1,3 @@
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
@@ -8,17 +7,18 @@ namespace DualSparse.Engine;
 internal sealed unsafe record OutputHead(float[] Norm, Linear Weights) : IDisposable
 {
     /// <summary>Computes logits.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="pass">Threads, kernels, memory.</param>
     /// <param name="config">The model's.</param>
     /// <param name="x">[rows, hidden] f32.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="logits">[rows, vocabulary] f32, overwritten.</param>
-    public void Forward(Workspace work, ModelConfig config, float* x, int rows, float* logits)
+    public void Forward(Pass pass, ModelConfig config, float* x, int rows, float* logits)
     {
-        float* normed = work.Floats("normed", (nint)rows * config.HiddenSize);
-        RmsNorm.Forward(work.Team, x, rows, config.HiddenSize, Norm, config.NormEpsilon, normed, config.HiddenSize);
-        Weights.Forward(work, normed, rows, logits);
+        float* normed = pass.Memory.Normalised.Floats((nint)rows * config.HiddenSize);
+        RmsNorm.Forward(pass.Work.Team, x, rows, config.HiddenSize, Norm, config.NormEpsilon, normed, config.HiddenSize);
+        Weights.Forward(pass.Work, normed, rows, logits);
     }
 
+    /// <summary>Frees the weights.</summary>
     public void Dispose() => Weights.Dispose();
 }

@@ -1,7 +1,9 @@
+using DualSparse.Engine.Moe.Drop;
+
 namespace DualSparse.Engine;
 
 /// <summary>Which rows of logits a forward pass computes for a chunk.</summary>
-public enum LogitRows
+internal enum LogitRows
 {
     /// <summary>None: the chunk only fills the cache.</summary>
     None,
@@ -18,7 +20,17 @@ public enum LogitRows
 /// <param name="Ids">Token ids, at least one.</param>
 /// <param name="Logits">The logits wanted.</param>
 /// <param name="Generated">
-/// Whether the model chose the tokens itself: a drop rule may treat them otherwise than a prompt's, and latent attention, which would else
+/// Whether the model chose the tokens itself: a drop may treat them otherwise than a prompt's, and latent attention, which would else
 /// expand the whole context for them, takes another way to the same sum (<see cref="LatentHeads"/>).
 /// </param>
-public readonly record struct SequenceChunk(KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false);
+/// <param name="Drop">What is left out of the text; null: nothing, and nothing is counted.</param>
+/// <param name="Appended">
+/// The positions of the tokens that are put in together, of which this may be a part; null: nobody has said. Latent attention chooses its way by
+/// it (<see cref="LatentHeads.LatentsCostLess"/>), so that a cut into passes changes nothing.
+/// </param>
+internal readonly record struct SequenceChunk(
+    KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null)
+{
+    /// <summary>Rows of logits.</summary>
+    public int WantedRows => Logits switch { LogitRows.All => Ids.Length, LogitRows.Last => 1, _ => 0 };
+}

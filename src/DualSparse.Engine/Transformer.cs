@@ -1,5 +1,5 @@
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
@@ -8,29 +8,32 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine;
 
 /// <summary>
-/// THE forward pass, for every family: x = embedding; each layer x += attention(norm(x)), x += MoE(norm(x)); logits = head(norm(x)).
-/// Not for concurrent use: one pass at a time.
+/// A model's weights and the forward pass: embedding, <see cref="LayerProgram"/>, head. The weights never change; a text's state is its
+/// <see cref="KvCache"/> and its <see cref="TextDrop"/>. One pass at a time: they share scratch memory.
 /// </summary>
-public sealed unsafe class Transformer : IDisposable
+internal sealed unsafe class Transformer : IDisposable
 {
     private readonly Checkpoint checkpoint;
-    private readonly TensorView embedding;
-    private readonly TransformerLayer[] layers;
+    private readonly Embedding embedding;
+    private readonly LayerWeights[] layers;
+    private readonly Operator[] program;
     private readonly OutputHead head;
     private readonly ThreadTeam team;
     private readonly Workspace work;
-    private readonly bool reordered;
+    private readonly Pass pass;
+    private readonly DropPlanner planner;
 
     // The ids of a pass over one sequence: a span can't be part of a chunk.
     private int[] single = [];
 
-    internal Transformer(
-        Checkpoint checkpoint, ThreadTeam team, Workspace work, TensorView embedding, TransformerLayer[] layers, OutputHead head, LoadReport report, bool reordered)
+    /// <summary>Puts a model together; it owns its parts, but for what <paramref name="parts"/> says.</summary>
+    public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, DropPlan drop, LoadReport report)
     {
-        (this.checkpoint, this.team, this.work) = (checkpoint, team, work);
-        (this.embedding, this.layers, this.head, this.reordered) = (embedding, layers, head, reordered);
-        Mlps = [.. layers.Select(l => l.Mlp)];
-        Report = report;
+        (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
+        (embedding, layers, head) = parts;
+        (Drop, Report) = (drop, report);
+        pass = new Pass(checkpoint.Config, work);
+        program = [.. Enumerable.Range(0, layers.Length).SelectMany(l => LayerProgram.Layer(checkpoint.Config, l))];
     }
 
     /// <summary>The model's configuration.</summary>
@@ -39,46 +42,11 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>What loading took.</summary>
     public LoadReport Report { get; }
 
-    /// <summary>Each layer's MLP, a mixture of experts or dense.</summary>
-    public IReadOnlyList<MoeLayer> Mlps { get; }
+    /// <summary>Each layer's weights.</summary>
+    public IReadOnlyList<LayerWeights> Layers => layers;
 
-    /// <summary>What the routed experts leave out, from the next pass on.</summary>
-    /// <exception cref="ArgumentException">The rule makes no sense for this model.</exception>
-    public DropRule Drop
-    {
-        get;
-        set
-        {
-            value.Check(layers.Length, Config.Moe?.Experts ?? 0);
-            value = DropProfile.Resolve(checkpoint.Folder, Config, value);
-            value.Check(layers.Length, Config.Moe?.Experts ?? 0);
-            bool compensates = value.Compensate || value.Generation is { Compensate: true };
-            if (compensates)
-                Compensations ??= CompensationFile.Read(checkpoint, reordered);
-            field = value;
-            for (int l = 0; l < layers.Length; l++)
-            {
-                int experts = layers[l].Mlp.Experts.Count;
-                var mlp = layers[l].Mlp;
-                mlp.Prompt = LayerRule.Of(value, l, experts);
-                mlp.Generation = value.Generation is { } own ? LayerRule.Of(own, l, experts) : mlp.Prompt;
-                mlp.Compensation = compensates ? Compensations![l] : null;
-            }
-        }
-    } = DropRule.None;
-
-    /// <summary>By layer, what dropped experts leave behind under <see cref="DropRule.Compensate"/>; null: what the checkpoint's folder has.</summary>
-    public IReadOnlyList<Compensation?>? Compensations { get; set; }
-
-    /// <summary>The routed experts' work since loading or <see cref="ResetCounts"/>; <see cref="MoeLayer.Counts"/> has each layer's.</summary>
-    public DropCounts Counts => layers.Aggregate(default(DropCounts), (sum, layer) => sum + layer.Mlp.Counts);
-
-    /// <summary>Starts counting afresh.</summary>
-    public void ResetCounts()
-    {
-        foreach (var layer in layers)
-            layer.Mlp.Counts = default;
-    }
+    /// <summary>What is left out of a text unless it says otherwise: as <see cref="EngineOptions.Drop"/> asks.</summary>
+    public DropPlan Drop { get; }
 
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors.</param>
@@ -94,48 +62,50 @@ public sealed unsafe class Transformer : IDisposable
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
     public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity);
 
-    /// <summary>
-    /// What has seen nothing yet of a text whose parts are several sequences, for their <see cref="KvCache.Follower"/>; null where
-    /// <see cref="Drop"/> follows no rate.
-    /// </summary>
-    public RateFollower? NewFollower() => Drop.Follows is { } method ? new RateFollower(method) : null;
+    /// <inheritdoc cref="DropPlanner.Plan"/>
+    public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
+
+    /// <summary>An empty text under a plan; null: <see cref="Drop"/>.</summary>
+    public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length);
+
+    /// <summary>An empty text of which something is left out.</summary>
+    /// <inheritdoc cref="DropPlanner.Plan" path="/exception"/>
+    public TextDrop NewText(DropRequest request) => NewText(Plan(request));
 
     /// <summary>Runs the next tokens of one sequence.</summary>
     /// <returns>[rows, vocabulary], valid until the next call.</returns>
-    /// <exception cref="ArgumentException">An id is outside the vocabulary, or they don't fit the cache.</exception>
-    /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the cache is as it was.</exception>
-    /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
-    public ReadOnlySpan<float> Forward(KvCache cache, ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last)
+    /// <inheritdoc cref="Forward(ReadOnlySpan{SequenceChunk}, PassWatch?, CancellationToken)" path="/exception"/>
+    public ReadOnlySpan<float> Forward(KvCache cache, ReadOnlySpan<int> ids, LogitRows logits = LogitRows.Last, TextDrop? drop = null, PassWatch? watch = null)
     {
         if (single.Length < ids.Length)
             single = new int[ids.Length];
         ids.CopyTo(single);
-        return Forward([new SequenceChunk(cache, single.AsMemory(0, ids.Length), logits)]);
+        return Forward([new SequenceChunk(cache, single.AsMemory(0, ids.Length), logits, Drop: drop)], watch);
     }
 
-    /// <summary>Runs the next tokens of several sequences at once.</summary>
-    /// <param name="batch">Each sequence at most once.</param>
+    /// <summary>Runs the next tokens of several sequences at once. A pass that fails leaves caches and texts as they were.</summary>
+    /// <param name="batch">Each sequence and each text at most once.</param>
+    /// <param name="watch">Who looks on.</param>
+    /// <param name="cancel">Ends it between two steps of a layer.</param>
     /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
-    /// <exception cref="ArgumentException">An id is outside the vocabulary, a chunk doesn't fit its cache, or more logits are wanted than an array holds.</exception>
-    /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free; the caches are as they were.</exception>
+    /// <exception cref="ArgumentException">
+    /// An id is outside the vocabulary, a chunk doesn't fit its cache, a cache or a text is given twice, or more logits are wanted than an array holds.
+    /// </exception>
+    /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free.</exception>
     /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
-    public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
-        int tokens = Check(batch);
+        BatchCheck.Require(batch, Config.VocabSize);
         KvCache.Reserve(batch);
-        float* x = work.Floats("x", (nint)tokens * Config.HiddenSize);
-        Embed(batch, x);
-        var segments = Segments(batch);
-        foreach (var layer in layers)
-            layer.Forward(work, Config, segments, x, tokens);
-
-        foreach (var chunk in batch)
-            chunk.Cache.Advance(chunk.Ids.Length);
-        int rows = KeepWanted(batch, x);
-        if (rows == 0)
-            return [];
-        float* logits = work.Floats("logits", (nint)rows * Config.VocabSize);
-        head.Forward(work, Config, x, rows, logits);
+        pass.Begin(Segments(batch), watch);
+        Embed(batch, pass.Stream(0));
+        LayerProgram.Run(program, l => layers[l], pass, cancel);
+        int rows = KeepWanted(batch, pass.Stream(0));
+        float* logits = pass.Memory.Logits.Floats((nint)rows * Config.VocabSize);
+        if (rows > 0)
+            head.Forward(pass, Config, pass.Stream(0), rows, logits);
+        Commit(batch);
         return new ReadOnlySpan<float>(logits, checked(rows * Config.VocabSize));
     }
 
@@ -145,69 +115,33 @@ public sealed unsafe class Transformer : IDisposable
         foreach (var layer in layers)
             layer.Dispose();
         head.Dispose();
+        pass.Dispose();
         work.Dispose();
         team.Dispose();
         checkpoint.Dispose();
     }
 
-    private int Check(ReadOnlySpan<SequenceChunk> batch)
-    {
-        int tokens = 0;
-        long rows = 0;
-        foreach (var chunk in batch)
-        {
-            if (chunk.Ids.Length == 0)
-                throw new ArgumentException("a chunk without tokens");
-            int room = chunk.Cache.Capacity - chunk.Cache.Length;
-            if (chunk.Ids.Length > room)
-                throw new ArgumentException($"{chunk.Ids.Length} more tokens don't fit a context of {chunk.Cache.Capacity}, of which {chunk.Cache.Length} are taken");
-            foreach (int id in chunk.Ids.Span)
-            {
-                if ((uint)id >= (uint)Config.VocabSize)
-                    throw new ArgumentException($"token id {id} is outside the vocabulary of {Config.VocabSize}");
-            }
-
-            tokens = checked(tokens + chunk.Ids.Length);
-            rows += Wanted(chunk);
-        }
-
-        if (rows * Config.VocabSize > int.MaxValue)
-            throw new ArgumentException($"{rows} rows of {Config.VocabSize} logits were asked for, expected at most {int.MaxValue / Config.VocabSize} at a time");
-
-        return tokens;
-    }
-
-    private void Embed(ReadOnlySpan<SequenceChunk> batch, float* x)
-    {
-        int hidden = Config.HiddenSize;
-        embedding.RequireWhole();
-        foreach (var chunk in batch)
-        {
-            foreach (int id in chunk.Ids.Span)
-            {
-                embedding.ReadRow(id, new Span<float>(x, hidden));
-                x += hidden;
-            }
-        }
-    }
-
-    private Segment[] Segments(ReadOnlySpan<SequenceChunk> batch)
+    private static Segment[] Segments(ReadOnlySpan<SequenceChunk> batch)
     {
         var segments = new Segment[batch.Length];
-        int first = 0;
-        for (int i = 0; i < batch.Length; i++)
+        for (int i = 0, first = 0; i < batch.Length; first += batch[i++].Ids.Length)
         {
-            var cache = batch[i].Cache;
-            if (Drop.Follows is { } method && cache.Follower?.Follows(method) != true)
-                cache.Follower = new RateFollower(method);
-            segments[i] = new Segment(cache, first, batch[i].Ids.Length, batch[i].Generated);
-            first += batch[i].Ids.Length;
+            var chunk = batch[i];
+            chunk.Drop?.Begin();
+            segments[i] = new Segment(chunk.Cache, first, chunk.Ids.Length, chunk.Generated, chunk.Appended, chunk.Drop);
         }
 
         return segments;
     }
 
-    private static int Wanted(in SequenceChunk chunk) => chunk.Logits switch { LogitRows.All => chunk.Ids.Length, LogitRows.Last => 1, _ => 0 };
+    private void Embed(ReadOnlySpan<SequenceChunk> batch, float* x)
+    {
+        foreach (var chunk in batch)
+        {
+            embedding.Read(chunk.Ids.Span, x);
+            x += (nint)chunk.Ids.Length * Config.HiddenSize;
+        }
+    }
 
     // Moves the rows whose logits are wanted to the front of x; returns how many.
     private int KeepWanted(ReadOnlySpan<SequenceChunk> batch, float* x)
@@ -215,7 +149,7 @@ public sealed unsafe class Transformer : IDisposable
         int hidden = Config.HiddenSize, kept = 0, first = 0;
         foreach (var chunk in batch)
         {
-            int wanted = Wanted(chunk);
+            int wanted = chunk.WantedRows;
             var source = new ReadOnlySpan<float>(x + (nint)(first + chunk.Ids.Length - wanted) * hidden, wanted * hidden);
             source.CopyTo(new Span<float>(x + (nint)kept * hidden, wanted * hidden));
             kept += wanted;
@@ -223,5 +157,15 @@ public sealed unsafe class Transformer : IDisposable
         }
 
         return kept;
+    }
+
+    // From here on the pass has happened.
+    private void Commit(ReadOnlySpan<SequenceChunk> batch)
+    {
+        for (int i = 0; i < batch.Length; i++)
+        {
+            batch[i].Cache.Advance(batch[i].Ids.Length);
+            batch[i].Drop?.Commit(batch[i].Ids.Length, pass.Counts(i));
+        }
     }
 }

@@ -1,4 +1,4 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation;
 
@@ -6,7 +6,7 @@ namespace DualSparse.Evaluation;
 /// Percentile intervals by drawing units (windows of text, items of a task) with replacement. Every figure meets the same draws, and a
 /// difference is taken within a unit, so what units have in common cancels.
 /// </summary>
-public static class PairedBootstrap
+internal static class PairedBootstrap
 {
     /// <summary>How often the units are drawn.</summary>
     public const int Resamples = 2000;

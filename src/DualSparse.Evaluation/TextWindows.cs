@@ -8,7 +8,7 @@ namespace DualSparse.Evaluation;
 /// <param name="Name">The text.</param>
 /// <param name="Inputs">Each window's ids.</param>
 /// <param name="Targets">The id that follows each of them.</param>
-public sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IReadOnlyList<int[]> Targets)
+internal sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IReadOnlyList<int[]> Targets)
 {
     private const string InputSuffix = ".input_ids", TargetSuffix = ".targets";
 

@@ -7,13 +7,13 @@ namespace DualSparse.Evaluation;
 /// <summary>How a tokenizer did.</summary>
 /// <param name="Cases">Cases compared.</param>
 /// <param name="Differences">A sentence for each that differs.</param>
-public sealed record TokenizerReport(int Cases, IReadOnlyList<string> Differences);
+internal sealed record TokenizerReport(int Cases, IReadOnlyList<string> Differences);
 
 /// <summary>
 /// Compares a tokenizer with another's cases, one JSON object a line: <c>text</c>, <c>ids</c> (with the special tokens around it) and,
 /// where they are there, <c>ids_plain</c> (without) and <c>decoded</c> (the text of ids_plain).
 /// </summary>
-public static class TokenizerVerification
+internal static class TokenizerVerification
 {
     /// <summary>Runs all cases.</summary>
     /// <exception cref="ModelFormatException">The file is not as described.</exception>

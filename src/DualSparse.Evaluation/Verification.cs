@@ -1,6 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
@@ -14,14 +14,14 @@ namespace DualSparse.Evaluation;
 /// <param name="TopOneAgreement">Share of rows whose best id is the same.</param>
 /// <param name="GreedyTokens">Greedily continued tokens compared; 0 where the reference holds none.</param>
 /// <param name="GreedyMismatches">Those that differ.</param>
-public sealed record VerificationReport(
+internal sealed record VerificationReport(
     int Tokens, double RelativeError, double KullbackLeibler, double TopOneAgreement, int GreedyTokens, int GreedyMismatches);
 
 /// <summary>
 /// Compares a model with the reference file of another engine: <c>input_ids</c> [rows, n] integers, <c>logits</c> [rows, n, vocabulary]
 /// f32, and, where it is there, <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids.
 /// </summary>
-public static class Verification
+internal static class Verification
 {
     /// <summary>Ids of a row that its greedy continuation starts from.</summary>
     public const int GreedyPrompt = 8;
@@ -104,7 +104,7 @@ public static class Verification
         using var stream = LayerStream.Open(folder, options);
         int vocabulary = stream.Config.VocabSize;
         float[][] all = [.. prompts.Select(ids => new float[checked(ids.Length * vocabulary)])];
-        stream.Run(prompts, [DropRule.None], new StreamHooks { Logits = (row, _, first, _, logits) => logits.CopyTo(all[row].AsSpan(first * vocabulary)) });
+        stream.Run(prompts, [stream.Plan(DropRequest.None)], new StreamHooks { Logits = (row, _, first, _, logits) => logits.CopyTo(all[row].AsSpan(first * vocabulary)) });
         return all;
     }
 

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation;
 
@@ -7,14 +7,14 @@ namespace DualSparse.Evaluation;
 /// <param name="Loss">Sums over its tokens.</param>
 /// <param name="DenseSeconds">The time of the run to be near to, all logits included.</param>
 /// <param name="Seconds">The time of the other.</param>
-public readonly record struct WindowFigures(LossSums Loss, double DenseSeconds, double Seconds);
+internal readonly record struct WindowFigures(LossSums Loss, double DenseSeconds, double Seconds);
 
 /// <summary>What a text's windows give; means are a token's, in nats.</summary>
 /// <param name="Name">The text.</param>
 /// <param name="Windows">Each window.</param>
 /// <param name="DropRate">Share of the routed experts' work that the second run left out; null where there was none.</param>
 /// <param name="Expected">The loss that dualsparse.json let expect of the thresholds that the second run took; null where it says nothing.</param>
-public sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, LossToExpect? Expected = null)
+internal sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, LossToExpect? Expected = null)
 {
     /// <summary>Ids predicted.</summary>
     public int Tokens => Windows.Sum(w => w.Loss.Tokens);

@@ -6,7 +6,7 @@ using System.Runtime.Intrinsics;
 namespace DualSparse.Kernels;
 
 /// <summary>bfloat16: the upper half of an IEEE single.</summary>
-public static class Bf16
+internal static class Bf16
 {
     /// <summary>Widens, exactly.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

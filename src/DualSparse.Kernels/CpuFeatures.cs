@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 namespace DualSparse.Kernels;
 
 /// <summary>What this processor, its operating system and this container let us use.</summary>
-public sealed record CpuFeatures
+internal sealed record CpuFeatures
 {
     /// <summary>The machine we run on, looked at once.</summary>
     public static CpuFeatures Current { get; } = Detect();

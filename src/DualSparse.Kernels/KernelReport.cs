@@ -1,7 +1,7 @@
 namespace DualSparse.Kernels;
 
 /// <summary>What became of an entry of <see cref="KernelTable"/>.</summary>
-public enum KernelState
+internal enum KernelState
 {
     /// <summary>It multiplies the weights of its format.</summary>
     Serves,
@@ -18,10 +18,10 @@ public enum KernelState
 /// <param name="Name">The kernel.</param>
 /// <param name="State">What became of it.</param>
 /// <param name="Reason">One clause that says why it was refused; null otherwise.</param>
-public sealed record KernelStatus(WeightFormat Weights, string Name, KernelState State, string? Reason);
+internal sealed record KernelStatus(WeightFormat Weights, string Name, KernelState State, string? Reason);
 
 /// <summary>Which kernels serve on this machine, which could, and why the others can't.</summary>
-public static class KernelReport
+internal static class KernelReport
 {
     /// <summary>The whole table, formats in order, best entries first, under what <see cref="KernelTable.Variable"/> says.</summary>
     /// <exception cref="InvalidOperationException">The variable names no kernel, or one that this machine can't run.</exception>

@@ -19,5 +19,5 @@ public sealed class KernelSet
     public static KernelSet Named(string name) => new(w => KernelTable.Choose(w, CpuFeatures.Current, name));
 
     /// <summary>The kernel for a weight format.</summary>
-    public PanelKernel this[WeightFormat format] => kernels[(int)format];
+    internal PanelKernel this[WeightFormat format] => kernels[(int)format];
 }

@@ -15,7 +15,7 @@ namespace DualSparse.Kernels;
 /// <param name="Weights">The weights that it multiplies.</param>
 /// <param name="Refusal">Null where a processor can run it, else one clause that says why not. Costs nothing.</param>
 /// <param name="Create">Makes the kernel; what only trying tells (no executable memory, a failed self-check) is an exception.</param>
-public sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create)
+internal sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create)
 {
     /// <summary>Makes the kernel, or returns one clause that says why this machine can't run it; null where it can.</summary>
     public string? TryCreate(CpuFeatures cpu, out PanelKernel? kernel)
@@ -40,7 +40,7 @@ public sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeat
 /// The environment variable <c>DUALSPARSE_KERNEL</c> forces one by name; a format that has no kernel of this name takes the first
 /// that stands below it in the order amx, avx512-dot, avx512, avx2, vector, scalar.
 /// </remarks>
-public static class KernelTable
+internal static class KernelTable
 {
     /// <summary>The environment variable that forces a kernel.</summary>
     public const string Variable = "DUALSPARSE_KERNEL";

@@ -17,7 +17,7 @@ public enum WeightFormat
 }
 
 /// <summary>How a kernel wants the rows that it multiplies.</summary>
-public enum ActivationFormat
+internal enum ActivationFormat
 {
     /// <summary>Single precision, as they come.</summary>
     F32,

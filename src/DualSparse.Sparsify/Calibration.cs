@@ -1,11 +1,12 @@
+using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
 
 /// <summary>Runs text through a model and keeps what its routed experts did: neurons' importance and gating scores, layer by layer.</summary>
-public sealed class Calibration
+internal sealed class Calibration
 {
     private Calibration(IReadOnlyList<NeuronImportance?> importance, IReadOnlyList<ScoreHistogram?> scores, int windows, long tokens) =>
         (Importance, Scores, Windows, Tokens) = (importance, scores, windows, tokens);
@@ -41,10 +42,9 @@ public sealed class Calibration
         ScoreHistogram?[] scores = [.. plan.Select(l => l.IsMoe ? new ScoreHistogram() : null)];
         var hooks = new StreamHooks
         {
-            Before = step => step.Moe.Observer = importance[step.Layer] is { } sums ? sums.Add : null,
-            After = step => scores[step.Layer]?.Add(step.Moe.Plan),
+            Watch = _ => new PassWatch { Neurons = (layer, _) => importance[layer]!.Add, Routed = (layer, routing) => scores[layer]!.Add(routing) },
         };
-        stream.Run(windows, [DropRule.None], hooks, progress, cancel);
+        stream.Run(windows, [stream.Plan(DropRequest.None)], hooks, progress, cancel);
         return new Calibration(importance, scores, windows.Count, windows.Sum(w => (long)w.Length));
     }
 }

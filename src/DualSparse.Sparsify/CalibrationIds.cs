@@ -4,7 +4,7 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Sparsify;
 
 /// <summary>Reads calibration ids: a safetensors file with <c>calibration_ids</c> or <c>input_ids</c>, [windows, tokens] of any integer type.</summary>
-public static class CalibrationIds
+internal static class CalibrationIds
 {
     /// <summary>The windows.</summary>
     /// <exception cref="ModelFormatException">The file is missing or damaged, or holds no such tensor.</exception>

@@ -8,7 +8,7 @@ namespace DualSparse.Sparsify;
 /// <param name="TextFiles">Texts; none: the sample.</param>
 /// <param name="Windows">Windows of text at most; null: <see cref="DefaultWindows"/>.</param>
 /// <param name="ContextTokens">Ids in a window of text; null: <see cref="DefaultContext"/>, or the model's context where that is less.</param>
-public sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<string>? TextFiles = null, int? Windows = null, int? ContextTokens = null)
+internal sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<string>? TextFiles = null, int? Windows = null, int? ContextTokens = null)
 {
     /// <summary>The windows of text unless told otherwise: nearly all of the sample under a vocabulary of 4,096 ids.</summary>
     public const int DefaultWindows = 256;

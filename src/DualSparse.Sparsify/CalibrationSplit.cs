@@ -6,7 +6,7 @@ namespace DualSparse.Sparsify;
 /// </summary>
 /// <param name="Calibration">Three of four windows; all where there are fewer than four.</param>
 /// <param name="HeldApart">The fourth of each four.</param>
-public sealed record CalibrationSplit(IReadOnlyList<int[]> Calibration, IReadOnlyList<int[]> HeldApart)
+internal sealed record CalibrationSplit(IReadOnlyList<int[]> Calibration, IReadOnlyList<int[]> HeldApart)
 {
     // A quarter: enough for intervals, and the larger part for the rarer experts.
     private const int Every = 4;

@@ -5,7 +5,7 @@ using DualSparse.Models.Text;
 namespace DualSparse.Sparsify;
 
 /// <summary>Text to calibrate on: documents, which a line <c>&lt;|endoftext|&gt;</c> ends in a file.</summary>
-public sealed class CalibrationText
+internal sealed class CalibrationText
 {
     private const string EndOfText = "<|endoftext|>";
 

@@ -1,4 +1,4 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;

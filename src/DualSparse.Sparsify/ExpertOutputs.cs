@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
 using DualSparse.Models.Safetensors;
@@ -33,11 +34,11 @@ internal sealed class ExpertOutputs
         counts = new long[experts];
     }
 
-    /// <summary>Watches a layer's next step.</summary>
-    public void Watch(MoeLayer layer) => layer.Observer = (token, expert, gate, up) =>
+    /// <summary>Sees the neurons of a layer's rows.</summary>
+    public NeuronObserver Observer(RoutingPlan routing) => (token, expert, gate, up) =>
     {
-        int topK = layer.Plan.TopK, place = layer.Plan.Experts.Slice(token * topK, topK).IndexOf(expert);
-        pairs.Add((expert, layer.Plan.Weights[token * topK + place], place == 0));
+        int topK = routing.TopK, place = routing.Experts.Slice(token * topK, topK).IndexOf(expert);
+        pairs.Add((expert, routing.Weights[token * topK + place], place == 0));
         if (place < topK / 2)
             return;
         float[] hidden = new float[neurons];

@@ -5,7 +5,7 @@ namespace DualSparse.Sparsify;
 /// <summary>What makes a neuron important: one of the four sums, by itself or times the norm of what the neuron writes, ‖W2_n‖₂.</summary>
 /// <param name="Sum">The sum, 1 to 4 (<see cref="NeuronImportance"/>).</param>
 /// <param name="TimesDownNorm">Whether it is multiplied with ‖W2_n‖₂.</param>
-public readonly record struct ImportanceMetric(int Sum, bool TimesDownNorm = false)
+internal readonly record struct ImportanceMetric(int Sum, bool TimesDownNorm = false)
 {
     /// <summary>The metric unless another is chosen: the least loss at equal drop on the model that ships.</summary>
     public static ImportanceMetric Default => new(4);

@@ -1,4 +1,4 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Sparsify;
 

@@ -7,7 +7,7 @@ namespace DualSparse.Sparsify;
 /// How much the neurons of one layer's routed experts do, summed over the tokens routed to each expert, by four metrics at once
 /// (arXiv 2508.18376, §4.1): 1 Σ SiLU(xW1), 2 Σ |SiLU(xW1)|, 3 Σ SiLU(xW1)·xW3, 4 Σ |SiLU(xW1)·xW3|.
 /// </summary>
-public sealed class NeuronImportance
+internal sealed class NeuronImportance
 {
     /// <summary>The number of metrics; they are counted from 1.</summary>
     public const int Metrics = 4;

@@ -1,7 +1,7 @@
 namespace DualSparse.Sparsify;
 
 /// <summary>The order of an expert's neurons, the most important first; the first ⌈F/2⌉ are the major half.</summary>
-public static class NeuronOrder
+internal static class NeuronOrder
 {
     /// <summary>A stable descending sort.</summary>
     /// <returns>Which neuron comes to each place.</returns>

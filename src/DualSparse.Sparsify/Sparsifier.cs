@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
@@ -10,7 +10,7 @@ namespace DualSparse.Sparsify;
 /// Reconstruction (arXiv 2508.18376, §4.1): a checkpoint that computes the same function, every routed expert's neurons reordered by
 /// importance, so that its first half is the major one; and a report beside it.
 /// </summary>
-public static class Sparsifier
+internal static class Sparsifier
 {
     // Fewer tokens say more about themselves than about the expert.
     private const int FewestTokens = 32;

@@ -6,7 +6,7 @@ namespace DualSparse.Sparsify;
 /// expect". <see cref="Complete.CompleteTransformation"/> is only ever "writing".
 /// </param>
 /// <param name="Share">The share of that done, from 0 to 1.</param>
-public readonly record struct SparsifyProgress(string Stage, double Share);
+internal readonly record struct SparsifyProgress(string Stage, double Share);
 
 /// <summary>One stage's part of it.</summary>
 internal sealed class StageProgress(IProgress<SparsifyProgress>? progress, string stage) : IProgress<double>

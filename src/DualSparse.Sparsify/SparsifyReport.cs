@@ -1,5 +1,5 @@
 using System.Text.Json;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
@@ -11,7 +11,7 @@ namespace DualSparse.Sparsify;
 /// <param name="Thresholds">Thresholds on ŝ for drop rates, each T ∓ δ, as the calibration text has them.</param>
 /// <param name="Layers">The layers with routed experts.</param>
 /// <param name="Methods">What to drop, by method and rate, and the loss to expect (<see cref="DropProfile"/>); null where it wasn't searched.</param>
-public sealed record SparsifyReport(
+internal sealed record SparsifyReport(
     int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers,
     IReadOnlyList<DropMethod>? Methods = null)
 {
@@ -28,14 +28,14 @@ public sealed record SparsifyReport(
 /// <param name="Source">The file's name.</param>
 /// <param name="Windows">Windows, each a text of its own.</param>
 /// <param name="Tokens">Tokens in them.</param>
-public sealed record CalibrationSource(string Source, int Windows, long Tokens);
+internal sealed record CalibrationSource(string Source, int Windows, long Tokens);
 
 /// <summary>Thresholds and the drop rate that they gave on the calibration text.</summary>
 /// <param name="Drop">The rate aimed at.</param>
 /// <param name="Major">T_major.</param>
 /// <param name="Minor">T_minor.</param>
 /// <param name="Achieved">The rate on the calibration text.</param>
-public sealed record RateThresholds(double Drop, float Major, float Minor, double Achieved);
+internal sealed record RateThresholds(double Drop, float Major, float Minor, double Achieved);
 
 /// <summary>One layer of a report.</summary>
 /// <param name="Layer">Its index.</param>
@@ -43,6 +43,6 @@ public sealed record RateThresholds(double Drop, float Major, float Minor, doubl
 /// <param name="WeightNormExperts">Experts that saw too few and were ordered by their weights' norms.</param>
 /// <param name="ScoreQuantiles">ŝ below which 5, 10, … 95 % of the pairs lie.</param>
 /// <param name="OutputNorms">[experts] n_e, the mean ‖f_e(x)‖₂ over pairs of the lower half of a token's choice; null where nothing was searched.</param>
-public sealed record LayerReport(
+internal sealed record LayerReport(
     int Layer, IReadOnlyList<long> TokensPerExpert, IReadOnlyList<int> WeightNormExperts, IReadOnlyList<double> ScoreQuantiles,
     IReadOnlyList<float>? OutputNorms = null);

@@ -1,5 +1,6 @@
+using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
@@ -8,14 +9,14 @@ namespace DualSparse.Sparsify;
 /// <param name="Methods">Thresholds by method, the best first.</param>
 /// <param name="Means">By layer, what dropped experts leave behind.</param>
 /// <param name="Norms">By layer, [experts] the mean ‖f_e(x)‖₂.</param>
-public sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means, IReadOnlyList<IReadOnlyList<float>?> Norms);
+internal sealed record SearchResult(IReadOnlyList<DropMethod> Methods, IReadOnlyList<Compensation?> Means, IReadOnlyList<IReadOnlyList<float>?> Norms);
 
 /// <summary>
 /// Spends a budget of dropped work where it hurts least. Within a layer a pair's score is its weight times its expert's deviation from the
 /// mean that stays behind. Between layers: each layer's KL is measured with that layer alone dropping, a law KL_l(r) = a·(r/(1−r))^b is laid
 /// through it, and the budget is shared out so that all slopes are equal, where the sum of the losses is least.
 /// </summary>
-public static class ThresholdSearch
+internal static class ThresholdSearch
 {
     /// <summary>The search's name, and the paper's rule's: one threshold on ŝ for all, T ∓ .01, nothing left behind.</summary>
     public const string Search = "search", Paper = "paper";
@@ -54,11 +55,7 @@ public static class ThresholdSearch
             int last = split.Calibration.Count - 1;
             var hooks = new StreamHooks
             {
-                Before = step =>
-                {
-                    if (stream.Config.LayerPlan[step.Layer].IsMoe)
-                        (outputs ??= new ExpertOutputs(moe.Experts, moe.Intermediate)).Watch(step.Moe);
-                },
+                Watch = _ => new PassWatch { Neurons = (_, routing) => (outputs ??= new ExpertOutputs(moe.Experts, moe.Intermediate)).Observer(routing) },
                 After = step =>
                 {
                     if (step.Window != last || outputs is null)
@@ -67,14 +64,13 @@ public static class ThresholdSearch
                     outputs = null;
                 },
             };
-            stream.Run(split.Calibration, [DropRule.None], hooks, new StageProgress(progress, "watching outputs"), cancel);
+            stream.Run(split.Calibration, [stream.Plan(DropRequest.None)], hooks, new StageProgress(progress, "watching outputs"), cancel);
         }
 
-        stream.Compensations = means;
         DropMethod search = new(Search, DropScore.Weight, Compensate: true, scales, []);
-        DropRule[] alone = [.. routed.SelectMany(l => s_alone.Select(rate => Rule(search, At(l, rate))))];
+        DropRequest[] alone = [.. routed.SelectMany(l => s_alone.Select(rate => Rule(search, At(l, rate))))];
         var sample = Spaced(split.Calibration, AloneWindows);
-        var losses = Loss(stream, sample, alone, new StageProgress(progress, "layers alone"), cancel);
+        var losses = Loss(stream, sample, alone, means, new StageProgress(progress, "layers alone"), cancel);
         var laws = routed.Select((_, i) => LossLaw.Through(s_alone, [.. s_alone.Select((_, r) => losses.Loss.Kl(1 + i * s_alone.Length + r))])).ToArray();
 
         var shares = Rates.Select(rate => LossLaw.Share(laws, rate, moe.TopK)).ToArray();
@@ -83,9 +79,9 @@ public static class ThresholdSearch
         var paper = paperThresholds.Select(t => Enumerable.Range(0, layers).Select(_ => t).ToArray()).ToArray();
 
         DropMethod plain = new(Paper, DropScore.Gate, Compensate: false, null, []);
-        DropRule[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];
+        DropRequest[] all = [.. searched.Select(t => Rule(search, t)), .. paper.Select(t => Rule(plain, t))];
         var (expected, counts) = split.HeldApart.Count == 0 ? (null, [])
-            : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, new StageProgress(progress, "loss to expect"), cancel);
+            : Loss(stream, Spaced(split.HeldApart, ExpectWindows), all, means, new StageProgress(progress, "loss to expect"), cancel);
         return new SearchResult(
             [search with { Points = Points(searched, 1) }, plain with { Points = Points(paper, 1 + Rates.Count) }], means, norms);
 
@@ -99,14 +95,14 @@ public static class ThresholdSearch
 
     private static double Rate(DropCounts[] layers) => layers.Aggregate((sum, c) => sum + c).Rate;
 
-    private static DropRule Rule(DropMethod method, DropThresholds[] layers) =>
+    private static DropRequest Rule(DropMethod method, DropThresholds[] layers) =>
         (method with { Points = [new DropPoint(1, 1, layers, null)] }).Rule(1);
 
     // Runs rules beside the dense run, as many windows at a time as a sixteenth of the checkpoint's memory holds.
     private static (WindowLoss Loss, DropCounts[][] Counts) Loss(
-        LayerStream stream, IReadOnlyList<int[]> windows, DropRule[] rules, IProgress<double> progress, CancellationToken cancel)
+        LayerStream stream, IReadOnlyList<int[]> windows, DropRequest[] rules, Compensation?[] means, IProgress<double> progress, CancellationToken cancel)
     {
-        DropRule[] variants = [DropRule.None, .. rules];
+        DropPlan[] variants = [stream.Plan(DropRequest.None), .. rules.Select(rule => stream.Plan(rule, means))];
         var loss = new WindowLoss(windows, variants.Length, stream.Config.VocabSize);
         var counts = variants.Select(_ => new DropCounts[stream.Config.Layers]).ToArray();
         long perWindow = (long)variants.Length * windows.Max(w => w.Length) * stream.Config.HiddenSize * sizeof(float);

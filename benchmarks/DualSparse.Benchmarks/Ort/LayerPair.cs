@@ -22,10 +22,13 @@ internal sealed unsafe class LayerPair : IDisposable
     private readonly RoutingPlan plan = new();
     private readonly ExpertBatch batch = new();
     private readonly RunOptions options = new();
+    private readonly ExpertPlacement placement;
+    private float[] scores = [];
 
     public LayerPair(LayerShape shape, WeightFormat format, SessionOptions session, int seed)
     {
         config = new MoeConfig { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
+        placement = ExpertPlacement.Alone(shape.Experts);
         ours = new PackedExperts(format, shape.Experts, shape.Hidden, shape.Neurons);
         int bits = format == WeightFormat.Int4 ? 4 : 8;
         var quantised = new BlockQuantised(shape, bits);
@@ -51,19 +54,20 @@ internal sealed unsafe class LayerPair : IDisposable
     public void Ours(Workspace work, float[] logits, float[] x, float[] y, int tokens)
     {
         plan.Reset(tokens, config.TopK);
-        var scores = new Span<float>(work.Floats("router", logits.Length), logits.Length);
-        logits.CopyTo(scores);
+        if (scores.Length < logits.Length)
+            scores = new float[logits.Length];
+        logits.CopyTo(scores, 0);
         for (int t = 0, at = 0; t < tokens; t++, at += config.TopK)
         {
             RouterRule.Choose(
                 config,
-                scores.Slice(t * config.Experts, config.Experts),
+                scores.AsSpan(t * config.Experts, config.Experts),
                 plan.Experts.Slice(at, config.TopK),
                 plan.Weights.Slice(at, config.TopK),
                 plan.Scores.Slice(at, config.TopK));
         }
 
-        RowLists.Build(plan, config.Experts, batch);
+        RowLists.Build(plan, placement, 0, batch);
         Array.Clear(y);
         fixed (float* from = x, to = y)
             GroupedGemm.Forward(work, ours, batch, from, tokens, to);

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Tasks;
 using DualSparse.Models;
@@ -49,7 +49,7 @@ internal static class EvalCommand
                 throw new ArgumentException($"--context is {given}, expected at least 1");
             List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Rule(parsed);
-            if (rule.Generation is not null)
+            if (rule.Generated is not null)
                 throw new ArgumentException("--drop-generation has no meaning here: no text is generated");
 
             string path = ModelFolder.Find(parsed.GetValue(folder));
@@ -78,8 +78,8 @@ internal static class EvalCommand
         return Transformer.Load(folder, options, progress, cancel);
     }
 
-    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRule rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>
+    private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRequest rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>
         rule.IsNone
-            ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, progress, cancel))
+            ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, null, progress, cancel))
             : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, progress, cancel));
 }

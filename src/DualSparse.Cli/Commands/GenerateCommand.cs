@@ -50,7 +50,7 @@ internal static class GenerateCommand
                 output.WriteLine();
         }
 
-        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session.Expected));
+        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session));
         return 0;
     }
 

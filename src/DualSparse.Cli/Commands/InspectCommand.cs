@@ -1,7 +1,7 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 using Spectre.Console;

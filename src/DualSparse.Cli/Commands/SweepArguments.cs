@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Sweep;
 using DualSparse.Models;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -38,7 +38,7 @@ internal sealed class DropArguments
     }
 
     /// <summary>The rule asked for; the model checks it.</summary>
-    public DropRule Rule(ParseResult parsed)
+    public DropRequest Rule(ParseResult parsed)
     {
         bool guard = !parsed.GetValue(noGuard), byThreshold = parsed.GetValue(major) is not null || parsed.GetValue(minor) is not null;
         var (share, kl, name) = (parsed.GetValue(rate), parsed.GetValue(maxKl), parsed.GetValue(method));
@@ -47,14 +47,14 @@ internal sealed class DropArguments
         if (name is not null && share is null && kl is null && parsed.GetValue(generationRate) is null)
             throw new ArgumentException("--method says how --drop or --max-kl chooses: give one of them too");
         float below = parsed.GetValue(major) ?? 0;
-        return new DropRule
+        return new DropRequest
         {
             Thresholds = new DropThresholds(below, parsed.GetValue(minor) ?? below),
             Rate = share,
             MaxKl = kl,
             Method = share is null && kl is null ? null : name,
             Guard = guard,
-            Generation = parsed.GetValue(generationRate) is { } other ? new DropRule { Rate = other, Method = name, Guard = guard } : null,
+            Generated = parsed.GetValue(generationRate) is { } other ? new DropRequest { Rate = other, Method = name, Guard = guard } : null,
         };
     }
 }

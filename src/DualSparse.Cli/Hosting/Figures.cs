@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
 
@@ -15,13 +15,12 @@ internal static class Figures
     public static JsonSerializerOptions Json { get; } = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
     /// <summary>What a run was like, in one line.</summary>
-    public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run, LossToExpect? loss)
+    public static string Line(MoeModel model, EngineOptions engine, GenerationSummary run, Session session)
     {
-        var report = model.Transformer.Report;
+        var report = model.Report;
         var kernels = engine.Kernels ?? KernelSet.Best();
         using var process = Process.GetCurrentProcess();
-        var counts = model.Transformer.Counts;
-        string dropped = engine.Drop.IsNone ? "" : FormattableString.Invariant($"dropped {counts.Rate:0.0 %} of the routed experts' work{Loss(loss)} · ");
+        string dropped = engine.Drop.IsNone ? "" : FormattableString.Invariant($"dropped {session.Dropped.Rate:0.0 %} of the routed experts' work{Loss(session.Expected)} · ");
         return dropped + string.Join(" · ",
             $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s",
             $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s",

@@ -1,6 +1,7 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
@@ -8,10 +9,10 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>
-/// Runs windows of text through a model of which one layer at a time is in memory. Several drop rules go in lockstep, so that each
+/// Runs windows of text through a model of which one layer at a time is in memory. Several drop plans go in lockstep, so that each
 /// layer is loaded once for all; what comes out is, bit for bit, what <see cref="Transformer"/> computes. Not for concurrent use.
 /// </summary>
-public sealed unsafe class LayerStream : IDisposable
+internal sealed unsafe class LayerStream : IDisposable
 {
     // 64 MiB of logits at a time, however large the vocabulary.
     private const long MaxLogits = 16 << 20;
@@ -20,14 +21,19 @@ public sealed unsafe class LayerStream : IDisposable
     private readonly EngineOptions options;
     private readonly ThreadTeam team;
     private readonly Workspace work;
+    private readonly Pass pass;
+    private readonly ScratchBuffer denseLogits = new();
     private readonly ModelLoader loader;
+    private readonly DropPlanner planner;
 
     private LayerStream(Checkpoint checkpoint, EngineOptions options)
     {
         (this.checkpoint, this.options) = (checkpoint, options);
         team = new ThreadTeam(options.Threads ?? ThreadTeam.Available);
         work = new Workspace(team, options.Kernels ?? KernelSet.Best());
+        pass = new Pass(checkpoint.Config, work);
         loader = new ModelLoader(checkpoint, options, team);
+        planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
     }
 
     /// <summary>The model's configuration.</summary>
@@ -36,12 +42,9 @@ public sealed unsafe class LayerStream : IDisposable
     /// <summary>Bytes of the weights in the checkpoint.</summary>
     public long CheckpointBytes => Config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
 
-    /// <summary>By layer, what dropped experts leave behind under <see cref="DropRule.Compensate"/>; null: what the checkpoint's folder has.</summary>
-    public IReadOnlyList<Compensation?>? Compensations { get; set; }
-
     /// <summary>Opens a Hugging Face folder; no weight is read yet.</summary>
     /// <param name="folder">config.json, safetensors.</param>
-    /// <param name="options">Weights, threads, kernels; its drop rule is not looked at.</param>
+    /// <param name="options">Weights, threads, kernels; its drop is not looked at.</param>
     /// <exception cref="ModelFormatException">The folder is damaged or not implemented.</exception>
     public static LayerStream Open(string folder, EngineOptions? options = null)
     {
@@ -57,23 +60,27 @@ public sealed unsafe class LayerStream : IDisposable
         }
     }
 
-    /// <summary>Runs every window, each as a text of its own, under every rule.</summary>
+    /// <inheritdoc cref="DropPlanner.Plan"/>
+    public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
+
+    /// <summary>Runs every window, each as a text of its own, under every plan.</summary>
     /// <param name="windows">Token ids, none longer than the model's context.</param>
-    /// <param name="variants">Drop rules; the first drops nothing.</param>
+    /// <param name="variants">Drop plans of this model; the first drops nothing.</param>
     /// <param name="hooks">Who looks on.</param>
     /// <param name="progress">Told the share done, from 0 to 1.</param>
     /// <param name="cancel">Ends it between two windows of a layer.</param>
     /// <returns>[variants][layers] the routed experts' work.</returns>
-    /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or a rule makes no sense for this model.</exception>
+    /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or the first plan drops something.</exception>
     /// <exception cref="InsufficientMemoryException">There is no memory for the keys and values of the longest window.</exception>
     /// <exception cref="ModelFormatException">A weight can't be read, or what is needed at once exceeds the memory that is free.</exception>
     public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
-        IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
+        IReadOnlyList<int[]> windows, IReadOnlyList<DropPlan> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
-        variants = Check(windows, variants);
-        var followers = variants.Select(v => windows.Select(_ => v.Follows is { } method ? new RateFollower(method) : null).ToArray()).ToArray();
+        Check(windows, variants);
+        var texts = variants.Select(v => windows.Select(_ => new TextDrop(v, Config.Layers)).ToArray()).ToArray();
         var counts = variants.Select(_ => new DropCounts[Config.Layers]).ToArray();
-        var states = new StreamStates(variants.Count, [.. windows.Select(Embed)]);
+        var embedding = new Embedding(checkpoint.Get(Config.Tensors.Embedding));
+        var states = new StreamStates(variants.Count, [.. windows.Select(w => Embed(embedding, w))]);
         int[] longest = windows.MaxBy(w => w.Length)!;
         using var cache = KvCache.OfOneLayer(Config, loader.Weights, longest.Length);
         KvCache.Reserve([new SequenceChunk(cache, longest)]);
@@ -81,24 +88,17 @@ public sealed unsafe class LayerStream : IDisposable
         for (int l = 0; l < Config.Layers; l++)
         {
             using var layer = loader.LoadLayer(l);
-            var rules = variants.Select(v => Config.LayerPlan[l].IsMoe ? LayerRule.Of(v, l, layer.Mlp.Experts.Count) : null).ToArray();
             for (int w = 0; w < windows.Count; w++)
             {
                 cancel.ThrowIfCancellationRequested();
                 // The dense state is the last to move on: a variant that drops here for the first time starts from it.
                 for (int v = variants.Count - 1; v >= 0; v--)
                 {
-                    if (v > 0 && rules[v] is null && !states.Differs(v))
+                    if (v > 0 && variants[v].Rule(l, generated: false) is null && !states.Differs(v))
                         continue;
-                    layer.Mlp.Prompt = layer.Mlp.Generation = rules[v];
-                    layer.Mlp.Compensation = variants[v].Compensate ? Compensations![l] : null;
-                    layer.Mlp.Counts = default;
-                    var step = new StreamStep(l, layer.Mlp, v, w);
-                    cache.Follower = followers[v][w];
-                    hooks.Before?.Invoke(step);
-                    Forward(layer, cache, states.Of(v, w));
-                    layer.Mlp.Observer = null;
-                    counts[v][l] += layer.Mlp.Counts;
+                    var step = new StreamStep(l, v, w);
+                    Forward(layer, l, new Segment(cache, 0, windows[w].Length, Drop: texts[v][w]), hooks.Watch?.Invoke(step), states.Of(v, w), cancel);
+                    counts[v][l] += pass.Counts(0)[l];
                     hooks.After?.Invoke(step);
                 }
 
@@ -107,7 +107,7 @@ public sealed unsafe class LayerStream : IDisposable
 
             for (int v = 1; v < variants.Count; v++)
             {
-                if (rules[v] is not null)
+                if (variants[v].Rule(l, generated: false) is not null)
                     states.SetDiffers(v);
                 if (!states.Differs(v))
                     counts[v][l] = counts[0][l];
@@ -122,17 +122,19 @@ public sealed unsafe class LayerStream : IDisposable
     /// <summary>Frees threads and scratch memory.</summary>
     public void Dispose()
     {
+        denseLogits.Dispose();
+        pass.Dispose();
         work.Dispose();
         team.Dispose();
         checkpoint.Dispose();
     }
 
-    private void Forward(TransformerLayer layer, KvCache cache, float[] state)
+    private void Forward(LayerWeights weights, int layer, Segment segment, PassWatch? watch, float[] state, CancellationToken cancel)
     {
-        int tokens = state.Length / Config.HiddenSize;
-        float* x = work.Floats("x", state.Length);
+        pass.Begin([segment], watch);
+        float* x = pass.Stream(0);
         state.CopyTo(new Span<float>(x, state.Length));
-        layer.Forward(work, Config, [new Segment(cache, 0, tokens)], x, tokens);
+        LayerProgram.Run(LayerProgram.Layer(Config, layer), _ => weights, pass, cancel);
         new ReadOnlySpan<float>(x, state.Length).CopyTo(state);
     }
 
@@ -148,16 +150,15 @@ public sealed unsafe class LayerStream : IDisposable
             for (int first = 0; first < tokens; first += block)
             {
                 int rows = Math.Min(block, tokens - first);
-                float* dense = work.Floats("dense logits", (nint)rows * vocabulary);
+                float* dense = denseLogits.Floats((nint)rows * vocabulary);
                 for (int v = 0; v < variants; v++)
                 {
                     float* logits = dense;
                     if (v == 0 || states.Differs(v))
                     {
-                        logits = v == 0 ? dense : work.Floats("logits", (nint)rows * vocabulary);
-                        float* x = work.Floats("x", (nint)rows * hidden);
-                        states.Of(v, w).AsSpan(first * hidden, rows * hidden).CopyTo(new Span<float>(x, rows * hidden));
-                        head.Forward(work, Config, x, rows, logits);
+                        logits = v == 0 ? dense : pass.Memory.Logits.Floats((nint)rows * vocabulary);
+                        fixed (float* x = states.Of(v, w).AsSpan(first * hidden, rows * hidden))
+                            head.Forward(pass, Config, x, rows, logits);
                     }
 
                     observer(w, v, first, new ReadOnlySpan<float>(dense, rows * vocabulary), new ReadOnlySpan<float>(logits, rows * vocabulary));
@@ -168,18 +169,15 @@ public sealed unsafe class LayerStream : IDisposable
         }
     }
 
-    private float[] Embed(int[] ids)
+    private float[] Embed(Embedding embedding, int[] ids)
     {
-        var embedding = checkpoint.Get(Config.Tensors.Embedding);
-        embedding.RequireWhole();
-        float[] x = new float[ids.Length * Config.HiddenSize];
-        for (int t = 0; t < ids.Length; t++)
-            embedding.ReadRow(ids[t], x.AsSpan(t * Config.HiddenSize, Config.HiddenSize));
-        return x;
+        float[] state = new float[ids.Length * Config.HiddenSize];
+        fixed (float* x = state)
+            embedding.Read(ids, x);
+        return state;
     }
 
-    // Returns the rules, a rate's thresholds found.
-    private IReadOnlyList<DropRule> Check(IReadOnlyList<int[]> windows, IReadOnlyList<DropRule> variants)
+    private void Check(IReadOnlyList<int[]> windows, IReadOnlyList<DropPlan> variants)
     {
         if (windows.Count == 0)
             throw new ArgumentException("there is no window of text");
@@ -191,16 +189,10 @@ public sealed unsafe class LayerStream : IDisposable
                 throw new ArgumentException($"token id {wrong} is outside the vocabulary of {Config.VocabSize}");
         }
 
-        if (variants.Count == 0 || !variants[0].IsNone)
-            throw new ArgumentException("the first drop rule must drop nothing: the others are compared with it");
-        foreach (var rule in variants)
-            rule.Check(Config.Layers, Config.Moe?.Experts ?? 0);
-        variants = [.. variants.Select(v => DropProfile.Resolve(checkpoint.Folder, Config, v))];
-        if (variants.Any(v => v.Compensate))
-            Compensations ??= CompensationFile.Read(checkpoint, options.NeuronOrder is not null);
+        if (variants.Count == 0 || !variants[0].Request.IsNone)
+            throw new ArgumentException("the first drop plan must drop nothing: the others are compared with it");
         long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
         long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
         MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");
-        return variants;
     }
 }

@@ -4,7 +4,7 @@ using DualSparse.Models;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>Memory free for this process: the machine's, or its control group's where that is less.</summary>
-public static class MemoryBudget
+internal static class MemoryBudget
 {
     /// <summary>Bytes that can be had without swapping or being killed, as well as the system tells.</summary>
     public static long AvailableBytes()

@@ -6,7 +6,7 @@ using DualSparse.Models;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>The memory that a model's packed weights take, counted from its configuration.</summary>
-public static class MemoryNeed
+internal static class MemoryNeed
 {
     /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, it stays in the mapped file.</summary>
     public static long WeightBytes(ModelConfig config, WeightFormat format) =>

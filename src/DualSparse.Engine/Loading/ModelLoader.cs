@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
@@ -46,14 +47,14 @@ internal sealed class ModelLoader
         try
         {
             var checkpoint = Own(Checkpoint.Open(folder));
-            options.Drop.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
             // What dualsparse.json lacks shows now, not after the weights are loaded.
-            options = options with { Drop = DropProfile.Resolve(checkpoint.Folder, checkpoint.Config, options.Drop) };
+            var planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
+            var drop = planner.Plan(options.Drop);
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
             var loader = new ModelLoader(checkpoint, options, team, progress, cancel);
-            return loader.Whole(() => loader.Build(team, work, started));
+            return loader.Whole(() => new Transformer(checkpoint, team, work, loader.Parts(), planner, drop, loader.Report(work, started)));
         }
         catch
         {
@@ -70,24 +71,23 @@ internal sealed class ModelLoader
     }
 
     /// <summary>Loads one layer, its caller's to dispose; nothing is left when it fails.</summary>
-    public TransformerLayer LoadLayer(int index) => Whole(() => Layer(index, config.Tensors.Layer(index)));
+    public LayerWeights LoadLayer(int index) => Whole(() => Layer(index, config.Tensors.Layer(index)));
 
     /// <summary>Loads the final norm and the head, its caller's to dispose; nothing is left when it fails.</summary>
     public OutputHead LoadHead() => Whole(Head);
 
-    private Transformer Build(ThreadTeam team, Workspace work, long started)
+    private ModelParts Parts()
     {
-        var tensors = config.Tensors;
-        var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, tensors.Layer(l))).ToArray();
+        var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, config.Tensors.Layer(l))).ToArray();
         var head = Head();
-        var report = new LoadReport(
-            Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, team.Size);
-        var embedding = checkpoint.Get(tensors.Embedding.Name, tensors.Embedding.Shape);
         // It stays where it is, and that is done at once.
         if (!config.TieEmbeddings)
-            Report(tensors.Embedding);
-        return new Transformer(checkpoint, team, work, embedding, layers, head, report, options.NeuronOrder is not null) { Drop = options.Drop };
+            Report(config.Tensors.Embedding);
+        return new ModelParts(new Embedding(checkpoint.Get(config.Tensors.Embedding)), layers, head);
     }
+
+    private LoadReport Report(Workspace work, long started) => new(
+        Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, work.Team.Size);
 
     // All of a thing or nothing: what was made for it is freed again when it fails.
     private T Whole<T>(Func<T> load)
@@ -108,22 +108,21 @@ internal sealed class ModelLoader
 
     private OutputHead Head() => new(Vector(config.Tensors.FinalNorm)!, Linear([config.Tensors.Head]));
 
-    private TransformerLayer Layer(int index, LayerTensors tensors) => new(
+    private LayerWeights Layer(int index, LayerTensors tensors) => new(
         Vector(tensors.InputNorm)!,
         Keep(Attention.Load(this, config, rope, index)),
         Vector(tensors.PostAttentionNorm)!,
-        Keep(Mlp(index, tensors)));
+        tensors.Mlp is null ? Moe(index, tensors) : null,
+        tensors.Mlp is { } dense ? new DenseMlp(Experts(1, (int)dense.Gate.Shape[0], _ => dense)) : null);
 
-    private MoeLayer Mlp(int index, LayerTensors tensors)
+    private MoeLayer Moe(int index, LayerTensors tensors)
     {
-        if (tensors.Mlp is { } dense)
-            return new MoeLayer(null, Experts(1, (int)dense.Gate.Shape[0], _ => dense));
         var moe = config.Moe!;
         var router = new Router(moe, Linear([tensors.Router!], format: WeightFormat.F32));
         var experts = Experts(moe.Experts, moe.Intermediate, tensors.Expert, options.NeuronOrder is { } order ? e => Checked(order(index, e), moe.Intermediate) : null);
         var shared = tensors.SharedExpert is { } wide ? Experts(1, moe.SharedIntermediate, _ => wide) : null;
         var sharedGate = tensors.SharedGate is { } gate ? Linear([gate], format: WeightFormat.F32) : null;
-        return new MoeLayer(router, experts, shared, sharedGate);
+        return new MoeLayer(router, experts, shared, sharedGate, options.Placement?.Invoke(index, moe.Experts));
     }
 
     private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors, Func<int, int[]>? order = null)

@@ -1,103 +1,111 @@
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
 
-/// <summary>THE mixture-of-experts layer: route, decide, gather, multiply, add; shared experts beside it.</summary>
-/// <param name="router">Chooses experts; null for a dense MLP, whose one expert every token takes.</param>
-/// <param name="experts">The routed experts, or the dense MLP.</param>
+/// <summary>
+/// THE mixture-of-experts layer: route, decide, gather, multiply, add; shared experts beside it. Weights only: what changes belongs to the
+/// <see cref="Pass"/>. Its steps are operators of the <see cref="LayerProgram"/>.
+/// </summary>
+/// <param name="router">Chooses experts.</param>
+/// <param name="experts">The routed experts.</param>
 /// <param name="shared">The shared experts, as one wide one, or null.</param>
 /// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
-public sealed unsafe class MoeLayer(Router? router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null) : IDisposable
+/// <param name="placement">Which rank has which expert; null: one has all.</param>
+internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null) : IDisposable
 {
-    private readonly ExpertBatch batch = new();
-
-    /// <summary>The last batch's routing; empty for a dense MLP.</summary>
-    public RoutingPlan Plan { get; } = new();
-
-    /// <summary>What is left out of a prompt's tokens; null: nothing.</summary>
-    public LayerRule? Prompt { get; set; }
-
-    /// <summary>What is left out of generated tokens; null: nothing.</summary>
-    public LayerRule? Generation { get; set; }
-
-    /// <summary>What dropped experts leave behind where a rule says so; null: nothing.</summary>
-    public Compensation? Compensation { get; set; }
-
-    /// <summary>The routed experts' work since the layer was made or this was last set.</summary>
-    public DropCounts Counts { get; set; }
+    private readonly ExpertPlacement placement = placement ?? ExpertPlacement.Alone(experts.Count);
 
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
 
-    /// <summary>Sees the neurons of every row that a routed expert computes, in whole or in half; null while nobody looks.</summary>
-    public NeuronObserver? Observer { get; set; }
-
-    /// <summary>Adds the layer's output to y.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
-    /// <param name="x">[tokens, D] f32, normalised.</param>
-    /// <param name="tokens">Tokens.</param>
-    /// <param name="y">[tokens, D] f32, added to.</param>
-    /// <param name="segments">The sequences that the tokens belong to.</param>
-    internal void Forward(Workspace work, float* x, int tokens, float* y, ReadOnlySpan<Segment> segments)
+    /// <summary>Routes rows, decides what is computed of each pair, and sends them to their experts.</summary>
+    /// <param name="pass">The rows' sequences; receives the layer's ticket.</param>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="x">[rows, D] f32, normalised.</param>
+    public void Begin(Pass pass, int layer, float* x)
     {
-        if (router is null)
+        var ticket = pass.Tickets.Open(layer);
+        router.Route(pass.Work, x, pass.Rows, pass.Memory.RouterLogits.Floats((nint)pass.Rows * router.Experts), ticket.Routing);
+        Dispatch(pass, layer, ticket, x);
+    }
+
+    /// <summary>The same for rows that are routed.</summary>
+    public void Dispatch(Pass pass, int layer, ExpertTicket ticket, float* x)
+    {
+        foreach (var segment in pass.Segments)
         {
-            batch.SetEveryToken(tokens);
-        }
-        else
-        {
-            router.Route(work, x, tokens, Plan);
-            Decide(segments);
-            RowLists.Build(Plan, experts.Count, batch);
-            Counts += DropCounts.Of(batch, Plan.Experts.Length, experts.Neurons);
-            if (Observer is not null)
-                NeuronProbe.Run(work, experts, batch, x, Observer);
+            if (segment.Drop is not { } text)
+                continue;
+            var plan = text.Plan;
+            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.Moving(layer, segment.Generated), text.Thresholds);
         }
 
-        GroupedGemm.Forward(work, experts, batch, x, tokens, y);
-        foreach (var segment in segments)
+        pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
+        LocalExchange.BeginDispatch(pass.Work, ticket, experts, placement, x, pass.Rows);
+        if (pass.Watch?.Neurons?.Invoke(layer, ticket.Routing) is { } observer)
+            NeuronProbe.Run(pass, experts, ticket, x, observer);
+    }
+
+    /// <summary>Computes the rows that have come.</summary>
+    public void Compute(Pass pass, int layer)
+    {
+        var ticket = pass.Tickets.Of(layer);
+        foreach (var share in LocalExchange.Receive(ticket))
         {
-            if ((segment.Generated ? Generation : Prompt) is { Compensates: true })
-                Compensation?.Add(work.Team, Plan, segment.First, segment.Count, y);
+            if (share.Batch.Tokens.Count > 0)
+                GroupedGemm.Forward(pass.Work, experts, share.Batch, ticket.Rows, ticket.RowCount, share.Sums.Floats((nint)ticket.RowCount * experts.Hidden), add: false);
+        }
+    }
+
+    /// <summary>Adds the routed experts' outputs, and what dropped ones leave behind, and closes the ticket.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="y">[rows, D] f32, added to.</param>
+    public void End(Pass pass, int layer, float* y)
+    {
+        var ticket = pass.Tickets.Of(layer);
+        LocalExchange.EndCombine(pass.Work, ticket, experts.Hidden, y);
+        for (int s = 0; s < pass.Segments.Length; s++)
+        {
+            var segment = pass.Segments[s];
+            if (segment.Drop is not { } text)
+                continue;
+            text.Plan.Means(layer, segment.Generated)?.Add(pass.Work.Team, ticket.Routing, segment.First, segment.Count, y);
+            pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, experts.Neurons));
         }
 
-        if (shared is null)
-            return;
-        float* gates = null;
+        pass.Tickets.Close(layer);
+    }
+
+    /// <summary>Adds the shared experts' output.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="x">[rows, D] f32, normalised.</param>
+    /// <param name="y">[rows, D] f32, added to.</param>
+    public void Shared(Pass pass, float* x, float* y)
+    {
+        int rows = pass.Rows;
+        ReadOnlySpan<float> weights = default;
         if (sharedGate is not null)
         {
-            gates = work.Floats("shared gate", tokens);
-            sharedGate.Forward(work, x, tokens, gates);
-            for (int t = 0; t < tokens; t++)
+            float* gates = pass.Memory.SharedGate.Floats(rows);
+            sharedGate.Forward(pass.Work, x, rows, gates);
+            for (int t = 0; t < rows; t++)
                 gates[t] = 1 / (1 + MathF.Exp(-gates[t]));
+            weights = new ReadOnlySpan<float>(gates, rows);
         }
 
-        batch.SetEveryToken(tokens, gates is null ? default : new ReadOnlySpan<float>(gates, tokens));
-        GroupedGemm.Forward(work, shared, batch, x, tokens, y);
+        pass.EveryRow.SetEveryToken(rows, weights);
+        GroupedGemm.Forward(pass.Work, shared!, pass.EveryRow, x, rows, y);
     }
 
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
-        router?.Dispose();
+        router.Dispose();
         experts.Dispose();
         shared?.Dispose();
         sharedGate?.Dispose();
-    }
-
-    // Texts that follow a rate show all their scores first: several sequences may be one text.
-    private void Decide(ReadOnlySpan<Segment> segments)
-    {
-        var followed = Prompt is { Follows: true } ? Prompt : Generation is { Follows: true } ? Generation : null;
-        foreach (var segment in segments)
-            followed?.Show(segment.Cache.Follower!, Plan, segment.First, segment.Count);
-        foreach (var segment in segments)
-        {
-            var rule = segment.Generated ? Generation : Prompt;
-            if (rule is { Follows: true })
-                rule.Follow(segment.Cache.Follower!, segment.Count, Plan.TopK);
-            DropPolicy.Apply(Plan, rule, segment.First, segment.Count);
-        }
     }
 }

@@ -8,17 +8,20 @@ namespace DualSparse.Engine.Moe;
 /// <summary>Chooses each token's experts and weighs them; scores are computed in f32 from the checkpoint's own weights.</summary>
 /// <param name="config">Experts, top-k, scoring rule.</param>
 /// <param name="gate">[experts, D] in f32.</param>
-public sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
+internal sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
 {
+    /// <summary>E, routed experts.</summary>
+    public int Experts => config.Experts;
+
     /// <summary>Routes a batch.</summary>
-    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="work">Threads, kernels.</param>
     /// <param name="x">[tokens, D] f32, normalised.</param>
     /// <param name="tokens">Tokens.</param>
+    /// <param name="logits">[tokens, experts] f32, scratch.</param>
     /// <param name="plan">Receives experts, weights and normalised scores; every pair full.</param>
-    public void Route(Workspace work, float* x, int tokens, RoutingPlan plan)
+    public void Route(Workspace work, float* x, int tokens, float* logits, RoutingPlan plan)
     {
         plan.Reset(tokens, config.TopK);
-        float* logits = work.Floats("router", (nint)tokens * config.Experts);
         gate.Forward(work, x, tokens, logits);
         for (int t = 0; t < tokens; t++)
         {
@@ -37,7 +40,7 @@ public sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
 }
 
 /// <summary>From one token's router logits to its experts: pure, no memory of its own.</summary>
-public static class RouterRule
+internal static class RouterRule
 {
     /// <summary>
     /// Softmax over all experts; the k best (under group-limited routing: of the groups whose best expert is best); weights are

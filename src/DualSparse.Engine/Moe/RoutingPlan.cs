@@ -1,7 +1,7 @@
 namespace DualSparse.Engine.Moe;
 
 /// <summary>How much of an expert a token-expert pair computes.</summary>
-public enum Computation : byte
+internal enum Computation : byte
 {
     /// <summary>Both halves.</summary>
     Full,
@@ -14,7 +14,7 @@ public enum Computation : byte
 }
 
 /// <summary>Which experts a batch of tokens goes to: [tokens, k] pairs, each token's best first.</summary>
-public sealed class RoutingPlan
+internal sealed class RoutingPlan
 {
     private int[] experts = [];
     private float[] weights = [];
@@ -38,6 +38,16 @@ public sealed class RoutingPlan
 
     /// <summary>[tokens, k] what is computed of each pair.</summary>
     public Span<Computation> Computations => computations.AsSpan(0, Tokens * TopK);
+
+    /// <summary>Becomes a copy of another.</summary>
+    public void Take(RoutingPlan other)
+    {
+        Reset(other.Tokens, other.TopK);
+        other.Experts.CopyTo(Experts);
+        other.Weights.CopyTo(Weights);
+        other.Scores.CopyTo(Scores);
+        other.Computations.CopyTo(Computations);
+    }
 
     /// <summary>Makes room for a batch, every pair computed in full.</summary>
     public void Reset(int tokens, int topK)

@@ -4,12 +4,18 @@ using DualSparse.Kernels.Gemm;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>A routing plan turned round: for each expert its rows, full ones first, dropped ones nowhere.</summary>
-public static class RowLists
+internal static class RowLists
 {
-    /// <summary>Fills <paramref name="batch"/>; within an expert and a kind of row, tokens keep their order.</summary>
-    public static void Build(RoutingPlan plan, int experts, ExpertBatch batch)
+    /// <summary>Fills <paramref name="batch"/> with one rank's rows; within an expert and a kind of row, tokens keep their order.</summary>
+    /// <param name="plan">Decided.</param>
+    /// <param name="placement">Which rank has which expert.</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="batch">Receives the rows of the rank's experts.</param>
+    public static void Build(RoutingPlan plan, ExpertPlacement placement, int rank, ExpertBatch batch)
     {
         batch.Clear();
+        var rankOf = placement.RankOf;
+        int experts = rankOf.Length;
         // Two places an expert, full and major; counts become each place's first row.
         Span<int> places = experts <= 512 ? stackalloc int[2 * experts] : new int[2 * experts];
         places.Clear();
@@ -17,7 +23,7 @@ public static class RowLists
         var computations = plan.Computations;
         for (int i = 0; i < chosen.Length; i++)
         {
-            if (computations[i] != Computation.Drop)
+            if (computations[i] != Computation.Drop && rankOf[chosen[i]] == rank)
                 places[2 * chosen[i] + (int)computations[i]]++;
         }
 
@@ -35,7 +41,7 @@ public static class RowLists
         CollectionsMarshal.SetCount(batch.Weights, row);
         for (int i = 0; i < chosen.Length; i++)
         {
-            if (computations[i] == Computation.Drop)
+            if (computations[i] == Computation.Drop || rankOf[chosen[i]] != rank)
                 continue;
             int place = places[2 * chosen[i] + (int)computations[i]]++;
             batch.Tokens[place] = i / plan.TopK;

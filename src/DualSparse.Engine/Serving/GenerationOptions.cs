@@ -39,7 +39,7 @@ public sealed record GenerationOptions
     public int? LogProbs { get; init; }
 
     /// <summary>What a checkpoint recommends (its generation_config.json); greedy where it doesn't say that it wants to be sampled.</summary>
-    public static GenerationOptions From(GenerationDefaults defaults) => new()
+    internal static GenerationOptions From(GenerationDefaults defaults) => new()
     {
         MaxTokens = defaults.MaxNewTokens,
         RepetitionPenalty = defaults.RepetitionPenalty ?? 1,

@@ -8,7 +8,7 @@ namespace DualSparse.Engine.Serving;
 /// repetition penalty → temperature → top-k → top-p (of what top-k left) → min-p → draw. Equal logits: the lower id counts as the
 /// better one. For one sequence, one thread.
 /// </summary>
-public sealed class Sampler
+internal sealed class Sampler
 {
     private readonly GenerationOptions options;
     private readonly float[] scores;

@@ -1,18 +1,20 @@
 using System.Runtime.InteropServices;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Engine.Serving;
 
 /// <summary>
 /// One text in the making: what was put in and what the model wrote. Its keys and values stay in memory from turn to turn, so that only
 /// new tokens go through the model. The context keeps every token sampled, one that ended the text and those of a stop string too;
-/// <see cref="Truncate"/> takes tokens back, but not what a followed drop rate has seen of them, unless it takes all. For one thread at a time.
+/// <see cref="Truncate"/> takes tokens back. For one thread at a time.
 /// </summary>
 public sealed class Session : IDisposable
 {
     private readonly MoeModel model;
     private readonly KvCache cache;
+    private readonly TextDrop drop;
     private readonly List<int> ids = [];
+    private int followedFrom; // the position at which thresholds began to move with the text
     private int sampled; // tokens at the end of the context that the model chose
     private bool disposed;
 
@@ -24,6 +26,7 @@ public sealed class Session : IDisposable
             throw new ArgumentException($"a context of {wanted} tokens was asked for, expected 1 to {longest}, the model's longest (max_position_embeddings)");
         this.model = model;
         ContextTokens = wanted;
+        drop = model.Transformer.NewText();
         cache = model.Transformer.NewCache(wanted);
         try
         {
@@ -47,8 +50,32 @@ public sealed class Session : IDisposable
     /// <summary>Of these, how many have been through the model.</summary>
     public int CachedTokens => cache.Length;
 
+    /// <summary>
+    /// What the routed experts leave out, from the next pass on: <see cref="EngineOptions.Drop"/> unless set. Of one text it may change as often as
+    /// one likes; other sessions keep theirs.
+    /// </summary>
+    /// <exception cref="ArgumentException">It makes no sense for this model.</exception>
+    /// <exception cref="Models.ModelFormatException">The model's dualsparse.json is damaged.</exception>
+    public DropRequest Drop
+    {
+        get => drop.Plan.Request;
+        set
+        {
+            var plan = model.Transformer.Plan(value);
+            if (plan.Followed != drop.Plan.Followed)
+                followedFrom = cache.Length;
+            drop.Plan = plan;
+        }
+    }
+
+    /// <summary>The routed experts' work on this text so far, and what was left out of it.</summary>
+    public DropCounts Dropped => drop.Counts;
+
     /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, or it says nothing.</summary>
-    public LossToExpect? Expected => cache.Follower?.Expected ?? model.Transformer.Drop.Expected;
+    public LossToExpect? Expected => drop.Expected;
+
+    /// <summary>Positions of the tokens that were put in together and haven't all been through the model; see <see cref="SequenceChunk.Appended"/>.</summary>
+    internal Range? Appended { get; set; }
 
     /// <summary>Its keys and values.</summary>
     internal KvCache Cache => cache;
@@ -92,10 +119,8 @@ public sealed class Session : IDisposable
         Writer = null;
         sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
-        cache.Truncate(Math.Min(cache.Length, tokens));
-        cache.Turn = null;
-        if (tokens == 0)
-            cache.Follower = null; // another text
+        TruncateCache(Math.Min(cache.Length, tokens));
+        Appended = null;
     }
 
     /// <summary>Puts text behind the context and lets the model go on from there.</summary>
@@ -135,24 +160,25 @@ public sealed class Session : IDisposable
         ObjectDisposedException.ThrowIf(disposed, this);
         // The last token's logits are needed: if it has been through the model, it goes once more.
         if (cache.Length == ids.Count)
-            cache.Truncate(ids.Count - 1);
+            TruncateCache(ids.Count - 1);
         int passed = ids.Count - cache.Length;
         // Rather now than in the middle of a long prompt.
         cache.RequireMemory(passed);
         // One that was cancelled on the way goes on as what it was.
-        if (cache.Turn is not { } turn || turn.End.Value != ids.Count || turn.Start.Value > cache.Length)
-            cache.Turn = cache.Length..ids.Count;
+        if (Appended is not { } appended || appended.End.Value != ids.Count || appended.Start.Value > cache.Length)
+            Appended = cache.Length..ids.Count;
         while (true)
         {
             cancel.ThrowIfCancellationRequested();
-            lock (model.Turn)
+            lock (model.ForwardLock)
             {
                 ObjectDisposedException.ThrowIf(model.Disposed, model);
                 int count = Math.Min(model.ChunkTokens, ids.Count - cache.Length);
                 bool last = cache.Length + count == ids.Count;
                 // One token that the model has just chosen is generation, all else a prompt.
                 bool generated = passed == 1 && sampled > 0;
-                var logits = model.Transformer.Forward([new SequenceChunk(cache, Ids.Slice(cache.Length, count).ToArray(), last ? LogitRows.Last : LogitRows.None, generated)]);
+                var chunk = new SequenceChunk(cache, Ids.Slice(cache.Length, count).ToArray(), last ? LogitRows.Last : LogitRows.None, generated, drop, Appended);
+                var logits = model.Transformer.Forward([chunk], cancel: cancel);
                 if (!last)
                     continue;
                 int id = sampler.Next(logits, Ids);
@@ -162,6 +188,13 @@ public sealed class Session : IDisposable
                 return (new GeneratedToken(id, "", known.Own, known.Best, null), passed);
             }
         }
+    }
+
+    private void TruncateCache(int tokens)
+    {
+        cache.Truncate(tokens);
+        drop.Truncate(Math.Max(0, tokens - followedFrom));
+        followedFrom = Math.Min(followedFrom, tokens);
     }
 
     private void CheckFits(ReadOnlySpan<int> tokens, int before)

@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Evaluation.Sweep;
@@ -8,46 +9,41 @@ namespace DualSparse.Evaluation.Sweep;
 /// How a model without a drop routes a text: every token-expert pair with its scores. A rule's decisions over it give the drop rate that
 /// the rule would have if dropping changed nothing of what later layers see: near the real one, and known without running the model.
 /// </summary>
-public sealed class GatingPlans
+internal sealed class GatingPlans
 {
     private readonly List<RoutingPlan>[] layers;
-    private readonly NeuronLayout[] neurons;
+    private readonly NeuronLayout neurons;
     private readonly int experts;
     private readonly Dictionary<DropScore, ScoreHistogram[]> scores = [];
 
     private GatingPlans(Transformer model)
     {
-        layers = [.. model.Mlps.Select(_ => new List<RoutingPlan>())];
-        neurons = [.. model.Mlps.Select(l => l.Experts.Neurons)];
+        layers = [.. model.Layers.Select(_ => new List<RoutingPlan>())];
+        neurons = new NeuronLayout(model.Config.Moe?.Intermediate ?? 0);
         experts = model.Config.Moe?.Experts ?? 0;
     }
 
     /// <summary>Runs a text.</summary>
-    /// <param name="model">The model; its drop is none afterwards.</param>
+    /// <param name="model">The model.</param>
     /// <param name="text">The windows, each afresh.</param>
     /// <param name="cancellation">Looked at between windows.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static GatingPlans Of(Transformer model, TextWindows text, CancellationToken cancellation = default)
     {
         var plans = new GatingPlans(model);
-        model.Drop = DropRule.None;
+        var watch = new PassWatch { Routed = (layer, routing) => plans.layers[layer].Add(Copy(routing, [])) };
         foreach (int[] ids in text.Inputs)
         {
             cancellation.ThrowIfCancellationRequested();
             using var cache = model.NewCache(ids.Length);
-            model.Forward(cache, ids, LogitRows.None);
-            for (int l = 0; l < plans.layers.Length; l++)
-            {
-                if (model.Config.LayerPlan[l].IsMoe)
-                    plans.layers[l].Add(Copy(model.Mlps[l].Plan, []));
-            }
+            model.Forward(cache, ids, LogitRows.None, watch: watch);
         }
 
         return plans;
     }
 
     /// <summary>The drop rate of a rule of thresholds, all layers together.</summary>
-    public double Rate(DropRule rule)
+    public double Rate(DropRequest rule)
     {
         double pairs = 0, dropped = 0;
         for (int l = 0; l < layers.Length; l++)
@@ -61,7 +57,7 @@ public sealed class GatingPlans
     }
 
     /// <summary>The drop rate in each layer; 0 where nothing is routed.</summary>
-    public double[] LayerRates(DropRule rule) => [.. Enumerable.Range(0, layers.Length).Select(l => LayerRate(rule, l))];
+    public double[] LayerRates(DropRequest rule) => [.. Enumerable.Range(0, layers.Length).Select(l => LayerRate(rule, l))];
 
     /// <summary>By layer, how often which score occurs.</summary>
     /// <param name="score">One that lies between 0 and 1.</param>
@@ -80,11 +76,11 @@ public sealed class GatingPlans
         })];
     }
 
-    private double LayerRate(DropRule rule, int layer)
+    private double LayerRate(DropRequest rule, int layer)
     {
         if (layers[layer].Count == 0 || LayerRule.Of(rule, layer, experts) is not { } own)
             return 0;
-        var (all, minor) = (neurons[layer].Neurons, neurons[layer].Neurons - neurons[layer].Major);
+        var (all, minor) = (neurons.Neurons, neurons.Neurons - neurons.Major);
         long left = 0, total = 0;
         Parallel.ForEach(layers[layer], plan =>
         {

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
@@ -19,9 +19,9 @@ internal static class RateFinder
     /// <param name="method">The method.</param>
     /// <param name="rate">The drop rate wanted.</param>
     /// <param name="cancellation">Looked at between windows.</param>
-    public static DropRule Find(Transformer model, TextWindows text, GatingPlans plans, SweepMethod method, double rate, CancellationToken cancellation)
+    public static DropRequest Find(Transformer model, TextWindows text, GatingPlans plans, SweepMethod method, double rate, CancellationToken cancellation)
     {
-        var best = DropRule.None;
+        var best = DropRequest.None;
         double miss = double.PositiveInfinity, aim = rate, before = double.NaN;
         for (int i = 0; i < Tries && miss > Near; i++)
         {
@@ -58,18 +58,16 @@ internal static class RateFinder
         return rate - plans.Rate(method.At(plans, low)) < plans.Rate(method.At(plans, high)) - rate ? low : high;
     }
 
-    private static double Measure(Transformer model, TextWindows text, DropRule rule, CancellationToken cancellation)
+    private static double Measure(Transformer model, TextWindows text, DropRequest rule, CancellationToken cancellation)
     {
-        model.Drop = rule;
-        model.ResetCounts();
+        var drop = model.NewText(rule);
         foreach (int[] ids in text.Inputs)
         {
             cancellation.ThrowIfCancellationRequested();
             using var cache = model.NewCache(ids.Length);
-            model.Forward(cache, ids, LogitRows.None);
+            model.Forward(cache, ids, LogitRows.None, drop);
         }
 
-        model.Drop = DropRule.None;
-        return model.Counts.Rate;
+        return drop.Counts.Rate;
     }
 }

@@ -1,4 +1,4 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
@@ -8,10 +8,10 @@ namespace DualSparse.Evaluation.Sweep;
 /// <param name="Method">The method.</param>
 /// <param name="Beside">What it is compared with; of several orders their mean.</param>
 /// <param name="Ratio">KL(method) / KL(beside), with the interval of a paired bootstrap over windows.</param>
-public sealed record SweepLink(string Text, double Rate, string Method, string Beside, Interval Ratio);
+internal sealed record SweepLink(string Text, double Rate, string Method, string Beside, Interval Ratio);
 
 /// <summary>Compares what a sweep has found.</summary>
-public static class SweepLinks
+internal static class SweepLinks
 {
     /// <summary>
     /// Every method beside the paper's rule; stored and reversed neurons also beside random ones, and each random order beside the mean of

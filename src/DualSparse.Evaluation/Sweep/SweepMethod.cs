@@ -1,9 +1,9 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>Which neurons make up the major halves.</summary>
-public enum NeuronHalves
+internal enum NeuronHalves
 {
     /// <summary>The checkpoint's own.</summary>
     Own,
@@ -24,8 +24,8 @@ public enum NeuronHalves
 /// <param name="At">The rule at a place of the dial, from 0 to 1, for a text whose gating scores are known; its drop rate rises with the dial.</param>
 /// <param name="Halves">Whose major halves are computed.</param>
 /// <param name="Seed">Of <see cref="NeuronHalves.Random"/>.</param>
-public sealed record SweepMethod(
-    string Name, string Description, Func<GatingPlans, double, DropRule> At, NeuronHalves Halves = NeuronHalves.Own, int Seed = 0)
+internal sealed record SweepMethod(
+    string Name, string Description, Func<GatingPlans, double, DropRequest> At, NeuronHalves Halves = NeuronHalves.Own, int Seed = 0)
 {
     /// <summary>Which neuron comes to each place of an expert of a layer; null: as the checkpoint has them.</summary>
     /// <param name="neurons">F.</param>

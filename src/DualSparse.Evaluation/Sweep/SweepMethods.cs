@@ -1,9 +1,9 @@
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>What a sweep compares.</summary>
-public static class SweepMethods
+internal static class SweepMethods
 {
     /// <summary>The paper's rule on reconstructed neurons, which others are compared with.</summary>
     public const string Paper = "2t";
@@ -55,26 +55,26 @@ public static class SweepMethods
         return methods;
     }
 
-    private static DropRule TwoThresholds(GatingPlans plans, double dial) => Gate((float)dial, Delta);
+    private static DropRequest TwoThresholds(GatingPlans plans, double dial) => Gate((float)dial, Delta);
 
-    private static DropRule Gate(float threshold, float delta) => new() { Thresholds = DropThresholds.Around(threshold, delta) };
+    private static DropRequest Gate(float threshold, float delta) => new() { Thresholds = DropThresholds.Around(threshold, delta) };
 
-    private static DropRule One(DropScore score, float threshold) => new() { Score = score, Thresholds = DropThresholds.Around(threshold, 0) };
+    private static DropRequest One(DropScore score, float threshold) => new() { Score = score, Thresholds = DropThresholds.Around(threshold, 0) };
 
-    private static DropRule Best(DropMethod method, double dial) => method.Rule(dial * method.Points[^1].Drop);
+    private static DropRequest Best(DropMethod method, double dial) => method.Rule(dial * method.Points[^1].Drop);
 
-    private static DropRule Contribution(IReadOnlyList<IReadOnlyList<float>?> norms, DropThresholds thresholds) => new()
+    private static DropRequest Contribution(IReadOnlyList<IReadOnlyList<float>?> norms, DropThresholds thresholds) => new()
     {
         Score = DropScore.Contribution,
         Layers = [.. norms.Select(n => new LayerThresholds(n is null ? DropThresholds.None : thresholds, Norms: n))],
     };
 
     // Thresholds of each layer's own, T ∓ δ, where they leave out as much of the layer as another rule does.
-    private static DropRule ByLayer(GatingPlans plans, DropRule shares, DropScore score, IReadOnlyList<IReadOnlyList<float>?>? norms)
+    private static DropRequest ByLayer(GatingPlans plans, DropRequest shares, DropScore score, IReadOnlyList<IReadOnlyList<float>?>? norms)
     {
         var rates = plans.LayerRates(shares);
         var scores = plans.Scores(score, norms);
-        return new DropRule
+        return new DropRequest
         {
             Score = score,
             Layers = [.. rates.Select((rate, l) => new LayerThresholds(

@@ -1,10 +1,10 @@
 using System.Text;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>A sweep as an SVG picture: for each text KL and ΔNLL against drop rate and against measured speed.</summary>
-public static class SweepPicture
+internal static class SweepPicture
 {
     // Colours that stay apart for most eyes (Okabe and Ito's, and more), one for each method there is; controls in greys.
     private static readonly string[] s_colours = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#6a3d9a", "#8c564b", "#7cb518"];

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models;
 
 namespace DualSparse.Evaluation.Sweep;
@@ -8,10 +8,10 @@ namespace DualSparse.Evaluation.Sweep;
 /// <param name="Method">The method.</param>
 /// <param name="Rate">The drop rate aimed at.</param>
 /// <param name="Report">What that gave; its drop rate is the counted one.</param>
-public sealed record SweepPoint(SweepMethod Method, double Rate, WindowReport Report);
+internal sealed record SweepPoint(SweepMethod Method, double Rate, WindowReport Report);
 
 /// <summary>Compares ways to leave work out at equal drop: on each text every method's dial is turned until the counted rate is the same.</summary>
-public static class SweepRun
+internal static class SweepRun
 {
     // Beyond it two checkpoints are two models: the same one in another order differs by rounding, in int4 by some thousandths.
     private const double SameNll = 0.02;
@@ -45,12 +45,12 @@ public static class SweepRun
         foreach (var group in methods.GroupBy(m => (m.Halves, m.Seed)))
         {
             string from = group.Key.Halves == NeuronHalves.Original ? original ?? throw new ArgumentException("stored orders need the original model") : folder;
-            using var model = Transformer.Load(from, options with { Drop = DropRule.None, NeuronOrder = group.First().Order(moe.Intermediate) }, cancel: cancellation);
+            using var model = Transformer.Load(from, options with { Drop = DropRequest.None, NeuronOrder = group.First().Order(moe.Intermediate) }, cancel: cancellation);
             foreach (var text in texts)
             {
                 if (!plans.TryGetValue(text, out var routing))
                     plans.Add(text, routing = GatingPlans.Of(model, text, cancellation));
-                List<(SweepMethod Method, double Rate, DropRule Rule)> runs = [];
+                List<(SweepMethod Method, double Rate, DropRequest Rule)> runs = [];
                 foreach (var method in group)
                 {
                     foreach (double rate in rates)

@@ -1,22 +1,23 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>A candidate's score.</summary>
 /// <param name="LogLikelihood">Σ log p of the scored ids, nats.</param>
 /// <param name="Greedy">Whether each of them was the most probable.</param>
-public readonly record struct CandidateScore(double LogLikelihood, bool Greedy);
+internal readonly record struct CandidateScore(double LogLikelihood, bool Greedy);
 
 /// <summary>
 /// Scores candidates, many items at once. What an item's candidates share is run once, into the item's cache; then each candidate's own
 /// ids continue it in turn, all items' first candidates together, then the second ones….
 /// </summary>
 /// <param name="model">
-/// Its rows don't depend on what else is in a pass, so neither do scores. Only under a followed drop rate they do: a scorer's items are then
-/// one text, in their order.
+/// Its rows don't depend on what else is in a pass, so neither do scores. Only where thresholds move they do: a scorer's items are then
+/// one text, and those of a batch begin with the thresholds that the batches before have led to.
 /// </param>
-internal sealed class LikelihoodScorer(Transformer model)
+/// <param name="drop">What is left out; null: nothing.</param>
+internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
 {
     // A pass of this many tokens is bound by arithmetic; more would only take memory.
     private const int PassTokens = 2048;
@@ -26,8 +27,6 @@ internal sealed class LikelihoodScorer(Transformer model)
 
     // 256 MiB.
     private const int PassLogits = 1 << 26;
-
-    private readonly RateFollower? follower = model.NewFollower();
 
     /// <summary>Scores items.</summary>
     /// <param name="items">The candidates of each.</param>
@@ -72,12 +71,14 @@ internal sealed class LikelihoodScorer(Transformer model)
             foreach (var item in batch)
             {
                 item.Cache = model.NewCache(item.Capacity);
-                item.Cache.Follower = follower;
+                item.Drop = drop?.Part();
             }
 
             RunShared([.. batch.Where(p => p.Shared > 0)]);
             for (int c = 0; c < batch.Max(p => p.Candidates.Length); c++)
                 RunOwn([.. batch.Where(p => p.Own(c) > 0)], c);
+            foreach (var item in batch)
+                drop?.Join(item.Drop!);
         }
         finally
         {
@@ -90,7 +91,7 @@ internal sealed class LikelihoodScorer(Transformer model)
     {
         if (items.Count == 0)
             return;
-        var logits = model.Forward([.. items.Select(p => new SequenceChunk(p.Cache!, p.Candidates[0].Ids.AsMemory(0, p.Shared)))]);
+        var logits = model.Forward([.. items.Select(p => new SequenceChunk(p.Cache!, p.Candidates[0].Ids.AsMemory(0, p.Shared), Drop: p.Drop))]);
         foreach (var item in items)
         {
             // The row after the shared ids predicts the first id of every candidate that is scored from there.
@@ -105,8 +106,12 @@ internal sealed class LikelihoodScorer(Transformer model)
         if (items.Count == 0)
             return;
         foreach (var item in items)
+        {
             item.Cache!.Truncate(item.Shared);
-        var logits = model.Forward([.. items.Select(p => new SequenceChunk(p.Cache!, p.Candidates[c].Ids.AsMemory(p.Shared, p.Own(c)), LogitRows.All))]);
+            item.Drop?.Truncate(item.Shared);
+        }
+
+        var logits = model.Forward([.. items.Select(p => new SequenceChunk(p.Cache!, p.Candidates[c].Ids.AsMemory(p.Shared, p.Own(c)), LogitRows.All, Drop: p.Drop))]);
         foreach (var item in items)
         {
             for (int t = 0; t < item.Own(c); t++)
@@ -141,6 +146,8 @@ internal sealed class LikelihoodScorer(Transformer model)
         public int Capacity => Math.Max(1, Shared + LongestOwn);
 
         public KvCache? Cache { get; set; }
+
+        public TextDrop? Drop { get; set; }
 
         /// <summary>Ids of a candidate that are read after the shared ones.</summary>
         public int Own(int c) => c < Candidates.Length ? Candidates[c].Ids.Length - 1 - Shared : 0;

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Evaluation.Tasks;
@@ -8,13 +8,13 @@ namespace DualSparse.Evaluation.Tasks;
 /// <param name="Share">Its change, with the 95 % interval of a bootstrap over items; both runs see the same draws.</param>
 /// <param name="RightToWrong">Items that were right and are wrong.</param>
 /// <param name="WrongToRight">Items that were wrong and are right.</param>
-public sealed record AccuracyChange(Interval Share, int RightToWrong, int WrongToRight);
+internal sealed record AccuracyChange(Interval Share, int RightToWrong, int WrongToRight);
 
 /// <summary>A dense run and one under a drop, over the same items.</summary>
 /// <param name="Dense">The dense run.</param>
 /// <param name="Dropped">The other.</param>
 /// <param name="DropRate">The rate that the other had, over all tokens that it read.</param>
-public sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, double DropRate)
+internal sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, double DropRate)
 {
     /// <summary>What became of acc.</summary>
     public AccuracyChange Accuracy { get; } = Change(Dense, Dropped, i => i.Right);
@@ -23,7 +23,7 @@ public sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, double
     public AccuracyChange? NormalisedAccuracy { get; } =
         Dense.NormalisedAccuracy is null ? null : Change(Dense, Dropped, i => i.RightNormalised == true);
 
-    /// <summary>Runs a task dense, then under a rule. The model's own rule is afterwards what it was; its counts begin anew.</summary>
+    /// <summary>Runs a task dense, then under a drop.</summary>
     /// <param name="model">The model; not for other use meanwhile.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="task">The rows.</param>
@@ -34,26 +34,15 @@ public sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, double
     /// <exception cref="ArgumentException">As in <see cref="TaskEvaluation.Run"/>, or the rule makes no sense for the model.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskComparison Run(
-        Transformer model, Tokenizer tokenizer, TaskSet task, DropRule rule, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)
+        Transformer model, Tokenizer tokenizer, TaskSet task, DropRequest rule, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
-        var before = model.Drop;
-        try
-        {
-            var dense = Half(DropRule.None, 0);
-            var dropped = Half(rule, 0.5);
-            return new TaskComparison(dense, dropped, model.Counts.Rate);
-        }
-        finally
-        {
-            model.Drop = before;
-        }
+        var drop = model.NewText(rule);
+        var dense = Half(null, 0);
+        var dropped = Half(drop, 0.5);
+        return new TaskComparison(dense, dropped, drop.Counts.Rate);
 
-        TaskResult Half(DropRule rule, double done)
-        {
-            model.Drop = rule;
-            model.ResetCounts();
-            return TaskEvaluation.Run(model, tokenizer, task, context, progress is null ? null : new Part(progress, done), cancel);
-        }
+        TaskResult Half(TextDrop? drop, double done) =>
+            TaskEvaluation.Run(model, tokenizer, task, context, drop, progress is null ? null : new Part(progress, done), cancel);
     }
 
     private static AccuracyChange Change(TaskResult before, TaskResult after, Func<ItemResult, bool> right)

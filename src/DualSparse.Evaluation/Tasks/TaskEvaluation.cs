@@ -1,19 +1,21 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>Runs a model over tasks by the likelihood of each candidate; no text is generated.</summary>
-public static class TaskEvaluation
+internal static class TaskEvaluation
 {
     /// <summary>Ids of a sequence that are kept unless chosen otherwise, where the model takes so many.</summary>
     public const int DefaultContext = 512;
 
-    /// <summary>Scores a task's items under the model's present <see cref="Transformer.Drop"/>.</summary>
+    /// <summary>Scores a task's items.</summary>
     /// <param name="model">The model; not for other use meanwhile.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="task">The rows.</param>
     /// <param name="context">Of a longer sequence the last so many ids are kept; null: <see cref="DefaultContext"/> or the model's longest.</param>
+    /// <param name="drop">What is left out; null: nothing.</param>
     /// <param name="progress">Told the share of items done, from 0 to 1.</param>
     /// <param name="cancel">Looked at between batches.</param>
     /// <exception cref="ArgumentException">
@@ -21,7 +23,7 @@ public static class TaskEvaluation
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskResult Run(
-        Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)
+        Transformer model, Tokenizer tokenizer, TaskSet task, int? context = null, TextDrop? drop = null, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(task);
         var encoder = new CandidateEncoder(tokenizer, model.Config, context ?? Math.Min(DefaultContext, model.Config.MaxPositions));
@@ -32,7 +34,7 @@ public static class TaskEvaluation
             throw new ArgumentException($"{task.Name}: item {empty + 1} has the continuation \"{text}\", of which no id is left to score, expected at least one");
         }
 
-        var scores = new LikelihoodScorer(model).Score(items, done => progress?.Report((double)done / items.Count), cancel);
+        var scores = new LikelihoodScorer(model, drop).Score(items, done => progress?.Report((double)done / items.Count), cancel);
         return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]);
     }
 

@@ -5,7 +5,7 @@ using SharpCompress.Compressors.Xz;
 namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>Tasks as the user supplies them: <c>TASK.jsonl</c> or <c>TASK.jsonl.xz</c> in one folder, one JSON object a line.</summary>
-public static class TaskFile
+internal static class TaskFile
 {
     /// <summary>The tasks that can be read.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. TaskFormat.All.Select(t => t.Name)];

@@ -3,7 +3,7 @@ namespace DualSparse.Evaluation.Tasks;
 /// <summary>One answer whose likelihood is asked for: log p(<see cref="Continuation"/> | <see cref="Context"/>).</summary>
 /// <param name="Context">The text before it; may be empty.</param>
 /// <param name="Continuation">The text that is scored, with the space before it where there is one.</param>
-public sealed record TaskCandidate(string Context, string Continuation)
+internal sealed record TaskCandidate(string Context, string Continuation)
 {
     /// <summary>What acc_norm divides by: the continuation's code points, without the leading space.</summary>
     public int Characters => Continuation.EnumerateRunes().Count() - (Continuation is [' ', ..] ? 1 : 0);
@@ -12,10 +12,10 @@ public sealed record TaskCandidate(string Context, string Continuation)
 /// <summary>One row of a task: candidates, of which one is right.</summary>
 /// <param name="Candidates">At least one.</param>
 /// <param name="Gold">Index of the right one.</param>
-public sealed record TaskItem(IReadOnlyList<TaskCandidate> Candidates, int Gold);
+internal sealed record TaskItem(IReadOnlyList<TaskCandidate> Candidates, int Gold);
 
 /// <summary>How an item's scores become right or wrong.</summary>
-public enum TaskJudgement
+internal enum TaskJudgement
 {
     /// <summary>The right candidate has the best score (of equals the first); acc_norm divides each score by its characters.</summary>
     BestChoice,
@@ -31,4 +31,4 @@ public enum TaskJudgement
 /// <param name="Name">The task.</param>
 /// <param name="Judgement">What makes an item right.</param>
 /// <param name="Items">In the order of the file.</param>
-public sealed record TaskSet(string Name, TaskJudgement Judgement, IReadOnlyList<TaskItem> Items);
+internal sealed record TaskSet(string Name, TaskJudgement Judgement, IReadOnlyList<TaskItem> Items);

@@ -4,12 +4,12 @@ namespace DualSparse.Evaluation.Tasks;
 /// <param name="Scores">Of each candidate.</param>
 /// <param name="Right">Counts for acc.</param>
 /// <param name="RightNormalised">Counts for acc_norm; null where the task has none.</param>
-public sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Right, bool? RightNormalised);
+internal sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Right, bool? RightNormalised);
 
 /// <summary>A task's outcome.</summary>
 /// <param name="Task">Its name.</param>
 /// <param name="Items">In the order of the rows.</param>
-public sealed record TaskResult(string Task, IReadOnlyList<ItemResult> Items)
+internal sealed record TaskResult(string Task, IReadOnlyList<ItemResult> Items)
 {
     /// <summary>Share of items that are right.</summary>
     public double Accuracy => Items.Average(i => i.Right ? 1.0 : 0.0);

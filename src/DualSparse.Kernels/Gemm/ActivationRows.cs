@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Gemm;
 /// Rows of activations in the form that a kernel wants: [rows, inputs], each row padded with zeros to a multiple of 64 inputs,
 /// with its scale and its sums where the form is an integer one. Grows as needed and is used again and again.
 /// </summary>
-public sealed unsafe class ActivationRows : IDisposable
+internal sealed unsafe class ActivationRows : IDisposable
 {
     private AlignedBuffer values = new(0);
     private AlignedBuffer scales = new(0);

@@ -5,10 +5,10 @@ namespace DualSparse.Kernels.Gemm;
 /// <param name="First">Its first row in the list.</param>
 /// <param name="Full">Rows that take both halves.</param>
 /// <param name="Count">All its rows: those after the first <paramref name="Full"/> take the major half only.</param>
-public readonly record struct ExpertRows(int Expert, int First, int Full, int Count);
+internal readonly record struct ExpertRows(int Expert, int First, int Full, int Count);
 
 /// <summary>Which rows go to which experts, sorted by expert; a token-expert pair that was dropped isn't in it at all.</summary>
-public sealed class ExpertBatch
+internal sealed class ExpertBatch
 {
     /// <summary>The experts that have rows.</summary>
     public List<ExpertRows> Experts { get; } = [];

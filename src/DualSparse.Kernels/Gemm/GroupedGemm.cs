@@ -15,7 +15,7 @@ namespace DualSparse.Kernels.Gemm;
 /// <item>Down, panel by panel, all experts of a panel by the same thread in order, so that each sum is made in one order.</item>
 /// </list>
 /// </summary>
-public static unsafe class GroupedGemm
+internal static unsafe class GroupedGemm
 {
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
@@ -38,34 +38,46 @@ public static unsafe class GroupedGemm
     {
         if (batch.Tokens.Count == 0)
             return;
+        Encode(work, experts, x, tokens, work.Rows);
+        Forward(work, experts, batch, work.Rows, tokens, y, add: true);
+    }
+
+    /// <summary>Converts rows into the form in which the experts' kernel reads them, on all threads: what an exchange sends.</summary>
+    /// <param name="work">Threads, kernels.</param>
+    /// <param name="experts">The weights.</param>
+    /// <param name="x">[<paramref name="tokens"/>, D] f32, dense.</param>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="rows">Receives [tokens, D], encoded.</param>
+    public static void Encode(Workspace work, PackedExperts experts, float* x, int tokens, ActivationRows rows) =>
+        MatMul.Encode(work, rows, work.Kernels[experts.Format].Activations, x, tokens, experts.Hidden, experts.Hidden);
+
+    /// <summary>The experts' weighted outputs of rows that are encoded.</summary>
+    /// <param name="work">Threads, kernels, scratch.</param>
+    /// <param name="experts">The weights.</param>
+    /// <param name="batch">Rows by expert, at least one.</param>
+    /// <param name="encoded">[<paramref name="tokens"/>, D], by <see cref="Encode"/>.</param>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="y">[tokens, D] f32, dense.</param>
+    /// <param name="add">Whether y is added to, or overwritten: with zeros where a token has no expert.</param>
+    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, ActivationRows encoded, int tokens, float* y, bool add)
+    {
         var kernel = work.Kernels[experts.Format];
-        var rows = Gather(work, batch, kernel.Activations, x, tokens, experts.Hidden);
+        var rows = Gather(work, batch, encoded, tokens, experts.Hidden);
         GateUp(work, kernel, experts, batch, rows);
-        Down(work, kernel, experts, batch, tokens, y);
+        Down(work, kernel, experts, batch, tokens, y, add);
     }
 
     // Each expert's rows side by side. Where they lie so already (one token, or every token in order) nothing is copied.
-    private static RowSource Gather(Workspace work, ExpertBatch batch, ActivationFormat format, float* x, int tokens, int hidden)
+    private static RowSource Gather(Workspace work, ExpertBatch batch, ActivationRows encoded, int tokens, int hidden)
     {
-        bool dense = tokens == 1 || (batch.Experts.Count == 1 && batch.Tokens.Count == tokens && InOrder(batch.Tokens));
-        // Converting to f32 is copying: rows then go straight to where they are gathered.
-        bool convert = dense || format != ActivationFormat.F32;
-        if (convert)
-            MatMul.Encode(work, work.Rows, format, x, tokens, hidden, hidden);
-        if (dense)
-            return new RowSource(work.Rows, Fixed: tokens == 1);
-        work.Gathered.Reset(format, batch.Tokens.Count, hidden);
+        if (tokens == 1 || (batch.Experts.Count == 1 && batch.Tokens.Count == tokens && InOrder(batch.Tokens)))
+            return new RowSource(encoded, Fixed: tokens == 1);
+        work.Gathered.Reset(encoded.Format, batch.Tokens.Count, hidden);
         const int chunk = 16;
         work.Team.For((batch.Tokens.Count + chunk - 1) / chunk, (item, _) =>
         {
             for (int r = item * chunk; r < Math.Min(batch.Tokens.Count, (item + 1) * chunk); r++)
-            {
-                int token = batch.Tokens[r];
-                if (convert)
-                    work.Gathered.Copy(r, work.Rows, token);
-                else
-                    work.Gathered.Encode(r, new ReadOnlySpan<float>(x + (nint)token * hidden, hidden));
-            }
+                work.Gathered.Copy(r, encoded, batch.Tokens[r]);
         });
         return new RowSource(work.Gathered, Fixed: false);
     }
@@ -91,7 +103,7 @@ public static unsafe class GroupedGemm
         // An integer row's scale needs the whole row: it waits in f32 until its expert's last panel is done. Of many experts the rows are
         // then encoded by whoever did that panel, while others go on with the next; of few, all threads encode when all is done.
         nint stride = quantised ? layout.Padded + 16 : 0;
-        float* wide = quantised ? work.Floats("hidden", stride * batch.Tokens.Count) : null;
+        float* wide = quantised ? work.WideHidden.Floats(stride * batch.Tokens.Count) : null;
         bool encodeLater = quantised && batch.Tokens.Count > LateRows && batch.Experts.Count < 4 * work.Team.Size;
         int[] pending = new int[batch.Experts.Count];
         Array.Fill(pending, itemsPerExpert);
@@ -153,7 +165,7 @@ public static unsafe class GroupedGemm
         }
     }
 
-    private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y)
+    private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y, bool add)
     {
         var layout = experts.Neurons;
         int most = tokens <= FewTokens ? MostPanelsOfFew : MostPanels;
@@ -161,7 +173,7 @@ public static unsafe class GroupedGemm
         // A worker sums an item's columns of all tokens in dense scratch: rows of y are so far apart that they would fall into one set
         // of the cache.
         nint sumsStride = (nint)tokens * PanelLayout.Columns;
-        float* sums = work.Floats("sums", sumsStride * most * work.Team.Size);
+        float* sums = work.Sums.Floats(sumsStride * most * work.Team.Size);
         work.Team.For(pieces.Length, (item, worker) =>
         {
             float* tile = work.Tile(worker);
@@ -196,8 +208,11 @@ public static unsafe class GroupedGemm
                 for (int t = 0; t < tokens; t++)
                 {
                     var target = new Span<float>(y + (nint)t * experts.Hidden + column, columns);
-                    System.Numerics.Tensors.TensorPrimitives.Add(
-                        target, new ReadOnlySpan<float>(panelSum + t * PanelLayout.Columns, columns), target);
+                    var source = new ReadOnlySpan<float>(panelSum + t * PanelLayout.Columns, columns);
+                    if (add)
+                        System.Numerics.Tensors.TensorPrimitives.Add(target, source, target);
+                    else
+                        source.CopyTo(target);
                 }
             }
 

@@ -4,7 +4,7 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm;
 
 /// <summary>y = x·Wᵀ (+ bias): tiling and threads; the instructions are the kernel's.</summary>
-public static unsafe class MatMul
+internal static unsafe class MatMul
 {
     // Pieces of work a thread, where several panels make one.
     private const int PiecesAThread = 8;
@@ -139,4 +139,4 @@ public static unsafe class MatMul
 /// <param name="first">Its first row, a multiple of 128.</param>
 /// <param name="count">Rows.</param>
 /// <param name="tile">[128, 32]: rows after <paramref name="count"/> are undefined, outputs beyond the matrix are products with weights of 0.</param>
-public unsafe delegate void TileBody(int matrix, int column, int first, int count, float* tile);
+internal unsafe delegate void TileBody(int matrix, int column, int first, int count, float* tile);

@@ -5,7 +5,7 @@ namespace DualSparse.Kernels.Gemm;
 /// <summary>What a kernel is given: some rows of activations, one panel of weights or several side by side, and room for their products.</summary>
 /// <remarks>Code emitted at run time reads the fields by their offsets: their order is part of the contract.</remarks>
 [StructLayout(LayoutKind.Sequential)]
-public unsafe struct PanelArgs
+internal unsafe struct PanelArgs
 {
     /// <summary>[rows, <see cref="Inputs"/>] in the kernel's activation format, readable up to a multiple of 16 rows.</summary>
     public byte* Rows;
@@ -52,7 +52,7 @@ public unsafe struct PanelArgs
 /// Integer kernels compute exact 32-bit sums, hence equal ones: int8 gives (float)Σ · column scale · row scale, in this order;
 /// int4 accumulates (float)Σ_group · group scale with fused multiply-adds in the order of groups, then multiplies by the row's scale.
 /// </remarks>
-public abstract class PanelKernel(string name, WeightFormat weights, ActivationFormat activations)
+internal abstract class PanelKernel(string name, WeightFormat weights, ActivationFormat activations)
 {
     /// <summary>The name under which it is listed, forced and reported.</summary>
     public string Name => name;
@@ -75,7 +75,7 @@ public abstract class PanelKernel(string name, WeightFormat weights, ActivationF
 }
 
 /// <summary>A kernel that is written for one panel at a time.</summary>
-public abstract unsafe class OnePanelKernel(string name, WeightFormat weights, ActivationFormat activations)
+internal abstract unsafe class OnePanelKernel(string name, WeightFormat weights, ActivationFormat activations)
     : PanelKernel(name, weights, activations)
 {
     /// <inheritdoc/>

@@ -8,13 +8,12 @@ namespace DualSparse.Kernels.Gemm;
 /// What products need besides their operands: the threads, the kernels, and scratch memory that is used again and again. One
 /// forward pass at a time uses it.
 /// </summary>
-public sealed unsafe class Workspace : IDisposable
+internal sealed unsafe class Workspace : IDisposable
 {
     /// <summary>Rows that a kernel is given at most: their results, 16 KiB, stay in the first-level cache.</summary>
     public const int MaxRows = 128;
 
     private readonly AlignedBuffer tiles;
-    private readonly Dictionary<string, AlignedBuffer> buffers = [];
 
     /// <summary>Makes a workspace; the team stays its owner's.</summary>
     public Workspace(ThreadTeam team, KernelSet kernels)
@@ -40,23 +39,17 @@ public sealed unsafe class Workspace : IDisposable
     /// <summary>The experts' intermediate rows.</summary>
     internal ActivationRows Hidden { get; } = new();
 
+    /// <summary>The experts' intermediate rows in f32, until they are whole and can be quantised.</summary>
+    internal ScratchBuffer WideHidden { get; } = new();
+
+    /// <summary>Each worker's sums of the experts' outputs, some panels of every token.</summary>
+    internal ScratchBuffer Sums { get; } = new();
+
+    /// <summary>Each worker's scores, weights and sums of attention, and the parts of queries that are merged.</summary>
+    internal ScratchBuffer Attention { get; } = new();
+
     /// <summary>A worker's tile of results: [<see cref="MaxRows"/>, 32].</summary>
     internal float* Tile(int worker) => (float*)tiles.Pointer + worker * MaxRows * PanelLayout.Columns;
-
-    /// <summary>A buffer of at least <paramref name="count"/> floats, kept under a name; contents undefined.</summary>
-    public float* Floats(string name, nint count)
-    {
-        nuint bytes = (nuint)count * sizeof(float);
-        if (!buffers.TryGetValue(name, out var buffer) || buffer.Bytes < bytes)
-        {
-            // Should there be no memory, the name is free again.
-            buffers.Remove(name);
-            buffer?.Dispose();
-            buffers[name] = buffer = new AlignedBuffer(bytes + bytes / 4);
-        }
-
-        return (float*)buffer.Pointer;
-    }
 
     /// <summary>Frees the scratch memory.</summary>
     public void Dispose()
@@ -65,8 +58,8 @@ public sealed unsafe class Workspace : IDisposable
         Rows.Dispose();
         Gathered.Dispose();
         Hidden.Dispose();
-        foreach (var buffer in buffers.Values)
-            buffer.Dispose();
-        buffers.Clear();
+        WideHidden.Dispose();
+        Sums.Dispose();
+        Attention.Dispose();
     }
 }

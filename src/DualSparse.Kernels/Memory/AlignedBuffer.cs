@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace DualSparse.Kernels.Memory;
 
 /// <summary>A block of native memory, freed on <see cref="Dispose"/> (or, forgotten, by the finalizer). Its contents start undefined.</summary>
-public sealed unsafe class AlignedBuffer : IDisposable
+internal sealed unsafe class AlignedBuffer : IDisposable
 {
     // A cache line, and a vector of 512 bits.
     private const nuint Alignment = 64;

@@ -9,7 +9,7 @@ namespace DualSparse.Kernels.Memory;
 /// the system answers a read past a shrunken file's end with a signal that ends the process, which managed code can't catch.
 /// <see cref="RequireWhole"/> before a read leaves only what happens during it. (Windows lets nobody cut a mapped file.)
 /// </summary>
-public sealed unsafe partial class MappedFile : IDisposable
+internal sealed unsafe partial class MappedFile : IDisposable
 {
     private const int DoNotNeed = 4; // MADV_DONTNEED of madvise(2)
     private readonly SafeFileHandle handle;

@@ -5,14 +5,14 @@ namespace DualSparse.Kernels.Ops;
 /// <param name="Cache">Where keys and values lie.</param>
 /// <param name="Scale">Multiplies the products of queries and keys.</param>
 /// <param name="Window">Positions that a query sees, its own included; null: all up to its own.</param>
-public readonly record struct AttentionShape(int Heads, KvLayout Cache, float Scale, int? Window = null)
+internal readonly record struct AttentionShape(int Heads, KvLayout Cache, float Scale, int? Window = null)
 {
     /// <summary>Query heads that share one key-value head.</summary>
     public int Group => Heads / Cache.Heads;
 }
 
 /// <summary>Consecutive positions of one sequence: their queries, and the sequence's keys and values, theirs included.</summary>
-public unsafe struct AttentionSegment
+internal unsafe struct AttentionSegment
 {
     /// <summary>[count, heads · key size] f32.</summary>
     public float* Queries;

@@ -14,7 +14,7 @@ namespace DualSparse.Kernels.Ops;
 /// result is the same to the last bit however a prompt is cut into calls, whatever stands beside it, and on any number of threads;
 /// it may differ between machines with vectors of other widths. A NaN in a query, or in a key or value that it sees, gives NaN.
 /// </remarks>
-public static unsafe class AttentionKernel
+internal static unsafe class AttentionKernel
 {
     // Rows of queries that share one reading of keys and values; their sums stay in the second-level cache.
     private const int RowBlock = 96;
@@ -45,7 +45,7 @@ public static unsafe class AttentionKernel
         int stride = shape.Cache.ValuePanels * PanelLayout.Columns;
         nint stateFloats = AttentionState.Floats(plan.RowBlock, stride);
         nint workerFloats = AttentionBlock<TSimd, TVector>.Scratch(shape, plan.RowBlock) + 2 * stateFloats;
-        float* memory = work.Floats("attention", team.Size * workerFloats + plan.PartialCount * stateFloats);
+        float* memory = work.Attention.Floats(team.Size * workerFloats + plan.PartialCount * stateFloats);
         float* partials = memory + team.Size * workerFloats;
         team.For(plan.Items.Length, (index, worker) =>
         {

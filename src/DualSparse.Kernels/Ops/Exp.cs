@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Ops;
 /// e^x in f32, within 1 ulp (2 where the machine can't fuse multiply and add), the same in every lane and at every length.
 /// Results under 2⁻¹²⁵·⁵ (x &lt; −86.99) are 0; overflow gives +∞; NaN gives NaN.
 /// </summary>
-public static unsafe class Exp
+internal static unsafe class Exp
 {
     /// <summary>y = e^x, element by element.</summary>
     /// <param name="x">Any values.</param>

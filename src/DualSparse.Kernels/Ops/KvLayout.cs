@@ -14,7 +14,7 @@ namespace DualSparse.Kernels.Ops;
 /// <param name="KeySize">Numbers of a key.</param>
 /// <param name="ValueSize">Numbers of a value.</param>
 /// <param name="Format">f32 or bf16.</param>
-public readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueSize, WeightFormat Format)
+internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueSize, WeightFormat Format)
 {
     /// <summary>Positions in a page: enough for long runs of memory, few enough for a short sequence to stay small.</summary>
     public const int PageKeys = 128;

@@ -4,7 +4,7 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>Root-mean-square normalisation.</summary>
-public static unsafe class RmsNorm
+internal static unsafe class RmsNorm
 {
     // Rows normalised by one thread at a time: a few microseconds.
     private const int RowsPerItem = 8;

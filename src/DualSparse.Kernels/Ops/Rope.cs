@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Ops;
 /// are (x_i, x_{i+n}) in the half-split layout (GPT-NeoX, Llama), (x_{2i}, x_{2i+1}) in the interleaved one (DeepSeek); what lies past
 /// the 2n rotated values stays as it is.
 /// </summary>
-public sealed class Rope
+internal sealed class Rope
 {
     private readonly float[] frequencies;
     private readonly float factor;

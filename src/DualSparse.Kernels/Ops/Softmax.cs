@@ -4,7 +4,7 @@ using System.Numerics.Tensors;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>Scores into probabilities.</summary>
-public static class Softmax
+internal static class Softmax
 {
     /// <summary>y_i = e^(x_i − max x) / Σ_j e^(x_j − max x), in f32, summed in one order for each length.</summary>
     /// <param name="x">[n], may be empty. A NaN, a +∞, or nothing but −∞ makes every result NaN.</param>

@@ -5,7 +5,7 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>The gated unit between an expert's two products.</summary>
-public static unsafe class SwiGlu
+internal static unsafe class SwiGlu
 {
     /// <summary>y = SiLU(gate) ⊙ up, SiLU(g) = g / (1 + e^−g), in f32; a value's result depends on nothing but itself.</summary>
     /// <param name="gate">[neurons]. −∞ gives NaN, as it does in the formula; NaN gives NaN.</param>

@@ -1,7 +1,7 @@
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>The k largest of some scores.</summary>
-public static class TopK
+internal static class TopK
 {
     /// <summary>
     /// Chooses as many as there is room for, largest first; of equal scores the lower index comes first. NaN counts as larger than

@@ -5,7 +5,7 @@ namespace DualSparse.Kernels.Packing;
 /// padded likewise. So either half is contiguous, no block of quantised weights straddles the cut, and the major half is a prefix.
 /// </summary>
 /// <param name="Neurons">F, the expert's intermediate size.</param>
-public readonly record struct NeuronLayout(int Neurons)
+internal readonly record struct NeuronLayout(int Neurons)
 {
     /// <summary>Neurons in the major half.</summary>
     public int Major => (Neurons + 1) / 2;

@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Packing;
 /// together, each panel holding 16 neurons' gates and the same neurons' ups; and down, whose inputs are the neurons.
 /// A dense MLP is one expert that every token takes.
 /// </summary>
-public sealed class PackedExperts : IDisposable
+internal sealed class PackedExperts : IDisposable
 {
     /// <summary>Neurons in one panel of <see cref="GateUp"/>: 16 gates and 16 ups.</summary>
     public const int NeuronsPerPanel = PanelLayout.Columns / 2;

@@ -5,7 +5,7 @@ namespace DualSparse.Kernels.Packing;
 
 /// <summary>A matrix of weights in panels (<see cref="PanelLayout"/>): [outputs, inputs], inputs padded to a multiple of 64.</summary>
 /// <remarks>It lies in a block that others may share (all experts of a layer lie in one); who made the block frees it.</remarks>
-public sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int inputs, AlignedBuffer block, nuint offset)
+internal sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int inputs, AlignedBuffer block, nuint offset)
 {
     /// <summary>How the weights are kept.</summary>
     public WeightFormat Format => format;

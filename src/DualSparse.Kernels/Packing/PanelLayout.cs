@@ -11,7 +11,7 @@ namespace DualSparse.Kernels.Packing;
 /// input j + 4 (high nibble) of the step's eight, each as the weight + 8.</item>
 /// </list>
 /// </summary>
-public static class PanelLayout
+internal static class PanelLayout
 {
     /// <summary>Outputs in a panel.</summary>
     public const int Columns = 32;

@@ -10,7 +10,7 @@ namespace DualSparse.Kernels.Probe;
 /// What the machine gives at this moment: a benchmark's ceilings. Each call is one short round, so that a caller can interleave
 /// rounds with the work that it measures and keep the best of them.
 /// </summary>
-public static unsafe class MachineProbe
+internal static unsafe class MachineProbe
 {
     // Long enough for a good share of the prefetchers' streams, short enough for an even end on all threads.
     private const int ChunkBytes = 1 << 20;

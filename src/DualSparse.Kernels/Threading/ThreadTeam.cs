@@ -10,7 +10,7 @@ namespace DualSparse.Kernels.Threading;
 /// A thread that waits spins for a moment, since the next loop of a forward pass is mostly microseconds away, and then sleeps: an idle
 /// team costs nothing, and a core that another process wants isn't held. Calls from several threads take turns.
 /// </remarks>
-public sealed class ThreadTeam : IDisposable
+internal sealed class ThreadTeam : IDisposable
 {
     // Longer than the gap between two loops of one forward pass, far shorter than a scheduler's slice.
     private static readonly long SpinTicks = Stopwatch.Frequency * 50 / 1_000_000;

@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>Where queries and keys are normalised (RMS norm with a weight), if at all.</summary>
-public enum QueryKeyNorm
+internal enum QueryKeyNorm
 {
     /// <summary>Nowhere.</summary>
     None,
@@ -14,7 +14,7 @@ public enum QueryKeyNorm
 }
 
 /// <summary>Attention, the same in every layer. With <see cref="Mla"/> the query and key heads are <c>NopeSize + RopeSize</c> wide and the value heads <c>ValueSize</c>.</summary>
-public sealed record AttentionConfig
+internal sealed record AttentionConfig
 {
     /// <summary>Query heads.</summary>
     public required int Heads { get; init; }
@@ -51,7 +51,7 @@ public sealed record AttentionConfig
 }
 
 /// <summary>Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1): keys and values are projections of one small latent a token.</summary>
-public sealed record MlaConfig
+internal sealed record MlaConfig
 {
     /// <summary>Width of the query latent, or null where queries are projected from the hidden state directly.</summary>
     public int? QueryRank { get; init; }

@@ -4,7 +4,7 @@ namespace DualSparse.Models;
 /// What a checkpoint says about generating text: generation_config.json, and for the token ids config.json where that is silent.
 /// A null means that the checkpoint doesn't say.
 /// </summary>
-public sealed record GenerationDefaults
+internal sealed record GenerationDefaults
 {
     // Older checkpoints repeat these in config.json, where they count for nothing once generation_config.json is there.
     internal static readonly string[] FieldNames =

@@ -6,7 +6,7 @@ namespace DualSparse.Models;
 /// One model as the forward pass sees it, whatever family it is of. Per layer: x += attention(norm(x)); x += mlp or experts (norm(x)),
 /// norms being RMS norms with a weight. Every value has been checked: positive, consistent, and of a sane size.
 /// </summary>
-public sealed record ModelConfig
+internal sealed record ModelConfig
 {
     // Real ones have a few kilobytes.
     private const long MaxConfigBytes = 4 << 20;

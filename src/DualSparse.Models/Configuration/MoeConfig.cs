@@ -4,7 +4,7 @@ namespace DualSparse.Models;
 /// The mixture of experts, the same in every layer that has one. Scores are softmax(router·x) over all experts in f32; the
 /// <see cref="TopK"/> best (of the best groups, where there are groups) are taken, renormalised if asked, and scaled.
 /// </summary>
-public sealed record MoeConfig
+internal sealed record MoeConfig
 {
     /// <summary>Routed experts.</summary>
     public required int Experts { get; init; }
@@ -37,7 +37,7 @@ public sealed record MoeConfig
 /// <summary>What is special about one layer.</summary>
 /// <param name="DenseIntermediate">Neurons of the layer's dense MLP, or 0 where it has the mixture of experts instead.</param>
 /// <param name="SlidingWindow">A token sees itself and the <c>window − 1</c> tokens before it; null: all before it.</param>
-public readonly record struct LayerConfig(int DenseIntermediate, int? SlidingWindow)
+internal readonly record struct LayerConfig(int DenseIntermediate, int? SlidingWindow)
 {
     /// <summary>Whether the layer has the mixture of experts.</summary>
     public bool IsMoe => DenseIntermediate == 0;

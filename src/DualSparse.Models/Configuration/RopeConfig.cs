@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>Rotary position embedding: pair i of a head is turned by position · <see cref="InverseFrequencies"/>[i].</summary>
-public sealed record RopeConfig
+internal sealed record RopeConfig
 {
     /// <summary>The base of the frequencies.</summary>
     public required double Theta { get; init; }

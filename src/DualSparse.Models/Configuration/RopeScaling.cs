@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>A rule that changes RoPE's frequencies so that positions beyond the trained context stay usable.</summary>
-public abstract record RopeScaling
+internal abstract record RopeScaling
 {
     private RopeScaling()
     {

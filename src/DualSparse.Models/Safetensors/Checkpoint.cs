@@ -4,7 +4,7 @@ namespace DualSparse.Models.Safetensors;
 /// A model folder, opened: its configuration, and its tensors in one <c>model.safetensors</c> or in the shards that
 /// <c>model.safetensors.index.json</c> names. Every tensor that the configuration asks for is there, in its shape, as F32, BF16 or F16.
 /// </summary>
-public sealed class Checkpoint : IDisposable
+internal sealed class Checkpoint : IDisposable
 {
     private readonly List<SafetensorsFile> files = [];
     private readonly Dictionary<string, TensorView> tensors = new(StringComparer.Ordinal);

@@ -6,7 +6,7 @@ namespace DualSparse.Models.Safetensors;
 /// Writes a checkpoint's tensors into a folder: one <c>model.safetensors</c>, or several shards of at most a given size and their index.
 /// Tensors are appended in the order declared. Nothing has its name before <see cref="Commit"/>.
 /// </summary>
-public sealed class CheckpointWriter : IDisposable
+internal sealed class CheckpointWriter : IDisposable
 {
     private readonly string folder;
     private readonly List<List<TensorDeclaration>> shards;

@@ -7,7 +7,7 @@ namespace DualSparse.Models.Safetensors;
 /// One safetensors file, mapped: 8 bytes little-endian header length, a JSON header, then the tensors' bytes.
 /// Opening reads and checks the header; a tensor's bytes are read when asked for. Views are valid until <see cref="Dispose"/>.
 /// </summary>
-public sealed class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : IDisposable
 {
     private readonly MappedFile map;
     private readonly SortedDictionary<string, TensorView> views = new(StringComparer.Ordinal);

@@ -11,7 +11,7 @@ namespace DualSparse.Models.Safetensors;
 /// <c>Append</c> calls to a tensor. The bytes go to a temporary file beside the target, which <see cref="Commit"/> renames: the target
 /// is either the old file or the whole new one. Without a commit, <see cref="Dispose"/> leaves nothing behind.
 /// </summary>
-public sealed class SafetensorsWriter : IDisposable
+internal sealed class SafetensorsWriter : IDisposable
 {
     private const int ChunkElements = 1 << 16;
 

@@ -4,7 +4,7 @@ namespace DualSparse.Models.Safetensors;
 /// <param name="Name">Its name, unique in its file.</param>
 /// <param name="Type">The element type it is stored as.</param>
 /// <param name="Shape">Its shape, outermost dimension first; empty for a scalar.</param>
-public sealed record TensorDeclaration(string Name, TensorType Type, params long[] Shape)
+internal sealed record TensorDeclaration(string Name, TensorType Type, params long[] Shape)
 {
     /// <summary>Length in bytes.</summary>
     /// <exception cref="OverflowException">It exceeds 2⁶³ − 1.</exception>

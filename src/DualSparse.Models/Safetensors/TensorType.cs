@@ -1,7 +1,7 @@
 namespace DualSparse.Models.Safetensors;
 
 /// <summary>Every element type that the safetensors format defines.</summary>
-public enum TensorType
+internal enum TensorType
 {
     /// <summary>Truth value, one byte.</summary>
     Bool,
@@ -71,7 +71,7 @@ public enum TensorType
 }
 
 /// <summary>Names and sizes of <see cref="TensorType"/>.</summary>
-public static class TensorTypes
+internal static class TensorTypes
 {
     // In the enum's order: the format's spelling, and bits per element.
     private static readonly (string Name, int Bits)[] Table =

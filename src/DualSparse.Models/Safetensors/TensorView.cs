@@ -9,7 +9,7 @@ namespace DualSparse.Models.Safetensors;
 /// A tensor inside a mapped file: row-major elements, readable as bytes or widened to singles. Rows run over the first dimension;
 /// a row holds all elements of the others. Valid until its file is disposed.
 /// </summary>
-public sealed class TensorView
+internal sealed class TensorView
 {
     private readonly MappedFile map;
     private readonly long start;

@@ -6,7 +6,7 @@ namespace DualSparse.Models.Text;
 /// Turns ids into text one at a time. A piece of text comes out as soon as no later id can change it: the bytes of an unfinished
 /// character are held back. All pieces together are what <see cref="Tokenizer.Decode"/> gives. One sequence, one thread.
 /// </summary>
-public sealed class StreamingDecoder
+internal sealed class StreamingDecoder
 {
     private readonly Tokenizer tokenizer;
     private readonly TokenDecoder rules;

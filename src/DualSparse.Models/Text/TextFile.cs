@@ -5,7 +5,7 @@ using System.Text.Unicode;
 namespace DualSparse.Models.Text;
 
 /// <summary>Reads texts that a model is to see as they are: nothing is replaced silently.</summary>
-public static class TextFile
+internal static class TextFile
 {
     /// <summary>A UTF-8 file as text, without the byte order mark that some begin with.</summary>
     /// <exception cref="ModelFormatException">The file can't be read, or isn't UTF-8.</exception>

@@ -5,7 +5,7 @@ namespace DualSparse.Models;
 /// multi-head latent attention has <see cref="LatentDown"/>, <see cref="LatentNorm"/> and <see cref="LatentUp"/>, and for its queries
 /// either <see cref="Query"/> or the three query latents.
 /// </summary>
-public sealed class AttentionTensors
+internal sealed class AttentionTensors
 {
     internal AttentionTensors(AttentionConfig attention, int hidden, string prefix)
     {

@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>The tensors of one layer; a null is a tensor that the model doesn't have.</summary>
-public sealed class LayerTensors
+internal sealed class LayerTensors
 {
     private readonly ModelConfig model;
     private readonly MoeConfig? moe;

@@ -3,7 +3,7 @@ namespace DualSparse.Models;
 /// <summary>A tensor that a model needs.</summary>
 /// <param name="Name">Its name in the checkpoint.</param>
 /// <param name="Shape">Its shape: [out, in] for a projection, [n] for a norm or bias.</param>
-public sealed record TensorSpec(string Name, params long[] Shape)
+internal sealed record TensorSpec(string Name, params long[] Shape)
 {
     /// <summary>All elements: the product of the sizes.</summary>
     public long Count => Shape.Aggregate(1L, (product, n) => product * n);
@@ -13,10 +13,10 @@ public sealed record TensorSpec(string Name, params long[] Shape)
 /// <param name="Gate">W1, [neurons, hidden].</param>
 /// <param name="Up">W3, [neurons, hidden].</param>
 /// <param name="Down">W2, [hidden, neurons].</param>
-public sealed record MlpTensors(TensorSpec Gate, TensorSpec Up, TensorSpec Down);
+internal sealed record MlpTensors(TensorSpec Gate, TensorSpec Up, TensorSpec Down);
 
 /// <summary>Every tensor that a model needs, by its place in the forward pass.</summary>
-public sealed class ModelTensors
+internal sealed class ModelTensors
 {
     private readonly ModelConfig model;
 

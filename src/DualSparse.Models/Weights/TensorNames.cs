@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>What families name differently below <c>model.layers.{l}.</c>; the defaults are what most of them use.</summary>
-public sealed record TensorNames
+internal sealed record TensorNames
 {
     /// <summary>The block that holds router and experts.</summary>
     public string Moe { get; init; } = "mlp";

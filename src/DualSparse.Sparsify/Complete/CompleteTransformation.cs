@@ -9,7 +9,7 @@ namespace DualSparse.Sparsify.Complete;
 /// checkpoint that computes the same function in any engine, to be fine-tuned or served. Neurons keep their order: of a checkpoint that
 /// <see cref="Sparsifier"/> wrote, the first parts hold the important ones.
 /// </summary>
-public static class CompleteTransformation
+internal static class CompleteTransformation
 {
     /// <summary>Writes the new checkpoint. Its folder appears whole, at the end, or not at all; a tensor at a time is in memory.</summary>
     /// <param name="model">The model's folder.</param>

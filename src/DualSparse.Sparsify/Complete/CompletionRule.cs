@@ -3,7 +3,7 @@ using DualSparse.Models;
 namespace DualSparse.Sparsify.Complete;
 
 /// <summary>How a router makes scores of its logits.</summary>
-public enum Scoring
+internal enum Scoring
 {
     /// <summary>Softmax over all experts; a softmax over the chosen logits only is this one, renormalised.</summary>
     Softmax,
@@ -13,7 +13,7 @@ public enum Scoring
 }
 
 /// <summary>By what groups of experts are chosen.</summary>
-public enum GroupScore
+internal enum GroupScore
 {
     /// <summary>The best score in the group (DeepSeek-V2).</summary>
     Best,
@@ -27,7 +27,7 @@ public enum GroupScore
 /// <param name="Renormalised">Whether the chosen scores are divided by their sum.</param>
 /// <param name="Experts">Routed experts with weights.</param>
 /// <param name="TopK">Experts a token.</param>
-public sealed record RouterKind(Scoring Scoring, bool Renormalised, int Experts, int TopK)
+internal sealed record RouterKind(Scoring Scoring, bool Renormalised, int Experts, int TopK)
 {
     /// <summary>Experts behind the others that return their input (LongCat-Flash's zero experts).</summary>
     public int IdentityExperts { get; init; }
@@ -49,7 +49,7 @@ public sealed record RouterKind(Scoring Scoring, bool Renormalised, int Experts,
 /// <summary>A part of an expert: neurons Part·F/P to (Part+1)·F/P.</summary>
 /// <param name="Expert">The original expert.</param>
 /// <param name="Part">From 0 to P−1.</param>
-public readonly record struct ExpertPart(int Expert, int Part);
+internal readonly record struct ExpertPart(int Expert, int Part);
 
 /// <summary>What becomes of a router and its experts when each is cut into P.</summary>
 /// <param name="DownScale">What W2 is multiplied with.</param>
@@ -62,14 +62,14 @@ public readonly record struct ExpertPart(int Expert, int Part);
 /// <param name="TopK">Experts a token.</param>
 /// <param name="Groups">Groups of consecutive experts.</param>
 /// <param name="TopKGroups">Groups a token may choose from.</param>
-public sealed record Completion(
+internal sealed record Completion(
     int DownScale, double DownBiasScale, double CorrectionBiasScale, IReadOnlyList<ExpertPart> Order, int TopK, int Groups, int TopKGroups);
 
 /// <summary>
 /// The complete transformation (arXiv 2508.18376): E·P experts of F/P neurons, K·P of them a token, gate rows repeated, so that an
 /// ordinary finer-grained checkpoint computes the same function. THE place where a router's rule decides what is scaled.
 /// </summary>
-public static class CompletionRule
+internal static class CompletionRule
 {
     /// <summary>
     /// P copies of a row share a softmax's score, so each has 1/P of it, and so has each after renormalising: W2 times P makes up for it.

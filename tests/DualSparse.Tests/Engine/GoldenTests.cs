@@ -99,10 +99,9 @@ public class GoldenTests
         {
             using var cache = model.NewCache(64);
             model.Forward(cache, ids.AsSpan(0, before), LogitRows.None);
-            cache.Turn = before..ids.Length;
             List<float> logits = [];
             for (int i = before; i < ids.Length; i += chunk)
-                logits.AddRange(model.Forward(cache, ids.AsSpan(i, Math.Min(chunk, ids.Length - i)), LogitRows.All));
+                logits.AddRange(model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(chunk, ids.Length - i)), LogitRows.All, Appended: before..ids.Length)]));
             return [.. logits];
         }
     }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
@@ -41,7 +41,7 @@ public class DropQualityTests(ITestOutputHelper output)
         using var importance = SafetensorsFile.Open(TestPaths.Golden("eval", "importance.safetensors"));
         using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32, NeuronOrder = metric == 0 ? null : Order(importance.Get($"importance_{metric}")) });
         var rules = thresholds.Select(t => t.Split(',').Select(x => float.Parse(x, CultureInfo.InvariantCulture)).ToArray())
-            .Select(t => new DropRule { Thresholds = new DropThresholds(t[0], t[1]) });
+            .Select(t => new DropRequest { Thresholds = new DropThresholds(t[0], t[1]) });
         var reports = WindowEvaluation.Run(model, HeldOutText.Of(set), [.. rules], TestContext.Current.CancellationToken);
         Assert.NotEmpty(reports);
         foreach (var (report, name) in reports.Zip(thresholds))

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Sparsify;
@@ -22,8 +22,8 @@ public sealed class FollowedRateTests(FollowedRateTests.SparsifiedModel sparsifi
     public void A_rate_is_met_within_two_points_and_its_loss_is_known_beforehand(string set, double rate)
     {
         var text = HeldOutText.Of(set, Windows);
-        using var model = Load(DropRule.None);
-        var report = WindowEvaluation.Run(model, text, new DropRule { Rate = rate }, TestContext.Current.CancellationToken);
+        using var model = Load(DropRequest.None);
+        var report = WindowEvaluation.Run(model, text, new DropRequest { Rate = rate }, TestContext.Current.CancellationToken);
         output.WriteLine($"{set} {rate}: dropped {report.DropRate:0.0000}, KL {report.KullbackLeibler!.Value:0.00000}, expected {report.Expected!.Kl.Value:0.00000}");
         Assert.InRange(report.DropRate!.Value, rate - 0.02, rate + 0.02);
         // A few windows of calibration and of text: the whole sample is nearer (docs/evaluation.md).
@@ -34,8 +34,8 @@ public sealed class FollowedRateTests(FollowedRateTests.SparsifiedModel sparsifi
     public void Several_rates_follow_the_text_each_for_itself()
     {
         var text = HeldOutText.Of("books", 3);
-        DropRule[] rules = [new() { Rate = 0.1 }, new() { Rate = 0.5 }];
-        using Transformer model = Load(DropRule.None), second = Load(rules[1]);
+        DropRequest[] rules = [new() { Rate = 0.1 }, new() { Rate = 0.5 }];
+        using Transformer model = Load(DropRequest.None), second = Load(rules[1]);
         var together = WindowEvaluation.Run(model, text, rules, TestContext.Current.CancellationToken);
         Assert.All(rules.Zip(together), pair => Same(WindowEvaluation.Run(model, text, pair.First, TestContext.Current.CancellationToken), pair.Second));
         Same(WindowEvaluation.Compare(model, second, text, TestContext.Current.CancellationToken), together[1]);
@@ -47,7 +47,7 @@ public sealed class FollowedRateTests(FollowedRateTests.SparsifiedModel sparsifi
         }
     }
 
-    private Transformer Load(DropRule rule) => Transformer.Load(sparsified.Folder, new EngineOptions { Weights = WeightFormat.F32, Drop = rule });
+    private Transformer Load(DropRequest rule) => Transformer.Load(sparsified.Folder, new EngineOptions { Weights = WeightFormat.F32, Drop = rule });
 
     /// <summary>Made once for all cases.</summary>
     public sealed class SparsifiedModel : IDisposable

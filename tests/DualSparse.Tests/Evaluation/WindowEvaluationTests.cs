@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;
@@ -44,14 +44,13 @@ public class WindowEvaluationTests
     public void One_model_gives_what_two_give()
     {
         var text = HeldOutText.Of("books", 12);
-        var rule = new DropRule { Thresholds = new DropThresholds(0.07f, 0.09f) };
+        var rule = new DropRequest { Thresholds = new DropThresholds(0.07f, 0.09f) };
         using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32 });
         using var dropped = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32, Drop = rule });
         var expected = WindowEvaluation.Compare(model, dropped, text, TestContext.Current.CancellationToken);
-        var reports = WindowEvaluation.Run(model, text, [DropRule.None, rule], TestContext.Current.CancellationToken);
+        var reports = WindowEvaluation.Run(model, text, [DropRequest.None, rule], TestContext.Current.CancellationToken);
         Assert.Null(reports[0].KullbackLeibler);
         var report = reports[1];
-        Assert.True(model.Drop.IsNone);
         Assert.Equal(12 * 512, report.Tokens);
         Assert.Equal(expected.Windows.Select(w => w.Loss), report.Windows.Select(w => w.Loss));
         Assert.Equal(report.Windows[3].Loss.DenseNll, reports[0].Windows[3].Loss.Nll);

@@ -1,7 +1,7 @@
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
-using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Tests.Kernels;
 
@@ -12,8 +12,9 @@ public unsafe class ActivationRowsTests
     [InlineData(ActivationFormat.Bf16)]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void Every_length_is_encoded_and_padded_with_zeros(ActivationFormat format)
+    public void Every_length_is_encoded_and_padded_with_zeros(object kind)
     {
+        var format = (ActivationFormat)kind;
         using var rows = new ActivationRows();
         var random = new Random(1);
         for (int length = 0; length <= 200; length++)
@@ -29,8 +30,9 @@ public unsafe class ActivationRowsTests
     [Theory]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void Ties_go_to_the_even_integer(ActivationFormat format)
+    public void Ties_go_to_the_even_integer(object kind)
     {
+        var format = (ActivationFormat)kind;
         // The largest is 127, so the scale is 1 and halves are ties.
         float[] source = [127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 126.5f, -126.5f, -127, 3.4999998f, 3.5000002f];
         int[] expected = [127, 0, 2, 2, 0, -2, -2, 126, -126, -127, 3, 4];
@@ -46,8 +48,9 @@ public unsafe class ActivationRowsTests
     [Theory]
     [InlineData(ActivationFormat.Int8)]
     [InlineData(ActivationFormat.Int16)]
-    public void Zeros_and_odd_values_harm_nothing(ActivationFormat format)
+    public void Zeros_and_odd_values_harm_nothing(object kind)
     {
+        var format = (ActivationFormat)kind;
         using var rows = new ActivationRows();
         rows.Reset(format, 1, 64);
         rows.Encode(0, new float[64]);
@@ -120,10 +123,11 @@ public unsafe class ActivationRowsTests
         rows.Reset(ActivationFormat.F32, 1, 64);
         rows.Encode(0, new float[64]);
 
-        using var team = new ThreadTeam(1);
-        using var work = new Workspace(team, KernelSet.Best());
-        work.Floats("a", 1000);
-        Assert.Throws<OutOfMemoryException>(() => { work.Floats("a", (nint)1 << 46); });
-        work.Floats("a", 10)[0] = 1;
+        using var scratch = new ScratchBuffer();
+        scratch.Floats(1000);
+        Assert.Throws<OutOfMemoryException>(() => { scratch.Floats((nint)1 << 46); });
+        Assert.Throws<InvalidOperationException>(() => { _ = scratch.Taken; });
+        scratch.Floats(10)[0] = 1;
+        Assert.Equal(1, scratch.Taken[0]);
     }
 }

@@ -1,6 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 using DualSparse.Sparsify;
@@ -69,17 +69,16 @@ public class ImportanceTests(ITestOutputHelper output)
         }
 
         // Thresholds for a rate give that rate on the text that they are from.
-        model.ResetCounts();
         var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
-        model.Drop = new() { Thresholds = scores.Thresholds(0.25, 0.01f) };
+        var text = model.NewText(new DropRequest { Thresholds = scores.Thresholds(0.25, 0.01f) });
         foreach (int[] window in windows)
         {
             using var cache = model.NewCache(window.Length);
-            model.Forward(cache, window, LogitRows.None);
+            model.Forward(cache, window, LogitRows.None, text);
         }
 
         // The dropped run's own hidden states shift the later layers' scores a little.
-        Assert.InRange(model.Counts.Rate, 0.23, 0.27);
+        Assert.InRange(text.Counts.Rate, 0.23, 0.27);
     }
 
     // The worst of an expert's neurons.

@@ -1,6 +1,7 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Sparsify;
 
@@ -26,17 +27,16 @@ internal sealed record RouterTie(int Layer, int Chosen, int Other, double Gap, N
         var moe = stream.Config.Moe!;
         int last = moe.TopK - 2;
         Assert.Equal(7, last);
-        var allButTheLast = new DropRule { Score = DropScore.Rank, Thresholds = new DropThresholds(1.5f / moe.TopK, 1.5f / moe.TopK) };
+        var allButTheLast = new DropRequest { Score = DropScore.Rank, Thresholds = new DropThresholds(1.5f / moe.TopK, 1.5f / moe.TopK) };
         List<RouterTie> ties = [];
-        stream.Run(windows, [DropRule.None, allButTheLast], new StreamHooks { Before = Watch }, cancel: TestContext.Current.CancellationToken);
+        stream.Run(windows, [stream.Plan(DropRequest.None), stream.Plan(allButTheLast)], new StreamHooks { Watch = Watch }, cancel: TestContext.Current.CancellationToken);
         return ties;
 
-        void Watch(StreamStep step)
+        PassWatch? Watch(StreamStep step) => step.Variant == 0 ? null : new PassWatch { Neurons = (_, routing) => Observer(step, routing) };
+
+        NeuronObserver Observer(StreamStep step, RoutingPlan plan)
         {
-            if (step.Variant == 0)
-                return;
-            var plan = step.Moe.Plan;
-            step.Moe.Observer = (token, expert, gate, up) =>
+            return (token, expert, gate, up) =>
             {
                 int pair = token * plan.TopK + last;
                 // Softmax: the ratio of two weights is e to the difference of their logits.

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;

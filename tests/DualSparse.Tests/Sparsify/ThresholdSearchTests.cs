@@ -1,6 +1,7 @@
 using CsCheck;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Sparsify;
 
@@ -67,32 +68,31 @@ public class ThresholdSearchTests
         Assert.All(report.Methods!, m => Assert.Equal(ThresholdSearch.Rates, m.Points.Select(p => p.Drop)));
         Assert.All(report.Methods!.SelectMany(m => m.Points), p => Assert.True(p.Loss!.Kl.Low <= p.Loss.Kl.Value && p.Loss.Kl.Value <= p.Loss.Kl.High && p.Loss.Kl.Value >= 0));
 
-        foreach (var rule in new[] { new DropRule { Rate = 0.25 }, new DropRule { Rate = 0.33, Method = ThresholdSearch.Paper } })
+        foreach (var rule in new[] { new DropRequest { Rate = 0.25 }, new DropRequest { Rate = 0.33, Method = ThresholdSearch.Paper } })
         {
             using var model = Transformer.Load(output, s_f32 with { Drop = rule });
-            Assert.Equal(rule.Method is null, model.Drop.Compensate);
-            var follower = model.NewFollower();
+            var text = model.NewText();
+            Assert.Equal(rule.Method is null, text.Plan.Rule(0, generated: false)!.Compensates);
             foreach (int[] window in Windows(6))
             {
                 using var cache = model.NewCache(64);
-                cache.Follower = follower;
-                model.Forward(cache, window, LogitRows.None);
+                model.Forward(cache, window, LogitRows.None, text);
             }
 
-            Assert.InRange(model.Counts.Rate, rule.Rate!.Value - 0.02, rule.Rate.Value + 0.02);
+            Assert.InRange(text.Counts.Rate, rule.Rate!.Value - 0.02, rule.Rate.Value + 0.02);
         }
 
         using var dense = Transformer.Load(output, s_f32);
         double kl = report.Methods![0].Points[3].Loss!.Kl.Value;
-        dense.Drop = new DropRule { MaxKl = kl };
-        Assert.NotNull(dense.Drop.Layers);
-        Assert.Equal(kl, dense.Drop.Expected!.Kl.Value, 1e-3 * kl);
+        var within = dense.Plan(new DropRequest { MaxKl = kl });
+        Assert.Null(within.Rule(0, generated: false)!.Curve);
+        Assert.Equal(kl, within.Expected!.Kl.Value, 1e-3 * kl);
         Assert.Equal(0.2, report.Methods![0].RateWithin(kl * (1 + 1e-9)), 6);
-        Assert.Contains("no drop with a KL", Assert.Throws<ArgumentException>(() => dense.Drop = new DropRule { MaxKl = 1e-30 }).Message);
-        Assert.Contains("there is no method 'best'", Assert.Throws<ArgumentException>(() => dense.Drop = new DropRule { Rate = 0.2, Method = "best" }).Message);
-        Assert.Contains("expected 0 to 0.75", Assert.Throws<ArgumentException>(() => dense.Drop = new DropRule { Rate = 0.8 }).Message);
+        Assert.Contains("no drop with a KL", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { MaxKl = 1e-30 })).Message);
+        Assert.Contains("there is no method 'best'", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { Rate = 0.2, Method = "best" })).Message);
+        Assert.Contains("expected 0 to 0.75", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { Rate = 0.8 })).Message);
         File.WriteAllText(Path.Combine(output, DropProfile.FileName), "{ \"methods\": [ { \"name\": 3 } ] }");
-        Assert.Throws<DualSparse.Models.ModelFormatException>(() => dense.Drop = new DropRule { Rate = 0.2 });
+        Assert.Throws<DualSparse.Models.ModelFormatException>(() => Transformer.Load(output, s_f32 with { Drop = new DropRequest { Rate = 0.2 } }));
     }
 
     // With two experts a token the guard keeps a quarter of each layer's work: what one can't give the others have to.

@@ -1,6 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 
@@ -30,30 +30,33 @@ public class LayerStreamTests
         using var model = Transformer.Load(folder, options);
         using var stream = LayerStream.Open(folder, options);
         int layers = model.Config.Layers, experts = model.Config.Moe!.Experts, hidden = model.Config.HiddenSize;
-        model.Compensations = stream.Compensations = [.. Enumerable.Range(0, layers).Select(l => model.Config.LayerPlan[l].IsMoe ? Means(hidden, experts, l) : null)];
-        DropRule[] variants =
+        Compensation?[] means = [.. Enumerable.Range(0, layers).Select(l => model.Config.LayerPlan[l].IsMoe ? Means(hidden, experts, l) : null)];
+        DropRequest[] requests =
         [
-            DropRule.None,
+            DropRequest.None,
             new() { Thresholds = s_thresholds },
             new() { Layers = [.. Enumerable.Range(0, layers).Select(l => new LayerThresholds(l == layers - 1 ? s_thresholds : default))] },
             new() { Rate = 0.4, Compensate = true },
             new() { Layers = [.. Enumerable.Repeat(new LayerThresholds(default), layers)] },
         ];
-        List<float>[] logits = [.. variants.Select(_ => new List<float>())];
-        var counts = stream.Run(windows, variants, new StreamHooks { Logits = Keep }, cancel: TestContext.Current.CancellationToken);
-        for (int v = 0; v < variants.Length; v++)
+        List<float>[] logits = [.. requests.Select(_ => new List<float>())];
+        var counts = stream.Run(windows, [.. requests.Select(r => stream.Plan(r, means))], new StreamHooks { Logits = Keep }, cancel: TestContext.Current.CancellationToken);
+        for (int v = 0; v < requests.Length; v++)
         {
-            model.Drop = variants[v];
-            model.ResetCounts();
+            var plan = model.Plan(requests[v], means);
+            var work = new DropCounts[layers];
             List<float> expected = [];
             foreach (int[] window in windows)
             {
                 using var cache = model.NewCache(window.Length);
-                expected.AddRange(model.Forward(cache, window, LogitRows.All));
+                var text = model.NewText(plan);
+                expected.AddRange(model.Forward(cache, window, LogitRows.All, text));
+                for (int l = 0; l < layers; l++)
+                    work[l] += text.Layers[l];
             }
 
             Assert.Equal(expected, logits[v]);
-            Assert.Equal(model.Mlps.Select(l => l.Counts), counts[v]);
+            Assert.Equal(work, counts[v]);
         }
 
         Assert.True(counts[1].Sum(c => c.Dropped) > 0 && counts[2].Sum(c => c.Dropped) > 0);
@@ -67,7 +70,7 @@ public class LayerStreamTests
     }
 
     [Fact]
-    public void Hooks_see_each_layers_routing_and_observers_go_when_a_step_ends()
+    public void Hooks_see_each_layers_routing_and_neurons()
     {
         string folder = TestPaths.Golden("olmoe");
         int[][] windows = Windows(folder);
@@ -77,20 +80,19 @@ public class LayerStreamTests
         double told = 0;
         stream.Run(
             windows,
-            [DropRule.None, new() { Thresholds = s_thresholds }],
+            [stream.Plan(DropRequest.None), stream.Plan(new() { Thresholds = s_thresholds })],
             new StreamHooks
             {
-                Before = step =>
+                Watch = step => new PassWatch
                 {
-                    Assert.Null(step.Moe.Observer);
-                    step.Moe.Observer = step.Variant == 0 ? (_, _, _, _) => rows++ : null;
+                    Neurons = (_, _) => step.Variant == 0 ? (_, _, _, _) => rows++ : null,
+                    Routed = (layer, routing) =>
+                    {
+                        Assert.Equal((step.Layer, windows[step.Window].Length), (layer, routing.Tokens));
+                        tokens += step.Variant == 0 ? routing.Experts.Length : 0;
+                    },
                 },
-                After = step =>
-                {
-                    steps.Add((step.Layer, step.Variant, step.Window));
-                    Assert.Equal(windows[step.Window].Length, step.Moe.Plan.Tokens);
-                    tokens += step.Variant == 0 ? step.Moe.Plan.Experts.Length : 0;
-                },
+                After = step => steps.Add((step.Layer, step.Variant, step.Window)),
             },
             new Told(share => told = share),
             TestContext.Current.CancellationToken);
@@ -106,12 +108,12 @@ public class LayerStreamTests
         Refused("no window", []);
         Refused("vocabulary", [[1, -1]]);
         Refused("tokens, expected 1 to", [[]]);
-        Refused("must drop nothing", [[1]], new DropRule { Rate = 0.5 });
-        Refused("layers", [[1]], DropRule.None, new DropRule { Layers = [] });
+        Refused("must drop nothing", [[1]], new DropRequest { Rate = 0.5 });
+        Refused("layers", [[1]], DropRequest.None, new DropRequest { Layers = [] });
 
-        void Refused(string sentence, int[][] windows, params DropRule[] variants) => Assert.Contains(
+        void Refused(string sentence, int[][] windows, params DropRequest[] variants) => Assert.Contains(
             sentence,
-            Assert.Throws<ArgumentException>(() => stream.Run(windows, variants is [] ? [DropRule.None] : variants, new StreamHooks(), cancel: TestContext.Current.CancellationToken)).Message);
+            Assert.Throws<ArgumentException>(() => stream.Run(windows, variants is [] ? [stream.Plan(DropRequest.None)] : [.. variants.Select(v => stream.Plan(v))], new StreamHooks(), cancel: TestContext.Current.CancellationToken)).Message);
     }
 
     // The golden rows, and a shorter window.

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 using DualSparse.Sparsify;
@@ -23,13 +23,15 @@ public class NeuronOrderTests
         int[][]?[] orders = [.. layers.Select(l => l.IsMoe ? Enumerable.Range(0, moe.Experts).Select(_ => Shuffled(moe.Intermediate, random)).ToArray() : null)];
         ReorderedCheckpoint.Write(source, orders, folder.Path, new Progress<double>(), TestContext.Current.CancellationToken);
 
-        var options = new EngineOptions { Weights = format, Drop = new DropRule { Thresholds = new DropThresholds(0.1f, 0.4f) } };
+        var options = new EngineOptions { Weights = format, Drop = new DropRequest { Thresholds = new DropThresholds(0.1f, 0.4f) } };
         using var written = Transformer.Load(folder.Path, options);
         using var loaded = Transformer.Load(TestPaths.Golden(family), options with { NeuronOrder = (layer, expert) => orders[layer]![expert] });
         using var asStored = Transformer.Load(TestPaths.Golden(family), options);
         Assert.Equal(Logits(written), Logits(loaded));
         Assert.NotEqual(Logits(asStored), Logits(loaded));
-        Assert.True(loaded.Counts.MajorOnly > 0);
+        var text = loaded.NewText();
+        Logits(loaded, text);
+        Assert.True(text.Counts.MajorOnly > 0);
     }
 
     [Fact]
@@ -42,8 +44,8 @@ public class NeuronOrderTests
     {
         int neurons = DualSparse.Models.ModelConfig.Load(TestPaths.Golden("mixtral")).Moe!.Intermediate;
         using var model = Transformer.Load(TestPaths.Golden("mixtral"), new EngineOptions { NeuronOrder = (_, _) => [.. Enumerable.Range(0, neurons).Reverse()] });
-        var rule = new DropRule { Thresholds = new DropThresholds(0.1f, 0.4f), Compensate = true };
-        Assert.Contains("another order", Assert.Throws<ArgumentException>(() => model.Drop = rule).Message);
+        var rule = new DropRequest { Thresholds = new DropThresholds(0.1f, 0.4f), Compensate = true };
+        Assert.Contains("another order", Assert.Throws<ArgumentException>(() => model.Plan(rule)).Message);
     }
 
     private static int[] Shuffled(int count, Random random)
@@ -53,9 +55,9 @@ public class NeuronOrderTests
         return order;
     }
 
-    private static float[] Logits(Transformer model)
+    private static float[] Logits(Transformer model, TextDrop? drop = null)
     {
         using var cache = model.NewCache(30);
-        return model.Forward(cache, [.. Enumerable.Range(5, 30)], LogitRows.All).ToArray();
+        return model.Forward(cache, [.. Enumerable.Range(5, 30)], LogitRows.All, drop ?? model.NewText()).ToArray();
     }
 }

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models;
 
 namespace DualSparse.Tests.Engine.Moe;
@@ -22,7 +22,7 @@ public class DropProfileTests
     {
         using var folder = TemporaryFolder.CopyOf(TestPaths.Model);
         File.WriteAllText(folder.File("dualsparse.json"), Sound);
-        var options = new EngineOptions { Drop = new DropRule { Rate = 0.3 } };
+        var options = new EngineOptions { Drop = new DropRequest { Rate = 0.3 } };
         using (Transformer.Load(folder.Path, options))
         {
             string damaged = Sound.Replace(part, by, StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
@@ -19,12 +20,12 @@ public class DropTests
     {
         using var plain = Load(family, new EngineOptions());
         float[] expected = Run(plain);
-        Assert.Equal(0, plain.Counts.Rate);
-        plain.Drop = Rule(0, 0) with { Guard = false };
-        Assert.Equal(expected, Run(plain));
-        plain.Drop = new DropRule { Layers = [.. Enumerable.Repeat(new LayerThresholds(default), plain.Config.Layers)] };
-        Assert.Equal(expected, Run(plain));
-        Assert.Equal((0, 0), (plain.Counts.Dropped, plain.Counts.MajorOnly));
+        foreach (var request in new[] { DropRequest.None, Rule(0, 0) with { Guard = false }, new DropRequest { Layers = [.. Enumerable.Repeat(new LayerThresholds(default), plain.Config.Layers)] } })
+        {
+            var text = plain.NewText(request);
+            Assert.Equal(expected, Run(plain, text));
+            Assert.Equal((0, 0, 0), (text.Counts.Dropped, text.Counts.MajorOnly, text.Counts.Rate));
+        }
     }
 
     [Theory]
@@ -35,28 +36,30 @@ public class DropTests
         foreach (bool guard in new[] { true, false })
         {
             var (major, minor) = Middle(model);
-            model.Drop = Rule(major, minor) with { Guard = guard };
-            model.ResetCounts();
-            Run(model);
-            foreach (var layer in model.Mlps)
+            var text = model.NewText(Rule(major, minor) with { Guard = guard });
+            var routings = new Routings();
+            Run(model, text, routings.Watch);
+            Assert.Equal(model.Config.LayerPlan.Count(l => l.IsMoe), routings.Layers.Count);
+            foreach (var (l, plan) in routings.Layers)
             {
-                var (pairs, dropped, majorOnly, neurons, computed) = layer.Counts;
-                var kinds = layer.Plan.Computations.ToArray();
+                var experts = model.Layers[l].Moe!.Experts;
+                var (pairs, dropped, majorOnly, neurons, computed) = text.Layers[l];
+                var kinds = plan.Computations.ToArray();
                 var batch = new ExpertBatch();
-                RowLists.Build(layer.Plan, layer.Experts.Count, batch);
+                RowLists.Build(plan, ExpertPlacement.Alone(experts.Count), 0, batch);
                 Assert.Equal(kinds.Length, pairs);
                 Assert.Equal(kinds.Count(k => k == Computation.Drop), dropped);
                 Assert.Equal(kinds.Count(k => k == Computation.Major), majorOnly);
                 Assert.Equal(batch.Tokens.Count, pairs - dropped);
-                int f = layer.Experts.Neurons.Neurons;
+                int f = experts.Neurons.Neurons;
                 Assert.Equal(pairs * f, neurons);
                 Assert.Equal(batch.Experts.Sum(e => e.Full * f + (e.Count - e.Full) * ((f + 1) / 2)), computed);
                 for (int i = 0; i < kinds.Length; i++)
-                    Assert.Equal(Expected(layer.Plan.Scores[i], major, minor, guard && i % layer.Plan.TopK == 0), kinds[i]);
+                    Assert.Equal(Expected(plan.Scores[i], major, minor, guard && i % plan.TopK == 0), kinds[i]);
             }
 
-            Assert.True(model.Counts.Dropped > 0 && model.Counts.MajorOnly > 0);
-            Assert.Equal(1 - (double)model.Counts.NeuronsComputed / model.Counts.Neurons, model.Counts.Rate);
+            Assert.True(text.Counts.Dropped > 0 && text.Counts.MajorOnly > 0);
+            Assert.Equal(1 - (double)text.Counts.NeuronsComputed / text.Counts.Neurons, text.Counts.Rate);
         }
     }
 
@@ -64,35 +67,34 @@ public class DropTests
     public void Equal_thresholds_leave_no_halves_but_the_guards()
     {
         using var model = Load("olmoe", new EngineOptions());
-        model.Drop = Rule(0.25f, 0.25f) with { Guard = false };
-        Run(model);
-        Assert.Equal(0, model.Counts.MajorOnly);
-        Assert.True(model.Counts.Dropped > 0);
+        var text = model.NewText(Rule(0.25f, 0.25f) with { Guard = false });
+        Run(model, text);
+        Assert.Equal(0, text.Counts.MajorOnly);
+        Assert.True(text.Counts.Dropped > 0);
 
         // Below the highest threshold there is, the guard keeps each token's best major half and nothing else.
-        model.Drop = Rule(1, 1);
-        model.ResetCounts();
-        Run(model);
+        text = model.NewText(Rule(1, 1));
+        Run(model, text);
         long tokens = s_ids.Length * model.Config.Layers;
-        Assert.Equal((tokens, model.Counts.Pairs - tokens), (model.Counts.MajorOnly, model.Counts.Dropped));
+        Assert.Equal((tokens, text.Counts.Pairs - tokens), (text.Counts.MajorOnly, text.Counts.Dropped));
     }
 
     [Fact]
     public void Each_layer_has_its_own_thresholds()
     {
         using var model = Load("olmoe", new EngineOptions());
-        model.Drop = new DropRule { Layers = [new(default), .. Enumerable.Repeat(new LayerThresholds(new(1, 1)), model.Config.Layers - 1)] };
-        Run(model);
-        Assert.Equal(0, model.Mlps[0].Counts.Rate);
-        Assert.All(model.Mlps.Skip(1), layer => Assert.True(layer.Counts.Rate > 0.5));
+        var text = model.NewText(new DropRequest { Layers = [new(default), .. Enumerable.Repeat(new LayerThresholds(new(1, 1)), model.Config.Layers - 1)] });
+        Run(model, text);
+        Assert.Equal(0, text.Layers[0].Rate);
+        Assert.All(text.Layers.Skip(1), layer => Assert.True(layer.Rate > 0.5));
     }
 
     [Fact]
     public void A_rule_that_makes_no_sense_is_refused()
     {
         using var model = Load("olmoe", new EngineOptions());
-        foreach (var rule in new[] { Rule(0.2f, 0.1f), Rule(-0.1f, 0.1f), Rule(0.1f, float.NaN), Rule(0.1f, 1.5f), new DropRule { Layers = [new(default)] } })
-            Assert.Throws<ArgumentException>(() => model.Drop = rule);
+        foreach (var rule in new[] { Rule(0.2f, 0.1f), Rule(-0.1f, 0.1f), Rule(0.1f, float.NaN), Rule(0.1f, 1.5f), new DropRequest { Layers = [new(default)] } })
+            Assert.Throws<ArgumentException>(() => model.Plan(rule));
         Assert.Throws<ArgumentException>(() => Load("olmoe", new EngineOptions { Drop = Rule(0.2f, 0.1f) }));
     }
 
@@ -106,24 +108,25 @@ public class DropTests
     {
         using var model = Load("olmoe", new EngineOptions { Weights = weights });
         var (major, minor) = Middle(model, tokens: 1);
-        model.Drop = Rule(major, minor);
+        var plan = model.Plan(Rule(major, minor));
         using var cache = model.NewCache(8);
-        float[] expected = model.Forward(cache, s_ids.AsSpan(0, 1)).ToArray();
-        int poisoned = model.Mlps.Sum(Poison);
+        var routings = new Routings();
+        float[] expected = model.Forward(cache, s_ids.AsSpan(0, 1), drop: model.NewText(plan), watch: routings.Watch).ToArray();
+        int poisoned = routings.Layers.Sum(l => Poison(model.Layers[l.Key].Moe!, l.Value));
         Assert.True(poisoned > 0);
         using var again = model.NewCache(8);
-        Assert.Equal(expected, model.Forward(again, s_ids.AsSpan(0, 1)).ToArray());
+        Assert.Equal(expected, model.Forward(again, s_ids.AsSpan(0, 1), drop: model.NewText(plan)).ToArray());
         Assert.DoesNotContain(expected, float.IsNaN);
     }
 
     // Poisons every expert that the last token left out, and the minor half's neurons of those it took half of.
-    private static unsafe int Poison(MoeLayer layer)
+    private static unsafe int Poison(MoeLayer layer, RoutingPlan plan)
     {
         int halves = 0;
         for (int e = 0; e < layer.Experts.Count; e++)
         {
-            int place = layer.Plan.Experts.IndexOf(e);
-            var kind = place < 0 ? Computation.Drop : layer.Plan.Computations[place];
+            int place = plan.Experts.IndexOf(e);
+            var kind = place < 0 ? Computation.Drop : plan.Computations[place];
             if (kind == Computation.Full)
                 continue;
             var gateUp = layer.Experts.GateUp(e);
@@ -155,18 +158,19 @@ public class DropTests
     private static (float Major, float Minor) Middle(Transformer model, int tokens = 37)
     {
         using var cache = model.NewCache(64);
-        model.Forward(cache, s_ids.AsSpan(0, tokens), LogitRows.None);
-        float[] scores = [.. model.Mlps.SelectMany(l => l.Plan.Scores.ToArray()).Order()];
+        var routings = new Routings();
+        model.Forward(cache, s_ids.AsSpan(0, tokens), LogitRows.None, watch: routings.Watch);
+        float[] scores = [.. routings.Layers.Values.SelectMany(plan => plan.Scores.ToArray()).Order()];
         return (scores[scores.Length / 3], scores[scores.Length * 2 / 3]);
     }
 
-    private static DropRule Rule(float major, float minor) => new() { Thresholds = new DropThresholds(major, minor) };
+    private static DropRequest Rule(float major, float minor) => new() { Thresholds = new DropThresholds(major, minor) };
 
     private static Transformer Load(string family, EngineOptions options) => Transformer.Load(TestPaths.Golden(family), options);
 
-    private static float[] Run(Transformer model)
+    private static float[] Run(Transformer model, TextDrop? drop = null, PassWatch? watch = null)
     {
         using var cache = model.NewCache(64);
-        return model.Forward(cache, s_ids, LogitRows.All).ToArray();
+        return model.Forward(cache, s_ids, LogitRows.All, drop, watch).ToArray();
     }
 }

@@ -1,6 +1,7 @@
 using CsCheck;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Packing;
 
@@ -34,10 +35,10 @@ public class PartialTransformationTests
     public unsafe void Scratch_memory_full_of_NaN_reaches_no_output(WeightFormat weights)
     {
         using var model = Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Weights = weights });
-        model.Drop = new DropRule { Thresholds = new DropThresholds(0.2f, 0.26f) };
-        float[] expected = Run(model);
-        Assert.True(model.Counts.Dropped > 0 && model.Counts.MajorOnly > 0);
-        model.Drop = DropRule.None;
+        var plan = model.Plan(new DropRequest { Thresholds = new DropThresholds(0.2f, 0.26f) });
+        var text = model.NewText(plan);
+        float[] expected = Run(model, text);
+        Assert.True(text.Counts.Dropped > 0 && text.Counts.MajorOnly > 0);
         List<byte[]> saved = [];
         foreach (var panel in Panels(model))
         {
@@ -46,17 +47,16 @@ public class PartialTransformationTests
             bytes.Fill(0xff);
         }
 
-        Assert.Contains(float.NaN, Run(model));
+        Assert.Contains(float.NaN, Run(model, null));
         foreach (var (panel, bytes) in Panels(model).Zip(saved))
             bytes.CopyTo(new Span<byte>((void*)panel.Pointer, panel.Bytes));
-        model.Drop = new DropRule { Thresholds = new DropThresholds(0.2f, 0.26f) };
-        Assert.Equal(expected, Run(model));
+        Assert.Equal(expected, Run(model, model.NewText(plan)));
     }
 
     private static unsafe List<(nint Pointer, int Bytes)> Panels(Transformer model)
     {
         List<(nint, int)> panels = [];
-        foreach (var layer in model.Mlps)
+        foreach (var layer in model.Layers.Select(l => l.Moe!))
         {
             for (int e = 0; e < layer.Experts.Count; e++)
             {
@@ -69,9 +69,9 @@ public class PartialTransformationTests
         return panels;
     }
 
-    private static float[] Run(Transformer model)
+    private static float[] Run(Transformer model, TextDrop? drop)
     {
         using var cache = model.NewCache(64);
-        return model.Forward(cache, s_ids, LogitRows.All).ToArray();
+        return model.Forward(cache, s_ids, LogitRows.All, drop).ToArray();
     }
 }

@@ -1,6 +1,7 @@
 using CsCheck;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 
 namespace DualSparse.Tests.Engine.Moe;
@@ -8,7 +9,7 @@ namespace DualSparse.Tests.Engine.Moe;
 /// <summary>Thresholds that move with a text's scores until a drop rate is met.</summary>
 public class RateFollowerTests
 {
-    private const int TopK = 8, Layers = 2;
+    private const int TopK = 8, Layers = 2, Experts = 16;
 
     private static readonly DropMethod s_method = new("made up", DropScore.Gate, Compensate: false, null,
     [
@@ -17,46 +18,46 @@ public class RateFollowerTests
         Point(0.75, 0.16f, 0.2),
     ]);
 
+    private static readonly FollowedMethod s_followed = new(s_method, [.. Enumerable.Repeat(true, Layers)]);
+
     [Fact]
-    public void A_half_is_left_out_beyond_its_place() => Gen.Select(Gen.Float[0, 0.3f], Gen.Double[0, 1]).Sample((score, place) =>
+    public void A_half_is_left_out_beyond_its_quantile() => Gen.Select(Gen.Float[0, 0.3f], Gen.Double[0, 1]).Sample((score, rate) =>
     {
         var curve = new RateCurve(s_method, 0);
-        var at = curve.At(place);
+        var at = curve.At(rate);
         if (Math.Abs(score - at.Minor) > 1e-6)
-            Assert.Equal(score < at.Minor, place > curve.MinorPlace(score));
+            Assert.Equal(score < at.Minor, rate > curve.MinorQuantile(score));
         if (Math.Abs(score - at.Major) > 1e-6)
-            Assert.Equal(score < at.Major, place > curve.MajorPlace(score));
+            Assert.Equal(score < at.Major, rate > curve.MajorQuantile(score));
     });
 
     [Fact]
     public void Thresholds_start_at_the_profiles_and_meet_the_rate_of_another_text()
     {
-        var rule = Followed(0.3);
-        var layer = LayerRule.Of(rule, 0, 16)!;
-        var follower = new RateFollower(rule.Followed!);
+        LayerRule[] rules = [.. Enumerable.Range(0, Layers).Select(l => LayerRule.Of(new DropRequest(), 0.3, s_followed, l, Experts)!)];
+        var follower = new RateFollower(s_followed);
         // Nothing seen: the profile's own, a fifth of the way from its first point to its second.
-        Near(new DropThresholds(0.06f * 0.9f, 0.06f * 1.1f), follower.Thresholds(0, 0.3, 1, TopK), 1e-4f);
-        Assert.Equal(0.002 * Math.Pow(10, 0.2), follower.Expected!.Kl.Value, 1e-4);
+        Near(new DropThresholds(0.06f * 0.9f, 0.06f * 1.1f), follower.Next(rules[0], [0], [0.3f])[0], 1e-4f);
 
         // Lower scores than the calibration's: with the profile's thresholds far more would go.
         long dropped = 0, halves = 0;
         var random = new Random(5);
-        for (int pass = 0; pass < 40; pass++)
+        for (int pass = 0; pass < 100; pass++)
         {
             var plan = Plan(random, 32, 0.4f);
             for (int l = 0; l < Layers; l++)
             {
-                var own = LayerRule.Of(rule, l, 16)!;
-                own.Show(follower, plan, 0, plan.Tokens);
-                own.Follow(follower, plan.Tokens, TopK);
-                DropPolicy.Apply(plan, own);
-                foreach (var computation in plan.Computations)
-                    dropped += computation switch { Computation.Drop => 2, Computation.Major => 1, _ => 0 };
+                DropPolicy.Apply(plan, 0, plan.Tokens, rules[l], rules[l], follower);
+                if (pass == 0 && l == 0)
+                    Assert.True(Left(plan) > 1.3 * 0.3 * 2 * plan.Computations.Length);
+                dropped += Left(plan);
                 halves += 2 * plan.Computations.Length;
             }
+
+            follower.Commit(plan.Tokens);
         }
 
-        Assert.InRange((double)dropped / halves, 0.29, 0.31);
+        Assert.InRange((double)dropped / halves, 0.29, 0.315);
         // Lower thresholds than the profile's for the rate, so a smaller loss.
         Assert.InRange(follower.Expected!.Kl.Value, 0, 0.0025);
     }
@@ -65,75 +66,106 @@ public class RateFollowerTests
     public void A_text_meets_its_rate_whatever_the_threads_and_the_company()
     {
         int[] ids = [.. Enumerable.Range(3, 60)], other = [.. Enumerable.Range(100, 60)];
-        var rule = new DropRule { Rate = 0.3 };
+        var rule = new DropRequest { Rate = 0.3 };
         float[] expected = Run(1, ids);
         Assert.Equal(expected, Run(2, ids));
         using var model = Load(2, rule);
         using var cache = model.NewCache(64);
         using var beside = model.NewCache(64);
-        Assert.Equal(expected, model.Forward([new SequenceChunk(beside, other, LogitRows.None), new SequenceChunk(cache, ids, LogitRows.All)]).ToArray());
+        Assert.Equal(expected, model.Forward([new SequenceChunk(beside, other, LogitRows.None, Drop: model.NewText()), new SequenceChunk(cache, ids, LogitRows.All, Drop: model.NewText())]).ToArray());
         // What another text made the model see doesn't matter to this one.
         using var later = model.NewCache(64);
-        Assert.Equal(expected, model.Forward(later, ids, LogitRows.All).ToArray());
+        Assert.Equal(expected, model.Forward(later, ids, LogitRows.All, model.NewText()).ToArray());
 
         float[] Run(int threads, int[] ids)
         {
             using var model = Load(threads, rule);
             using var cache = model.NewCache(64);
-            return model.Forward(cache, ids, LogitRows.All).ToArray();
+            return model.Forward(cache, ids, LogitRows.All, model.NewText()).ToArray();
         }
     }
 
-    // Thresholds move between passes: where a text is cut decides which tokens meet which thresholds.
+    // Thresholds move at fixed positions of a text: where it is cut into passes changes nothing.
     [Fact]
-    public void Chunks_matter_to_a_followed_rate_and_not_to_given_thresholds()
+    public void Chunks_change_no_bit()
     {
-        int[] ids = [.. Enumerable.Range(3, 60)];
-        Assert.Equal(Run(new DropRule { Thresholds = new(0.2f, 0.3f) }, 60), Run(new DropRule { Thresholds = new(0.2f, 0.3f) }, 20));
-        Assert.NotEqual(Run(new DropRule { Rate = 0.3 }, 60), Run(new DropRule { Rate = 0.3 }, 20));
-        Assert.Equal(Run(new DropRule { Rate = 0.3 }, 20), Run(new DropRule { Rate = 0.3 }, 20));
+        int[] ids = [.. Enumerable.Range(3, 200)];
+        using var model = Load(2, new DropRequest { Rate = 0.3 });
+        float[] whole = Run(200);
+        foreach (int chunk in new[] { 1, 7, 64, 100 })
+            Assert.Equal(whole, Run(chunk));
 
-        float[] Run(DropRule rule, int chunk)
+        float[] Run(int chunk)
         {
-            using var model = Load(2, rule);
-            using var cache = model.NewCache(64);
-            float[] last = [];
+            using var cache = model.NewCache(256);
+            var text = model.NewText();
+            List<float> logits = [];
             foreach (int[] part in ids.Chunk(chunk))
-                last = model.Forward(cache, part).ToArray();
-            return last;
+                logits.AddRange(model.Forward(cache, part, LogitRows.All, text));
+            return [.. logits];
         }
+    }
+
+    // From any position on, not only from one at which thresholds move.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(40)]
+    [InlineData(64)]
+    [InlineData(130)]
+    public void What_is_taken_back_and_computed_again_is_computed_the_same(int keep)
+    {
+        int[] ids = [.. Enumerable.Range(3, 200)];
+        using var model = Load(2, new DropRequest { Rate = 0.3 });
+        using var cache = model.NewCache(256);
+        var text = model.NewText();
+        float[] expected = model.Forward(cache, ids, LogitRows.All, text).ToArray();
+        cache.Truncate(keep);
+        text.Truncate(keep);
+        model.Forward(cache, [.. Enumerable.Range(260, 50)], LogitRows.None, text);
+        cache.Truncate(keep);
+        text.Truncate(keep);
+        Assert.Equal(expected[(keep * model.Config.VocabSize)..], model.Forward(cache, ids.AsSpan(keep), LogitRows.All, text).ToArray());
     }
 
     [Fact]
     public void Parts_of_one_text_share_what_was_seen()
     {
-        using var model = Load(2, new DropRule { Rate = 0.3 });
+        using var model = Load(2, new DropRequest { Rate = 0.3 });
         int[] ids = [.. Enumerable.Range(3, 60)];
-        var follower = model.NewFollower();
-        using KvCache first = model.NewCache(64), second = model.NewCache(64), alone = model.NewCache(64);
-        (first.Follower, second.Follower) = (follower, follower);
-        model.Forward(first, [.. Enumerable.Range(200, 60)], LogitRows.None);
-        float[] together = model.Forward(second, ids).ToArray();
-        Assert.NotEqual(together, model.Forward(alone, ids).ToArray());
-        Assert.Same(follower, second.Follower);
-        model.Drop = new DropRule { Thresholds = new(0.1f, 0.1f) };
-        Assert.Null(model.NewFollower());
+        int[] before = [.. Enumerable.Range(200, 60)];
+        var text = model.NewText();
+        using KvCache first = model.NewCache(64), second = model.NewCache(64), alone = model.NewCache(64), beside = model.NewCache(64);
+        model.Forward(first, before, LogitRows.None, text);
+        float[] together = model.Forward(second, ids, drop: text).ToArray();
+        Assert.NotEqual(together, model.Forward(alone, ids, drop: model.NewText()).ToArray());
+        Assert.Equal(120, text.Followed);
+
+        // Parts side by side begin with what the text has seen, and it has seen them when they have joined.
+        var whole = model.NewText();
+        using KvCache again = model.NewCache(64), third = model.NewCache(64);
+        model.Forward(again, before, LogitRows.None, whole);
+        TextDrop[] parts = [whole.Part(), whole.Part()];
+        model.Forward([new SequenceChunk(beside, ids, Drop: parts[0]), new SequenceChunk(third, before, Drop: parts[1])]);
+        Assert.Equal(60, whole.Followed);
+        Array.ForEach(parts, whole.Join);
+        Assert.Equal((180, model.Config.Layers * 180L * model.Config.Moe!.TopK), (whole.Followed, whole.Counts.Pairs));
     }
 
     [Fact]
     public void Prompt_and_generated_tokens_have_a_rate_each()
     {
-        using var model = Load(2, new DropRule { Rate = 0.1, Generation = new DropRule { Rate = 0.6 } });
+        using var model = Load(2, new DropRequest { Rate = 0.1, Generated = new DropRequest { Rate = 0.6 } });
         using var cache = model.NewCache(256);
-        model.Forward(cache, [.. Enumerable.Range(3, 120)], LogitRows.None);
-        Assert.InRange(model.Counts.Rate, 0.05, 0.15);
-        model.ResetCounts();
+        var text = model.NewText();
+        model.Forward(cache, [.. Enumerable.Range(3, 120)], LogitRows.None, text);
+        Assert.InRange(text.Counts.Rate, 0.05, 0.15);
+        var prompt = text.Counts;
         for (int t = 0; t < 100; t++)
-            model.Forward([new SequenceChunk(cache, new[] { 5 + t }, LogitRows.Last, Generated: true)]);
-        Assert.InRange(model.Counts.Rate, 0.55, 0.65);
-        foreach (var other in new DropRule[] { new() { Rate = 0.6, Delta = 0.02f }, new() { Rate = 0.6, Guard = false } })
+            model.Forward([new SequenceChunk(cache, new[] { 5 + t }, LogitRows.Last, Generated: true, text)]);
+        Assert.InRange(1 - (double)(text.Counts.NeuronsComputed - prompt.NeuronsComputed) / (text.Counts.Neurons - prompt.Neurons), 0.55, 0.65);
+        foreach (var other in new DropRequest[] { new() { Rate = 0.6, Delta = 0.02f }, new() { Rate = 0.6, Guard = false } })
         {
-            var error = Assert.Throws<ArgumentException>(() => model.Drop = new DropRule { Rate = 0.1, Generation = other });
+            var error = Assert.Throws<ArgumentException>(() => model.Plan(new DropRequest { Rate = 0.1, Generated = other }));
             Assert.Contains("give both one method", error.Message);
         }
     }
@@ -141,7 +173,7 @@ public class RateFollowerTests
     [Fact]
     public void A_session_that_starts_again_is_a_new_text()
     {
-        using var model = MoeModel.Load(TestPaths.Model, new EngineOptions { Drop = new DropRule { Rate = 0.4 } });
+        using var model = MoeModel.Load(TestPaths.Model, new EngineOptions { Drop = new DropRequest { Rate = 0.4 } });
         using var session = model.NewSession();
         var options = new DualSparse.Engine.Serving.GenerationOptions { MaxTokens = 24 };
         string first = session.Generate("Once upon a time there was", options, TestContext.Current.CancellationToken).ReadToEnd();
@@ -152,8 +184,13 @@ public class RateFollowerTests
         Assert.Null(session.Expected); // this model's folder says nothing of a loss
     }
 
-    private static DropRule Followed(double rate) =>
-        new() { Rate = rate, Followed = new FollowedMethod(s_method, [.. Enumerable.Repeat(true, Layers)], ("", null, 0.01f)) };
+    private static long Left(RoutingPlan plan)
+    {
+        long halves = 0;
+        foreach (var computation in plan.Computations)
+            halves += computation switch { Computation.Drop => 2, Computation.Major => 1, _ => 0 };
+        return halves;
+    }
 
     private static DropPoint Point(double rate, float threshold, double kl)
     {
@@ -167,7 +204,7 @@ public class RateFollowerTests
         var plan = new RoutingPlan();
         plan.Reset(tokens, TopK);
         for (int i = 0; i < tokens * TopK; i++)
-            (plan.Experts[i], plan.Scores[i]) = (i % 16, factor * (0.3f - 0.035f * (i % TopK)) * (0.5f + random.NextSingle()));
+            (plan.Experts[i], plan.Scores[i]) = (i % Experts, factor * (0.3f - 0.035f * (i % TopK)) * (0.5f + random.NextSingle()));
         return plan;
     }
 
@@ -177,7 +214,7 @@ public class RateFollowerTests
         Assert.Equal(expected.Minor, found.Minor, tolerance);
     }
 
-    private static Transformer Load(int threads, DropRule rule) =>
+    private static Transformer Load(int threads, DropRequest rule) =>
         Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Weights = WeightFormat.F32, Threads = threads, Drop = rule });
 
     [Fact]
@@ -185,8 +222,11 @@ public class RateFollowerTests
     {
         DropPoint Only(double drop, float threshold) => new(drop, drop, [new(threshold, threshold), DropThresholds.None], null, [2 * drop, 0]);
         var method = new DropMethod("one layer", DropScore.Gate, Compensate: false, null, [Only(0.2, 0.1f), Only(0.4, 0.2f)]);
-        var follower = new RateFollower(new FollowedMethod(method, [true, true], ("", null, 0)));
+        var followed = new FollowedMethod(method, [true, true]);
+        Assert.Null(LayerRule.Of(new DropRequest(), 0.2, followed, 1, Experts));
+        var rule = LayerRule.Of(new DropRequest(), 0.2, followed, 0, Experts)!;
         // Two fifths of the one layer's work are a fifth of both layers'.
-        Assert.Equal(0.1, follower.Thresholds(0, 0.2, 1, TopK).Major, 1e-3);
+        Assert.Equal(0.4, rule.Rate, 1e-3);
+        Assert.Equal(0.1, new RateFollower(followed).Next(rule, [0], [0.3f])[0].Major, 1e-3);
     }
 }

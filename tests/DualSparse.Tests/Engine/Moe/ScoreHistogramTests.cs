@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Tests.Engine.Moe;
 

@@ -77,12 +77,12 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
             if (interrupted)
             {
                 // As when it is cancelled after six of nine chunks.
-                session.Cache.Turn = expected;
-                latent.Transformer.Forward(session.Cache, session.Ids.Slice(session.CachedTokens, 24), LogitRows.None);
+                session.Appended = expected;
+                latent.Transformer.Forward([new SequenceChunk(session.Cache, session.Ids.Slice(session.CachedTokens, 24).ToArray(), LogitRows.None, Appended: expected)]);
             }
 
             float?[] found = [.. session.Generate(options, Cancel).Select(t => t.LogProb)];
-            Assert.Equal(expected, session.Cache.Turn);
+            Assert.Equal(expected, session.Appended);
             return found;
         }
     }

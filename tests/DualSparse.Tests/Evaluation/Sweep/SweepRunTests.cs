@@ -1,6 +1,6 @@
 using System.Xml.Linq;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Sweep;
 using DualSparse.Kernels;
@@ -54,7 +54,7 @@ public class SweepRunTests
         var text = Text();
         var plans = GatingPlans.Of(model, text, TestContext.Current.CancellationToken);
         int layers = model.Config.Layers;
-        var rule = new DropRule
+        var rule = new DropRequest
         {
             Layers = [.. Enumerable.Range(0, layers).Select(l => new LayerThresholds(l == layers - 1 ? new DropThresholds(0.2f, 0.25f) : DropThresholds.None))],
         };

@@ -1,5 +1,5 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation.Tasks;
 
 namespace DualSparse.Tests.Evaluation.Tasks;
@@ -25,14 +25,13 @@ public class TaskComparisonTests
     }
 
     [Fact]
-    public void A_rule_is_compared_with_the_dense_run_and_the_models_own_is_kept()
+    public void A_drop_is_compared_with_the_dense_run()
     {
         using var model = MoeModel.Load(TestPaths.Model);
         var task = new TaskSet("hand-made", TaskJudgement.BestChoice, [new([new("The sun sets in the", " west"), new("The sun sets in the", " west of the river")], 0)]);
-        var rule = new DropRule { Thresholds = new DropThresholds(0.09f, 0.11f) };
+        var rule = new DropRequest { Thresholds = new DropThresholds(0.09f, 0.11f) };
         var dense = TaskEvaluation.Run(model.Transformer, model.Tokenizer, task, cancel: TestContext.Current.CancellationToken);
         var runs = TaskComparison.Run(model.Transformer, model.Tokenizer, task, rule, cancel: TestContext.Current.CancellationToken);
-        Assert.Equal(DropRule.None, model.Transformer.Drop);
         Assert.Equal(dense.Items[0].Scores, runs.Dense.Items[0].Scores);
         Assert.NotEqual(dense.Items[0].Scores, runs.Dropped.Items[0].Scores);
         Assert.InRange(runs.DropRate, 0.1, 0.9);

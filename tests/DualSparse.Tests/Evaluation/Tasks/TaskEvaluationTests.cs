@@ -85,8 +85,9 @@ public sealed class TaskEvaluationTests : IDisposable
     [Theory]
     [InlineData(TaskJudgement.GreedyMatch)]
     [InlineData(TaskJudgement.BestChoice)]
-    public void A_continuation_without_ids_is_refused(TaskJudgement judgement)
+    public void A_continuation_without_ids_is_refused(object kind)
     {
+        var judgement = (TaskJudgement)kind;
         var task = new TaskSet("hand-made", judgement, [new([new("a", " b"), new("a", " c")], 0), new([new("He saw the", " sea"), new("He saw the", "")], 0)]);
         string message = Assert.Throws<ArgumentException>(() => Run(task)).Message;
         Assert.Contains("hand-made: item 2 has the continuation \"\"", message);

@@ -76,9 +76,9 @@ public class CompletionRuleTests
     [InlineData(Scoring.Softmax, true, 4, 1.0, 0.25)]
     [InlineData(Scoring.Sigmoid, true, 4, 1.0, 1.0)]
     [InlineData(Scoring.Sigmoid, false, 1, 0.25, 1.0)]
-    public void The_scales_are_those_of_the_routers_rule(Scoring scoring, bool renormalised, int down, double bias, double correction)
+    public void The_scales_are_those_of_the_routers_rule(object scoring, bool renormalised, int down, double bias, double correction)
     {
-        var completion = CompletionRule.Of(new RouterKind(scoring, renormalised, 8, 2), 4);
+        var completion = CompletionRule.Of(new RouterKind((Scoring)scoring, renormalised, 8, 2), 4);
         Assert.Equal((down, bias, correction), (completion.DownScale, completion.DownBiasScale, completion.CorrectionBiasScale));
     }
 

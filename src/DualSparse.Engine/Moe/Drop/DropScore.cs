@@ -1,7 +1,7 @@
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>What of a token-expert pair is compared with the thresholds; the higher, the more is computed.</summary>
-public enum DropScore
+internal enum DropScore
 {
     /// <summary>ŝ_k = s_k / Σ_j s_j over the token's experts (arXiv 2508.18376, §4.2): the paper's.</summary>
     Gate,
@@ -20,7 +20,7 @@ public enum DropScore
 }
 
 /// <summary>Computes the scores that a drop is decided on: pure.</summary>
-public static class DropScores
+internal static class DropScores
 {
     /// <summary>One token's scores.</summary>
     /// <param name="kind">Which.</param>

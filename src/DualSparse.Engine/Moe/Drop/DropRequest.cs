@@ -1,33 +1,33 @@
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// What a model leaves out: the one option record of the drop. Shared experts are never dropped, and kept outputs keep their weights
-/// (arXiv 2508.18376, §4.2).
+/// What somebody asks to be left out: the one option record of the drop. A model makes a <see cref="DropPlan"/> of it. Shared experts are never
+/// dropped, and kept outputs keep their weights (arXiv 2508.18376, §4.2).
 /// </summary>
-public sealed record DropRule
+public sealed record DropRequest
 {
     /// <summary>Nothing is dropped.</summary>
-    public static DropRule None { get; } = new();
+    public static DropRequest None { get; } = new();
 
     /// <summary>What is compared with the thresholds.</summary>
-    public DropScore Score { get; init; }
+    internal DropScore Score { get; init; }
 
-    /// <summary>The thresholds of every layer that <see cref="Layers"/> doesn't give its own.</summary>
+    /// <summary>The thresholds of every layer.</summary>
     public DropThresholds Thresholds { get; init; }
 
     /// <summary>Each layer's own, in the order of layers (a dense layer's are not looked at); null: <see cref="Thresholds"/> everywhere.</summary>
-    public IReadOnlyList<LayerThresholds>? Layers { get; init; }
+    internal IReadOnlyList<LayerThresholds>? Layers { get; init; }
 
     /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
     public bool Guard { get; init; } = true;
 
     /// <summary>Whether what is dropped leaves its mean behind; the model needs its <see cref="Compensation"/>.</summary>
-    public bool Compensate { get; init; }
+    internal bool Compensate { get; init; }
 
     /// <summary>
-    /// Aims at this drop rate: the thresholds of the checkpoint's dualsparse.json for it, without one a threshold on ŝ for all layers,
-    /// T ∓ <see cref="Delta"/>, are moved as the text's own scores come (<see cref="RateFollower"/>). Score and thresholds are not looked
-    /// at then. Null: thresholds as given.
+    /// The share of the routed experts' work to leave out. The thresholds of the checkpoint's dualsparse.json for it, or without that file
+    /// thresholds T ∓ <see cref="Delta"/> on ŝ, one T a layer, adapt to the text's own scores (<see cref="RateFollower"/>); <see cref="Thresholds"/>
+    /// are not looked at then. Null: thresholds as given.
     /// </summary>
     public double? Rate { get; init; }
 
@@ -43,23 +43,14 @@ public sealed record DropRule
     /// <summary>δ of <see cref="Rate"/>; 0 is 1T-Drop.</summary>
     public float Delta { get; init; } = 0.01f;
 
-    /// <summary>Another rule for generated tokens; null: the same. Its own is not looked at.</summary>
-    public DropRule? Generation { get; init; }
-
-    /// <summary>The loss to expect of thresholds that were taken from dualsparse.json for <see cref="MaxKl"/>; null where it isn't known.</summary>
-    public LossToExpect? Expected { get; init; }
-
-    /// <summary>The thresholds that <see cref="Rate"/> moves along, once they are found.</summary>
-    internal FollowedMethod? Followed { get; init; }
-
-    /// <summary>The thresholds that a prompt's rate or that of generated tokens moves along; null where neither has one.</summary>
-    internal FollowedMethod? Follows => Rate > 0 ? Followed : Generation?.Rate > 0 ? Generation.Followed : null;
+    /// <summary>Another request for generated tokens; null: the same. Its own is not looked at.</summary>
+    public DropRequest? Generated { get; init; }
 
     /// <summary>Whether nothing is dropped, ever.</summary>
     public bool IsNone => Rate is null or 0 && MaxKl is null
         && Thresholds == DropThresholds.None
         && (Layers?.All(l => l.Thresholds == DropThresholds.None && (l.Experts?.All(t => t == DropThresholds.None) ?? true)) ?? true)
-        && (Generation?.IsNone ?? true);
+        && (Generated?.IsNone ?? true);
 
     /// <summary>Refuses what makes no sense for a model.</summary>
     /// <param name="layers">The model's layers.</param>
@@ -67,7 +58,7 @@ public sealed record DropRule
     /// <exception cref="ArgumentException">
     /// A threshold below 0, T_major above T_minor, a rate outside 0 to 1, or numbers for another number of layers or experts.
     /// </exception>
-    public void Check(int layers, int experts)
+    internal void Check(int layers, int experts)
     {
         if (Rate is not (null or (>= 0 and < 1)))
             throw new ArgumentException($"the drop rate is {Rate}, expected 0 to below 1");
@@ -91,7 +82,7 @@ public sealed record DropRule
 
         if (Score == DropScore.Contribution && Rate is null && !IsNone && (Layers is null || Layers.Any(l => l.Norms is null && l.Drops)))
             throw new ArgumentException("a drop by contribution needs each layer's output norms");
-        Generation?.Check(layers, experts);
+        Generated?.Check(layers, experts);
     }
 
     private static void Check(DropThresholds thresholds)
@@ -101,11 +92,11 @@ public sealed record DropRule
     }
 }
 
-/// <summary>One layer's part of a <see cref="DropRule"/>.</summary>
+/// <summary>One layer's part of a <see cref="DropRequest"/>.</summary>
 /// <param name="Thresholds">The thresholds of every expert that <paramref name="Experts"/> doesn't give its own.</param>
 /// <param name="Experts">[experts] each expert's own; null: <paramref name="Thresholds"/> for all.</param>
 /// <param name="Norms">[experts] n_e, for <see cref="DropScore.Contribution"/>.</param>
-public sealed record LayerThresholds(DropThresholds Thresholds, IReadOnlyList<DropThresholds>? Experts = null, IReadOnlyList<float>? Norms = null)
+internal sealed record LayerThresholds(DropThresholds Thresholds, IReadOnlyList<DropThresholds>? Experts = null, IReadOnlyList<float>? Norms = null)
 {
     /// <summary>Whether any expert may be dropped.</summary>
     internal bool Drops => Experts?.Any(t => t != DropThresholds.None) ?? Thresholds != DropThresholds.None;

@@ -1,7 +1,7 @@
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>How often the normalised gating scores ŝ of token-expert pairs take which value; a token's best expert apart, for the guard.</summary>
-public sealed class ScoreHistogram
+internal sealed class ScoreHistogram
 {
     // One ten-thousandth: a hundredth of the δ between T_major and T_minor.
     private const int Bins = 10_000;

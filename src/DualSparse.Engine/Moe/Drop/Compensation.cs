@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
 using DualSparse.Kernels.Threading;
 
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
 /// Mean compensation of one layer: what is dropped leaves its mean output behind, y += w·mean, one addition of a vector where the
@@ -10,7 +10,7 @@ namespace DualSparse.Engine.Moe;
 /// <param name="hidden">D.</param>
 /// <param name="whole">[experts, D] the mean output of an expert over pairs that are likely to be dropped.</param>
 /// <param name="minor">[experts, D] the same of its minor half.</param>
-public sealed unsafe class Compensation(int hidden, float[] whole, float[] minor)
+internal sealed unsafe class Compensation(int hidden, float[] whole, float[] minor)
 {
     // Tokens that one thread takes at a time.
     private const int TokensPerItem = 16;

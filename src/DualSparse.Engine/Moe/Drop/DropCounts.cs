@@ -1,9 +1,8 @@
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
 
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>The routed experts' work, counted from the rows that were multiplied; shared experts and dense MLPs are not in it.</summary>
+/// <summary>The routed experts' work, counted from what was decided of each pair; shared experts and dense MLPs are not in it.</summary>
 /// <param name="Pairs">Token-expert pairs that the router chose.</param>
 /// <param name="Dropped">Of these, pairs skipped.</param>
 /// <param name="MajorOnly">Pairs of which only the major half was computed.</param>
@@ -14,17 +13,16 @@ public readonly record struct DropCounts(long Pairs, long Dropped, long MajorOnl
     /// <summary>The drop rate: neurons not computed over neurons of all pairs; 0 where there was no pair.</summary>
     public double Rate => Neurons == 0 ? 0 : 1 - (double)NeuronsComputed / Neurons;
 
-    /// <summary>Counts a batch: what its lists hold is what will be multiplied.</summary>
-    /// <param name="batch">The rows by expert.</param>
-    /// <param name="pairs">Pairs that the router chose.</param>
+    /// <summary>Counts some tokens of a routing.</summary>
+    /// <param name="routing">Decided.</param>
+    /// <param name="first">The first token.</param>
+    /// <param name="count">How many.</param>
     /// <param name="neurons">An expert's.</param>
-    public static DropCounts Of(ExpertBatch batch, long pairs, NeuronLayout neurons)
+    internal static DropCounts Of(RoutingPlan routing, int first, int count, NeuronLayout neurons)
     {
-        long full = 0;
-        foreach (var expert in batch.Experts)
-            full += expert.Full;
-        long rows = batch.Tokens.Count, major = rows - full;
-        return new DropCounts(pairs, pairs - rows, major, pairs * neurons.Neurons, full * neurons.Neurons + major * neurons.Major);
+        var computations = routing.Computations.Slice(first * routing.TopK, count * routing.TopK);
+        long pairs = computations.Length, full = computations.Count(Computation.Full), major = computations.Count(Computation.Major);
+        return new DropCounts(pairs, pairs - full - major, major, pairs * neurons.Neurons, full * neurons.Neurons + major * neurons.Major);
     }
 
     /// <summary>Both together.</summary>

@@ -1,13 +1,13 @@
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
 /// The sidecar that holds a checkpoint's <see cref="Compensation"/>: a safetensors file under a name of its own, which other engines
 /// don't take for weights; tensors <c>layers.{l}.whole</c> and <c>layers.{l}.minor</c>, [experts, D].
 /// </summary>
-public static class CompensationFile
+internal static class CompensationFile
 {
     /// <summary>The file's name in the checkpoint's folder.</summary>
     public const string FileName = "dualsparse.means";

@@ -1,9 +1,9 @@
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>One layer's thresholds along a method's rates, from 0 (nothing dropped) to 1, straight lines between the points known.</summary>
 internal sealed class RateCurve
 {
-    private readonly double[] places;
+    private readonly double[] drops;
     private readonly float[] majors;
     private readonly float[] minors;
     private readonly double[] rates;
@@ -12,12 +12,12 @@ internal sealed class RateCurve
     public RateCurve(DropMethod method, int layer)
     {
         var points = method.Points;
-        places = [0, .. points.Select(p => p.Drop), 1];
+        drops = [0, .. points.Select(p => p.Drop), 1];
         majors = [0, .. points.Select(p => p.Thresholds[layer].Major), 0];
         minors = [0, .. points.Select(p => p.Thresholds[layer].Minor), 0];
         rates = points.All(p => p.Rates is not null) ? [0, .. points.Select(p => p.Rates![layer]), 1] : [];
         int last = points.Count;
-        float beyond = places[last] < 1 ? (float)((1 - places[last]) / (places[last] - places[last - 1])) : 0;
+        float beyond = drops[last] < 1 ? (float)((1 - drops[last]) / (drops[last] - drops[last - 1])) : 0;
         majors[^1] = majors[last] + beyond * (majors[last] - majors[last - 1]);
         minors[^1] = minors[last] + beyond * (minors[last] - minors[last - 1]);
         Scales = method.Scales?[layer] is { } scales ? [.. scales] : null;
@@ -32,30 +32,30 @@ internal sealed class RateCurve
     /// <summary>Whether it is known what the thresholds leave out of ordinary text.</summary>
     public bool Known => rates.Length > 0;
 
-    /// <summary>The thresholds of a place, before an expert's scale.</summary>
-    public DropThresholds At(double place)
+    /// <summary>The thresholds of a rate of the method, before an expert's scale.</summary>
+    public DropThresholds At(double drop)
     {
-        int above = Above(places, place);
-        double share = Share(above, place);
+        int above = Above(drops, drop);
+        double share = Share(above, drop);
         return new(Between(majors, above, share), Between(minors, above, share));
 
         static float Between(float[] values, int above, double share) => (float)(values[above - 1] + share * (values[above] - values[above - 1]));
     }
 
-    /// <summary>The rate that this layer has at a place on ordinary text.</summary>
-    public double RateAt(double place)
+    /// <summary>The rate that this layer has, on ordinary text, at a rate of the method.</summary>
+    public double RateAt(double drop)
     {
-        int above = Above(places, place);
-        return rates[above - 1] + Share(above, place) * (rates[above] - rates[above - 1]);
+        int above = Above(drops, drop);
+        return rates[above - 1] + Share(above, drop) * (rates[above] - rates[above - 1]);
     }
 
-    /// <summary>The lowest place whose T_minor is above a score, where a pair's minor half is left out; 1 if none is.</summary>
-    public double MinorPlace(float score) => Place(minors, score);
+    /// <summary>The quantile of a pair's minor half: the lowest rate whose T_minor is above its score; 1 if none is.</summary>
+    public double MinorQuantile(float score) => Quantile(minors, score);
 
-    /// <summary>The lowest place whose T_major is above a score, where the major half is left out too; 1 if none is.</summary>
-    public double MajorPlace(float score) => Place(majors, score);
+    /// <summary>The quantile of a pair's major half: the lowest rate whose T_major is above its score; 1 if none is.</summary>
+    public double MajorQuantile(float score) => Quantile(majors, score);
 
-    private double Place(float[] thresholds, float score)
+    private double Quantile(float[] thresholds, float score)
     {
         if (score >= thresholds[^1])
             return 1;
@@ -71,15 +71,15 @@ internal sealed class RateCurve
         }
 
         double share = (score - thresholds[low]) / (double)(thresholds[high] - thresholds[low]);
-        return places[low] + Math.Max(0, share) * (places[high] - places[low]);
+        return drops[low] + Math.Max(0, share) * (drops[high] - drops[low]);
     }
 
-    private double Share(int above, double place) => places[above] > places[above - 1] ? (place - places[above - 1]) / (places[above] - places[above - 1]) : 1;
+    private double Share(int above, double drop) => drops[above] > drops[above - 1] ? (drop - drops[above - 1]) / (drops[above] - drops[above - 1]) : 1;
 
-    private static int Above(double[] places, double place)
+    private static int Above(double[] drops, double drop)
     {
         int above = 1;
-        while (above < places.Length - 1 && places[above] < place)
+        while (above < drops.Length - 1 && drops[above] < drop)
             above++;
         return above;
     }

@@ -1,12 +1,13 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Tests.Engine.Moe;
 
 /// <summary>What a drop can be decided on, beside the paper's global thresholds.</summary>
-public class DropRuleTests
+public class DropRequestTests
 {
     private static readonly int[] s_ids = [.. Enumerable.Range(3, 37)];
 
@@ -36,12 +37,12 @@ public class DropRuleTests
     {
         using var model = Load();
         var experts = Enumerable.Range(0, model.Config.Moe!.Experts).Select(e => e % 2 == 0 ? default : new DropThresholds(2, 2)).ToArray();
-        model.Drop = new DropRule { Guard = false, Layers = [.. Enumerable.Repeat(new LayerThresholds(default, experts), model.Config.Layers)] };
-        Run(model);
-        foreach (var layer in model.Mlps)
+        var routings = new Routings();
+        Run(model, model.NewText(new DropRequest { Guard = false, Layers = [.. Enumerable.Repeat(new LayerThresholds(default, experts), model.Config.Layers)] }), routings.Watch);
+        foreach (var routing in routings.Layers.Values)
         {
-            for (int i = 0; i < layer.Plan.Experts.Length; i++)
-                Assert.Equal(layer.Plan.Experts[i] % 2 == 0 ? Computation.Full : Computation.Drop, layer.Plan.Computations[i]);
+            for (int i = 0; i < routing.Experts.Length; i++)
+                Assert.Equal(routing.Experts[i] % 2 == 0 ? Computation.Full : Computation.Drop, routing.Computations[i]);
         }
     }
 
@@ -49,9 +50,9 @@ public class DropRuleTests
     public void A_smaller_top_k_keeps_the_best()
     {
         using var model = Load();
-        model.Drop = new DropRule { Score = DropScore.Rank, Thresholds = new DropThresholds(0.5f, 0.5f) };
-        Run(model);
-        Assert.Equal(0.25, model.Counts.Rate); // ranks 1, .75, .5 of four stay
+        var text = model.NewText(new DropRequest { Score = DropScore.Rank, Thresholds = new DropThresholds(0.5f, 0.5f) });
+        Run(model, text);
+        Assert.Equal(0.25, text.Counts.Rate); // ranks 1, .75, .5 of four stay
     }
 
     [Theory]
@@ -60,29 +61,32 @@ public class DropRuleTests
     [InlineData(0.5)]
     public void A_rate_is_met_on_text_not_seen_before(double rate)
     {
-        using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Drop = new DropRule { Rate = rate } });
+        using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Drop = new DropRequest { Rate = rate } });
         using var file = SafetensorsFile.Open(TestPaths.Golden("eval", "windows.safetensors"));
         int[] ids = [.. file.Get("tech.input_ids").ReadInt64s().Take(1024).Select(id => (int)id)];
+        var counts = default(DropCounts);
         foreach (int[] window in ids.Chunk(512))
         {
             using var cache = model.NewCache(512);
+            var text = model.NewText();
             foreach (int[] chunk in window.Chunk(100))
-                model.Forward(cache, chunk, LogitRows.None);
+                model.Forward(cache, chunk, LogitRows.None, text);
+            counts += text.Counts;
         }
 
-        Assert.InRange(model.Counts.Rate, rate - 0.02, rate + 0.02);
+        Assert.InRange(counts.Rate, rate - 0.02, rate + 0.02);
     }
 
     [Fact]
     public void Generated_tokens_may_have_a_rule_of_their_own()
     {
         using var model = Load();
-        model.Drop = new DropRule { Generation = new DropRule { Thresholds = new DropThresholds(1, 1) } };
+        var text = model.NewText(new DropRequest { Generated = new DropRequest { Thresholds = new DropThresholds(1, 1) } });
         using var cache = model.NewCache(64);
-        model.Forward(cache, s_ids);
-        Assert.Equal(0, model.Counts.Dropped);
-        model.Forward([new SequenceChunk(cache, s_ids.AsMemory(0, 1), LogitRows.Last, Generated: true)]);
-        Assert.Equal(model.Config.Layers * (model.Config.Moe!.TopK - 1), model.Counts.Dropped);
+        model.Forward(cache, s_ids, drop: text);
+        Assert.Equal(0, text.Counts.Dropped);
+        model.Forward([new SequenceChunk(cache, s_ids.AsMemory(0, 1), LogitRows.Last, Generated: true, text)]);
+        Assert.Equal(model.Config.Layers * (model.Config.Moe!.TopK - 1), text.Counts.Dropped);
     }
 
     // Each expert has a mean of its own, so that a sum tells which were added.
@@ -94,15 +98,16 @@ public class DropRuleTests
         float[] expected = Run(model);
         var whole = Enumerable.Range(0, experts * hidden).Select(i => i / hidden + 1f).ToArray();
         var minor = whole.Select(v => -v).ToArray();
-        model.Compensations = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(hidden, whole, minor))];
-        model.Drop = DropRule.None with { Compensate = true };
-        Assert.Equal(expected, Run(model)); // nothing dropped, nothing left behind
+        Compensation[] means = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(hidden, whole, minor))];
+        var routings = new Routings();
+        // Nothing dropped, nothing left behind.
+        Assert.Equal(expected, Run(model, model.NewText(model.Plan(DropRequest.None with { Compensate = true }, means)), routings.Watch));
 
-        var (plan, layer) = (model.Mlps[0].Plan, model.Mlps[0]);
-        DropPolicy.Apply(plan, LayerRule.Of(new DropRule { Thresholds = new DropThresholds(0.2f, 0.3f) }, 0, experts));
+        var plan = routings.Layers[0];
+        DropPolicy.Apply(plan, LayerRule.Of(new DropRequest { Thresholds = new DropThresholds(0.2f, 0.3f) }, 0, experts));
         float[] y = new float[plan.Tokens * hidden];
         using var team = new DualSparse.Kernels.Threading.ThreadTeam(2);
-        Add(team, layer.Compensation!, plan, y);
+        Add(team, means[0], plan, y);
         for (int t = 0; t < plan.Tokens; t++)
         {
             float sum = 0;
@@ -120,8 +125,8 @@ public class DropRuleTests
         using var model = Load();
         int hidden = model.Config.HiddenSize;
         float[] ones = [.. Enumerable.Repeat(1f, model.Config.Moe!.Experts * hidden)];
-        model.Compensations = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(hidden, ones, ones))];
-        var rule = new DropRule { Thresholds = new DropThresholds(0.2f, 0.3f) };
+        Compensation[] means = [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(hidden, ones, ones))];
+        var rule = new DropRequest { Thresholds = new DropThresholds(0.2f, 0.3f) };
         var (plain, with) = (Pass(false, false), Pass(prompt, generation));
         Assert.Equal(prompt, !plain.Prompt.SequenceEqual(with.Prompt));
         Assert.Equal(generation, !plain.Generated.SequenceEqual(with.Generated));
@@ -129,9 +134,13 @@ public class DropRuleTests
         // Two sequences in a pass, so that neither sees the other's.
         (float[] Prompt, float[] Generated) Pass(bool prompt, bool generation)
         {
-            model.Drop = rule with { Compensate = prompt, Generation = rule with { Compensate = generation } };
+            var plan = model.Plan(rule with { Compensate = prompt, Generated = rule with { Compensate = generation } }, means);
             using KvCache first = model.NewCache(64), second = model.NewCache(64);
-            float[] logits = model.Forward([new SequenceChunk(first, s_ids), new SequenceChunk(second, s_ids.AsMemory(0, 1), Generated: true)]).ToArray();
+            float[] logits = model.Forward(
+            [
+                new SequenceChunk(first, s_ids, Drop: model.NewText(plan)),
+                new SequenceChunk(second, s_ids.AsMemory(0, 1), Generated: true, Drop: model.NewText(plan)),
+            ]).ToArray();
             return (logits[..model.Config.VocabSize], logits[model.Config.VocabSize..]);
         }
     }
@@ -144,15 +153,15 @@ public class DropRuleTests
             File.Copy(file, Path.Combine(folder.Path, Path.GetFileName(file)));
         using (var model = Transformer.Load(folder.Path))
         {
-            var error = Assert.Throws<DualSparse.Models.ModelFormatException>(() => model.Drop = new DropRule { Compensate = true });
+            var error = Assert.Throws<DualSparse.Models.ModelFormatException>(() => model.Plan(new DropRequest { Compensate = true }));
             Assert.Contains(CompensationFile.FileName, error.Message);
             int size = model.Config.HiddenSize * model.Config.Moe!.Experts;
             float[] values = [.. Enumerable.Range(0, size).Select(i => (float)i)];
             CompensationFile.Write(folder.Path, [.. Enumerable.Range(0, model.Config.Layers).Select(_ => new Compensation(model.Config.HiddenSize, values, values))], model.Config.HiddenSize);
         }
 
-        using var again = Transformer.Load(folder.Path, new EngineOptions { Drop = new DropRule { Compensate = true } });
-        Assert.Equal(5, again.Compensations![^1]!.Minor[5]);
+        using var again = Transformer.Load(folder.Path, new EngineOptions { Drop = new DropRequest { Compensate = true } });
+        Assert.Equal(5, again.Plan(new DropRequest { Compensate = true, Thresholds = new(0.1f, 0.1f) }).Means(again.Config.Layers - 1, generated: false)!.Minor[5]);
     }
 
     private static unsafe void Add(DualSparse.Kernels.Threading.ThreadTeam team, Compensation means, RoutingPlan plan, float[] sums)
@@ -163,9 +172,9 @@ public class DropRuleTests
 
     private static Transformer Load() => Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Weights = WeightFormat.F32 });
 
-    private static float[] Run(Transformer model)
+    private static float[] Run(Transformer model, TextDrop? drop = null, PassWatch? watch = null)
     {
         using var cache = model.NewCache(64);
-        return model.Forward(cache, s_ids, LogitRows.All).ToArray();
+        return model.Forward(cache, s_ids, LogitRows.All, drop, watch).ToArray();
     }
 }

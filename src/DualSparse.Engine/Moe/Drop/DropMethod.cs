@@ -1,6 +1,6 @@
 using DualSparse.Models;
 
-namespace DualSparse.Engine.Moe;
+namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>One way to choose what is dropped.</summary>
 /// <param name="Name">As the command line names it.</param>
@@ -8,7 +8,7 @@ namespace DualSparse.Engine.Moe;
 /// <param name="Compensate">Whether what is dropped leaves its mean behind.</param>
 /// <param name="Scales">By layer, [experts] what the layer's thresholds are divided by; null: one for all.</param>
 /// <param name="Points">By drop rate, rising.</param>
-public sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
+internal sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
 {
     /// <summary>A threshold on ŝ for all layers, T ∓ δ, where no calibration says what rate it gives.</summary>
     internal static DropMethod OfScores(ModelConfig config, float delta)
@@ -51,17 +51,17 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
 
     /// <summary>The thresholds for a rate: between two points, between theirs.</summary>
     /// <exception cref="ArgumentException">The rate is beyond the last point.</exception>
-    public DropRule Rule(double rate)
+    public DropRequest Rule(double rate)
     {
         CheckRate(rate);
         if (rate == 0)
-            return DropRule.None;
+            return DropRequest.None;
         var layers = Enumerable.Range(0, Points[0].Thresholds.Count).Select(l =>
         {
             var at = new RateCurve(this, l).At(rate);
             return new LayerThresholds(at, Scales?[l] is { } scales ? [.. scales.Select(s => new DropThresholds(at.Major / s, at.Minor / s))] : null);
         });
-        return new DropRule { Score = Score, Compensate = Compensate, Layers = [.. layers] };
+        return new DropRequest { Score = Score, Compensate = Compensate, Layers = [.. layers] };
     }
 
     /// <summary>The loss to expect of a rate's thresholds: between two points KL by its logarithm; null where the points say nothing of it.</summary>
@@ -121,7 +121,7 @@ public sealed record DropMethod(string Name, DropScore Score, bool Compensate, I
 /// <param name="Thresholds">By layer, before an expert's scale; a dense layer's are zeros.</param>
 /// <param name="Loss">The loss to expect; null where it wasn't measured.</param>
 /// <param name="Rates">By layer, its own rate on that text; null where it wasn't measured.</param>
-public sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss, IReadOnlyList<double>? Rates = null);
+internal sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss, IReadOnlyList<double>? Rates = null);
 
 /// <summary>What a drop costs on text kept apart from the calibration, against the dense run.</summary>
 /// <param name="Kl">KL(dense ‖ dropped), nats a token.</param>

@@ -1,0 +1,24 @@
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Engine;
+
+/// <summary>The beginning of the forward pass: a row of the checkpoint for each id, read where it lies.</summary>
+/// <param name="rows">[vocabulary, hidden].</param>
+internal sealed unsafe class Embedding(TensorView rows)
+{
+    private readonly int hidden = checked((int)rows.RowLength);
+
+    /// <summary>Reads ids' rows.</summary>
+    /// <param name="ids">Inside the vocabulary.</param>
+    /// <param name="x">[ids, hidden] f32, overwritten.</param>
+    /// <exception cref="Models.ModelFormatException">The checkpoint has become shorter meanwhile.</exception>
+    public void Read(ReadOnlySpan<int> ids, float* x)
+    {
+        rows.RequireWhole();
+        foreach (int id in ids)
+        {
+            rows.ReadRow(id, new Span<float>(x, hidden));
+            x += hidden;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+using DualSparse.Engine.Moe;
+
+namespace DualSparse.Engine;
+
+/// <summary>One layer's weights: attention, then the mixture of experts or a dense MLP, each behind its norm. Nothing in it changes.</summary>
+/// <param name="AttentionNorm">[hidden].</param>
+/// <param name="Attention">The attention block.</param>
+/// <param name="MlpNorm">[hidden].</param>
+/// <param name="Moe">The mixture of experts; null where the layer is dense.</param>
+/// <param name="Dense">The dense MLP; null where the layer has experts.</param>
+internal sealed record LayerWeights(float[] AttentionNorm, Attention Attention, float[] MlpNorm, MoeLayer? Moe, DenseMlp? Dense) : IDisposable
+{
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        Attention.Dispose();
+        Moe?.Dispose();
+        Dense?.Dispose();
+    }
+}

@@ -1,0 +1,93 @@
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Engine.Moe.Drop;
+
+/// <summary>Makes plans of what is asked of one model: thresholds for a rate or a loss are looked up in its dualsparse.json. For any thread.</summary>
+/// <param name="checkpoint">The model.</param>
+/// <param name="reordered">Whether its neurons were loaded in another order than it has.</param>
+internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
+{
+    // Texts go on following where a new plan has the same method.
+    private readonly Dictionary<(string? Name, float Delta), FollowedMethod> followed = [];
+    private readonly Lock reading = new();
+    private IReadOnlyList<DropMethod>? profile;
+    private IReadOnlyList<Compensation?>? stored;
+
+    private string ProfilePath => Path.Combine(checkpoint.Folder, DropProfile.FileName);
+
+    /// <summary>Makes a plan.</summary>
+    /// <param name="request">What is asked.</param>
+    /// <param name="means">By layer, what dropped experts leave behind under <see cref="DropRequest.Compensate"/>; null: what the checkpoint's folder has.</param>
+    /// <exception cref="ArgumentException">
+    /// The request makes no sense for the model, there is no such method, the rate is beyond its last, no drop within that loss is known, or
+    /// prompt and generated tokens follow rates by different methods or guards.
+    /// </exception>
+    /// <exception cref="ModelFormatException">dualsparse.json or the means are damaged, or made for another model.</exception>
+    public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null)
+    {
+        request.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
+        lock (reading)
+        {
+            var prompt = Resolve(request);
+            var generated = request.Generated is { } own ? Resolve(own) : prompt;
+            if (prompt.Followed is not null && generated.Followed is not null && (prompt.Followed != generated.Followed || prompt.Request.Guard != generated.Request.Guard))
+                throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
+            if (prompt.Request.Compensate || generated.Request.Compensate)
+                means ??= stored ??= CompensationFile.Read(checkpoint, reordered);
+            return new DropPlan(request, Rules(prompt), Rules(generated), means, prompt.Followed ?? generated.Followed, prompt.Expected);
+        }
+    }
+
+    private LayerRule?[] Rules(Resolved resolved)
+    {
+        var config = checkpoint.Config;
+        int experts = config.Moe?.Experts ?? 0;
+        return [.. config.LayerPlan.Select((layer, l) => !layer.IsMoe ? null
+            : resolved.Followed is { } method ? LayerRule.Of(resolved.Request, resolved.Request.Rate!.Value, method, l, experts)
+            : LayerRule.Of(resolved.Request, l, experts))];
+    }
+
+    private Resolved Resolve(DropRequest request)
+    {
+        if (request.Rate is null or 0 && request.MaxKl is null)
+            return new(request.Rate is 0 ? request with { Thresholds = DropThresholds.None, Layers = null } : request, null, null);
+        var method = Method(request);
+        if (request.MaxKl is { } kl)
+        {
+            double within = method.RateWithin(kl);
+            var thresholds = method.Rule(within) with { Guard = request.Guard };
+            thresholds.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
+            return new(thresholds, null, method.Expect(within));
+        }
+
+        method.CheckRate(request.Rate!.Value);
+        var key = (request.Method, request.Delta);
+        if (!followed.TryGetValue(key, out var follow))
+            followed.Add(key, follow = new FollowedMethod(method, [.. checkpoint.Config.LayerPlan.Select(l => l.IsMoe)]));
+        return new(request with { Compensate = method.Compensate || (request.Compensate && profile!.Count == 0) }, follow, null);
+    }
+
+    private DropMethod Method(DropRequest request)
+    {
+        var config = checkpoint.Config;
+        profile ??= DropProfile.Find(checkpoint.Folder)?.Methods ?? [];
+        if (profile.Count == 0)
+        {
+            return request.MaxKl is null && request.Method is null ? DropMethod.OfScores(config, request.Delta) : throw new ArgumentException(
+                $"{ProfilePath} {(File.Exists(ProfilePath) ? "holds no thresholds" : "isn't there")}, which a {(request.Method is null ? "loss" : "method")} needs: 'dualsparse sparsify' writes a model that has it");
+        }
+
+        var named = request.Method is null ? profile[0] : profile.FirstOrDefault(m => m.Name == request.Method)
+            ?? throw new ArgumentException($"there is no method '{request.Method}' in {DropProfile.FileName}, expected {string.Join(" or ", profile.Select(m => m.Name))}");
+        int layers = config.Layers, experts = config.Moe?.Experts ?? 0;
+        if (!named.Points.All(p => p.Thresholds.Count == layers && (p.Rates?.Count ?? layers) == layers) || (named.Scales?.Count ?? layers) != layers)
+            throw new ModelFormatException($"{ProfilePath}: '{named.Name}' is for another number of layers than the model's {layers}");
+        return named.Scales?.FirstOrDefault(scales => scales is not null && scales.Count != experts) is { } wrong
+            ? throw new ModelFormatException($"{ProfilePath}: '{named.Name}' has scales for {wrong.Count} experts, the model has {experts}")
+            : named;
+    }
+
+    // What is asked with its thresholds, or with what they move along.
+    private readonly record struct Resolved(DropRequest Request, FollowedMethod? Followed, LossToExpect? Expected);
+}

@@ -1,0 +1,64 @@
+namespace DualSparse.Engine.Moe.Drop;
+
+/// <summary>Two thresholds on a pair's score, T_major ≤ T_minor; equal ones are 1T-Drop, zeros drop nothing.</summary>
+/// <param name="Major">Below it a pair is skipped.</param>
+/// <param name="Minor">Below it, and not below <paramref name="Major"/>, only the major half is computed.</param>
+public readonly record struct DropThresholds(float Major, float Minor)
+{
+    /// <summary>Nothing is dropped.</summary>
+    public static DropThresholds None => default;
+
+    /// <summary>T ∓ δ, cut at 0 and 1.</summary>
+    public static DropThresholds Around(float threshold, float delta) =>
+        new(Math.Clamp(threshold - delta, 0, 1), Math.Clamp(threshold + delta, 0, 1));
+}
+
+/// <summary>The drop decision (arXiv 2508.18376, §4.2): THE place where a pair becomes full, major or nothing.</summary>
+internal static class DropPolicy
+{
+    /// <summary>
+    /// score &lt; T_major: drop; T_major ≤ score &lt; T_minor: major half; score ≥ T_minor: full. The guard computes at least the
+    /// major half of a token's best expert, so that no token loses its whole layer.
+    /// </summary>
+    public static Computation Decide(float score, bool best, DropThresholds thresholds, bool guard) =>
+        score >= thresholds.Minor ? Computation.Full
+        : score >= thresholds.Major || (best && guard) ? Computation.Major
+        : Computation.Drop;
+
+    /// <summary>Decides every pair of a routing by thresholds that stay.</summary>
+    /// <param name="routing">The routing.</param>
+    /// <param name="rule">The layer's rule; null drops nothing.</param>
+    public static void Apply(RoutingPlan routing, LayerRule? rule) => Apply(routing, 0, routing.Tokens, rule, null, FixedThresholds.Instance);
+
+    /// <summary>Decides the pairs of one text's tokens.</summary>
+    /// <param name="routing">The layer's routing.</param>
+    /// <param name="first">The first token.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="rule">The layer's rule; null drops nothing.</param>
+    /// <param name="moving">The rule by which the text's scores are watched; null: none moves.</param>
+    /// <param name="source">The text's thresholds.</param>
+    public static void Apply(RoutingPlan routing, int first, int count, LayerRule? rule, LayerRule? moving, IThresholdSource source)
+    {
+        routing.Computations.Slice(first * routing.TopK, count * routing.TopK).Clear();
+        if (rule is null && moving is null)
+            return;
+        Span<float> scores = stackalloc float[routing.TopK];
+        for (int t = first; t < first + count; t++)
+        {
+            var experts = routing.Experts.Slice(t * routing.TopK, routing.TopK);
+            if (rule is not null)
+            {
+                rule.Scores(routing, t, scores);
+                var thresholds = source.Next(rule, experts, scores);
+                for (int k = 0; k < scores.Length; k++)
+                    routing.Computations[t * routing.TopK + k] = Decide(scores[k], k == 0, thresholds[experts[k]], rule.Guard);
+            }
+
+            if (moving is null)
+                continue;
+            if (moving != rule)
+                moving.Scores(routing, t, scores);
+            source.Observe(moving, experts, scores);
+        }
+    }
+}

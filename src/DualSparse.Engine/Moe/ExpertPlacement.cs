@@ -1,0 +1,31 @@
+namespace DualSparse.Engine.Moe;
+
+/// <summary>Which rank computes which expert of a layer. Ranks without experts are allowed, and shares needn't be even.</summary>
+internal sealed class ExpertPlacement
+{
+    private readonly int[] rankOf;
+
+    /// <summary>A placement.</summary>
+    /// <param name="ranks">Ranks, at least one.</param>
+    /// <param name="rankOf">[experts] each one's rank.</param>
+    /// <exception cref="ArgumentException">An expert's rank is none of them.</exception>
+    public ExpertPlacement(int ranks, int[] rankOf)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(ranks, 1);
+        if (Array.FindIndex(rankOf, rank => rank < 0 || rank >= ranks) is >= 0 and var wrong)
+            throw new ArgumentException($"expert {wrong} is on rank {rankOf[wrong]}, expected 0 to {ranks - 1}");
+        (Ranks, this.rankOf) = (ranks, rankOf);
+    }
+
+    /// <summary>Ranks.</summary>
+    public int Ranks { get; }
+
+    /// <summary>[experts] each one's rank.</summary>
+    public ReadOnlySpan<int> RankOf => rankOf;
+
+    /// <summary>All experts on one rank.</summary>
+    public static ExpertPlacement Alone(int experts) => new(1, new int[experts]);
+
+    /// <summary>Neighbours together, shares as even as they can be.</summary>
+    public static ExpertPlacement Blocks(int ranks, int experts) => new(ranks, [.. Enumerable.Range(0, experts).Select(e => (int)((long)e * ranks / experts))]);
+}

@@ -1,0 +1,58 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Engine.Moe;
+
+/// <summary>
+/// One layer's rows on their way to the experts and back, with the memory they take. It is open from <see cref="LocalExchange.BeginDispatch"/> to
+/// <see cref="LocalExchange.EndCombine"/>; several may be open at once.
+/// </summary>
+internal sealed class ExpertTicket : IDisposable
+{
+    private readonly List<RankShare> shares = [];
+
+    /// <summary>The rows' experts, weights, and what is computed of each pair.</summary>
+    public RoutingPlan Routing { get; } = new();
+
+    /// <summary>[rows, D], each once, as the experts' kernel reads them.</summary>
+    public ActivationRows Rows { get; } = new();
+
+    /// <summary>Rows.</summary>
+    public int RowCount { get; set; }
+
+    /// <summary>What each rank computes, in the order of ranks.</summary>
+    public IReadOnlyList<RankShare> Ranks => shares;
+
+    /// <summary>Makes room for the shares of so many ranks.</summary>
+    public void SetRanks(int count)
+    {
+        if (shares.Count > count)
+        {
+            shares.Slice(count, shares.Count - count).ForEach(s => s.Dispose());
+            shares.RemoveRange(count, shares.Count - count);
+        }
+
+        while (shares.Count < count)
+            shares.Add(new RankShare());
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        Rows.Dispose();
+        shares.ForEach(s => s.Dispose());
+    }
+
+    /// <summary>One rank's rows by expert, and its weighted sums.</summary>
+    internal sealed class RankShare : IDisposable
+    {
+        /// <summary>Rows by expert; empty where the rank has nothing to do.</summary>
+        public ExpertBatch Batch { get; } = new();
+
+        /// <summary>[rows, D] f32: for each row the weighted sum of the rank's experts; undefined where the batch is empty.</summary>
+        public ScratchBuffer Sums { get; } = new();
+
+        /// <inheritdoc/>
+        public void Dispose() => Sums.Dispose();
+    }
+}

@@ -1,0 +1,74 @@
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Engine;
+
+/// <summary>A pass's scratch memory: one buffer a use, its shape beside it. Products keep theirs in the workspace, tickets have their own.</summary>
+internal sealed class PassMemory : IDisposable
+{
+    /// <summary>Residual streams: a wiring with a shortcut may keep one apart, without the last layer's routed outputs.</summary>
+    public const int Streams = 2;
+
+    /// <summary>[streams] of [rows, hidden].</summary>
+    public ScratchBuffer[] Residual { get; } = [.. Enumerable.Range(0, Streams).Select(_ => new ScratchBuffer())];
+
+    /// <summary>[rows, hidden]: behind a norm.</summary>
+    public ScratchBuffer Normalised { get; } = new();
+
+    /// <summary>[rows, heads · value size]: what attention has gathered.</summary>
+    public ScratchBuffer Attended { get; } = new();
+
+    /// <summary>[rows, hidden]: the same behind the output projection.</summary>
+    public ScratchBuffer AttentionOutput { get; } = new();
+
+    /// <summary>[rows, query + key + value widths] of grouped-query attention.</summary>
+    public ScratchBuffer QueryKeyValue { get; } = new();
+
+    /// <summary>[rows, heads · head size] of latent attention.</summary>
+    public ScratchBuffer Queries { get; } = new();
+
+    /// <summary>[rows, query rank]: what latent attention's queries come from, in models that have it.</summary>
+    public ScratchBuffer QueryLatents { get; } = new();
+
+    /// <summary>[rows, kv rank + rope size]: the rows' own latents, with the key part that all heads share.</summary>
+    public ScratchBuffer RowLatents { get; } = new();
+
+    /// <summary>[positions, kv rank + rope size]: a sequence's latents, read from its cache.</summary>
+    public ScratchBuffer CachedLatents { get; } = new();
+
+    /// <summary>[pages] of keys and values expanded from latents, for some heads.</summary>
+    public ScratchBuffer Expanded { get; } = new();
+
+    /// <summary>[rows, heads · (kv rank + rope size)]: queries brought to the latents.</summary>
+    public ScratchBuffer LatentQueries { get; } = new();
+
+    /// <summary>[rows, heads · kv rank]: weighted latents.</summary>
+    public ScratchBuffer WeightedLatents { get; } = new();
+
+    /// <summary>[rows, experts].</summary>
+    public ScratchBuffer RouterLogits { get; } = new();
+
+    /// <summary>[rows]: the shared experts' gate.</summary>
+    public ScratchBuffer SharedGate { get; } = new();
+
+    /// <summary>[rows of an expert, hidden]: for an observer of neurons.</summary>
+    public ScratchBuffer ProbeRows { get; } = new();
+
+    /// <summary>[rows of an expert, 2 · padded neurons]: gates and ups for an observer.</summary>
+    public ScratchBuffer ProbeProducts { get; } = new();
+
+    /// <summary>[rows wanted, vocabulary].</summary>
+    public ScratchBuffer Logits { get; } = new();
+
+    /// <summary>Frees all of it.</summary>
+    public void Dispose()
+    {
+        foreach (var buffer in (ScratchBuffer[])
+        [
+            .. Residual, Normalised, Attended, AttentionOutput, QueryKeyValue, Queries, QueryLatents, RowLatents, CachedLatents, Expanded,
+            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, Logits,
+        ])
+        {
+            buffer.Dispose();
+        }
+    }
+}
