@@ -13,8 +13,8 @@ internal static class MemoryBudget
         long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (OperatingSystem.IsWindows())
             return Math.Min(all, WindowsMemory.AvailableBytes() ?? all);
-        long machine = Field("/proc/meminfo", "MemAvailable:") * 1024 ?? all;
-        return Math.Min(machine, GroupRemainder("/sys/fs/cgroup"));
+        long machine = SystemFile.Field("/proc/meminfo", "MemAvailable:") * 1024 ?? all;
+        return Math.Min(machine, ControlGroups.FreeBytes());
     }
 
     /// <summary>Compares what a model needs with what is free.</summary>
@@ -33,53 +33,4 @@ internal static class MemoryBudget
     public static string Show(long bytes) => bytes >= 1L << 30
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB");
-
-    // Version 2 of control groups, then version 1; page cache that the group can drop counts as free.
-    private static long GroupRemainder(string root)
-    {
-        foreach (var (limitFile, usedFile, statFile) in new[]
-        {
-            ("memory.max", "memory.current", "memory.stat"),
-            ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
-        })
-        {
-            if (Number($"{root}/{limitFile}") is { } limit && Number($"{root}/{usedFile}") is { } used)
-                return Math.Max(0, limit - used + (Field($"{root}/{statFile}", "inactive_file") ?? 0));
-        }
-
-        return long.MaxValue;
-    }
-
-    private static long? Number(string file)
-    {
-        try
-        {
-            return long.TryParse(File.ReadAllText(file), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out long value)
-                ? value
-                : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    private static long? Field(string file, string name)
-    {
-        try
-        {
-            foreach (string line in File.ReadLines(file))
-            {
-                string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                if (words.Length > 1 && words[0] == name)
-                    return long.Parse(words[1], CultureInfo.InvariantCulture);
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
-        {
-            // No such file on this system: the caller has another source.
-        }
-
-        return null;
-    }
 }
