@@ -9,6 +9,7 @@ return args switch
     ["threads"] => ThreadBenchmark.Run(),
     ["busy-core"] => BusyCoreBenchmark.Run(),
     ["turns"] => TurnBenchmark.Run(),
+    ["routing"] => RoutingBenchmark.Run(),
     ["spin"] => BusyCoreBenchmark.Spin(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
@@ -17,6 +18,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | attention [numbers of threads] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | ort [options]");
     return 1;
 }

@@ -57,16 +57,8 @@ internal sealed unsafe class LayerPair : IDisposable
         if (scores.Length < logits.Length)
             scores = new float[logits.Length];
         logits.CopyTo(scores, 0);
-        for (int t = 0, at = 0; t < tokens; t++, at += config.TopK)
-        {
-            RouterRule.Choose(
-                config,
-                scores.AsSpan(t * config.Experts, config.Experts),
-                plan.Experts.Slice(at, config.TopK),
-                plan.Weights.Slice(at, config.TopK),
-                plan.Scores.Slice(at, config.TopK));
-        }
-
+        fixed (float* logit = scores)
+            RouterRule.Choose(work.Team, config, logit, plan);
         RowLists.Build(plan, placement, 0, batch);
         Array.Clear(y);
         fixed (float* from = x, to = y)

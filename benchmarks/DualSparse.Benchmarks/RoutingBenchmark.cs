@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using DualSparse.Benchmarking;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models;
+
+namespace DualSparse.Benchmarks;
+
+/// <summary>From router logits to the experts' row lists, stage by stage: what stands between the gate's product and the experts'. Medians over rounds.</summary>
+internal static unsafe class RoutingBenchmark
+{
+    private const int Rounds = 31;
+
+    public static int Run()
+    {
+        using var team = new ThreadTeam(ThreadTeam.Available);
+        using var work = new Workspace(team, KernelSet.Best());
+        Console.WriteLine($"{CpuFeatures.Current.Name}, .NET {Environment.Version}, {team.Size} threads; milliseconds");
+        foreach (var (experts, topK, tokens) in new[] { (64, 8, 512), (128, 8, 2048), (512, 10, 2048) })
+            Measure(work, new MoeConfig { Experts = experts, TopK = topK, Intermediate = 1, NormTopK = true }, tokens);
+        return 0;
+    }
+
+    private static void Measure(Workspace work, MoeConfig config, int tokens)
+    {
+        var random = new Random(1);
+        var logits = new float[tokens * config.Experts];
+        foreach (ref float logit in logits.AsSpan())
+            logit = 8 * (random.NextSingle() + random.NextSingle() - 1);
+        // Overwritten by every choice, so put back before it, outside the time.
+        float* scores = work.Floats("router", logits.Length);
+        var plan = new RoutingPlan();
+        plan.Reset(tokens, config.TopK);
+        var rule = LayerRule.Of(new DropRule { Thresholds = new DropThresholds(0.05f, 0.08f) }, layer: 0, config.Experts);
+        var batch = new ExpertBatch();
+        double choose = Median(
+            () => logits.CopyTo(new Span<float>(scores, logits.Length)),
+            () => RouterRule.Choose(work.Team, config, scores, plan));
+        double decide = Median(() => { }, () => DropPolicy.Apply(plan, rule));
+        double lists = Median(() => { }, () => RowLists.Build(plan, config.Experts, batch));
+        Console.WriteLine($"  {config.Experts,3} experts, {config.TopK,2} a token, {tokens,4} tokens: choice {choose:f3}, drop decision {decide:f3}, row lists {lists:f3}");
+    }
+
+    private static double Median(Action prepare, Action body)
+    {
+        // Past the runtime's first, unoptimised code.
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.4;)
+            Once();
+        return Statistics.Median([.. Enumerable.Range(0, Rounds).Select(_ => Once())]);
+
+        double Once()
+        {
+            prepare();
+            long start = Stopwatch.GetTimestamp();
+            body();
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }
+    }
+}
