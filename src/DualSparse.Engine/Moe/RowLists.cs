@@ -6,6 +6,9 @@ namespace DualSparse.Engine.Moe;
 /// <summary>A routing plan turned round: for each expert its rows, full ones first, dropped ones nowhere.</summary>
 internal static class RowLists
 {
+    // Two places each; more experts than any published model has get them from the heap.
+    private const int MaxExpertsOnStack = 512;
+
     /// <summary>Fills <paramref name="batch"/> with one rank's rows; within an expert and a kind of row, tokens keep their order.</summary>
     /// <param name="plan">Decided.</param>
     /// <param name="placement">Which rank has which expert.</param>
@@ -17,10 +20,11 @@ internal static class RowLists
         var rankOf = placement.RankOf;
         int experts = rankOf.Length;
         // Two places an expert, full and major; counts become each place's first row.
-        Span<int> places = experts <= 512 ? stackalloc int[2 * experts] : new int[2 * experts];
+        Span<int> places = experts <= MaxExpertsOnStack ? stackalloc int[2 * experts] : new int[2 * experts];
         places.Clear();
-        var chosen = plan.Experts;
-        var computations = plan.Computations;
+        ReadOnlySpan<int> chosen = plan.Experts;
+        ReadOnlySpan<Computation> computations = plan.Computations;
+        ReadOnlySpan<float> pairWeights = plan.Weights;
         for (int i = 0; i < chosen.Length; i++)
         {
             if (computations[i] != Computation.Drop && rankOf[chosen[i]] == rank)
@@ -39,13 +43,17 @@ internal static class RowLists
 
         CollectionsMarshal.SetCount(batch.Tokens, row);
         CollectionsMarshal.SetCount(batch.Weights, row);
-        for (int i = 0; i < chosen.Length; i++)
+        var tokens = CollectionsMarshal.AsSpan(batch.Tokens);
+        var weights = CollectionsMarshal.AsSpan(batch.Weights);
+        for (int token = 0, i = 0; token < plan.Tokens; token++)
         {
-            if (computations[i] == Computation.Drop || rankOf[chosen[i]] != rank)
-                continue;
-            int place = places[2 * chosen[i] + (int)computations[i]]++;
-            batch.Tokens[place] = i / plan.TopK;
-            batch.Weights[place] = plan.Weights[i];
+            for (int end = i + plan.TopK; i < end; i++)
+            {
+                if (computations[i] == Computation.Drop || rankOf[chosen[i]] != rank)
+                    continue;
+                int place = places[2 * chosen[i] + (int)computations[i]]++;
+                (tokens[place], weights[place]) = (token, pairWeights[i]);
+            }
         }
     }
 }
