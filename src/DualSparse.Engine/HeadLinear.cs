@@ -1,6 +1,5 @@
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine;
@@ -8,7 +7,7 @@ namespace DualSparse.Engine;
 /// <summary>A linear map of its own for each head, all of one shape, with packed weights in one block.</summary>
 internal sealed unsafe class HeadLinear : IDisposable
 {
-    private readonly AlignedBuffer block;
+    private readonly PackedSet set;
     private readonly int inputs;
 
     /// <summary>Makes room for [heads] of [outputs, inputs]; the weights are undefined until packed.</summary>
@@ -16,13 +15,11 @@ internal sealed unsafe class HeadLinear : IDisposable
     public HeadLinear(WeightFormat format, int heads, int outputs, int inputs)
     {
         this.inputs = inputs;
-        nuint bytes = PackedMatrix.SizeBytes(format, outputs, inputs);
-        block = new AlignedBuffer((nuint)heads * bytes);
-        Heads = [.. Enumerable.Range(0, heads).Select(h => new PackedMatrix(format, outputs, inputs, block, (nuint)h * bytes))];
+        set = new PackedSet(format, heads, (outputs, inputs));
     }
 
     /// <summary>[heads] of [outputs, inputs], packed.</summary>
-    public PackedMatrix[] Heads { get; }
+    public ArraySegment<PackedMatrix> Heads => set.Matrices;
 
     /// <summary>Multiplies each head's rows.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
@@ -45,8 +42,8 @@ internal sealed unsafe class HeadLinear : IDisposable
     /// <param name="xStride">Floats from one row of x to the next.</param>
     /// <param name="body">Told of each tile of products; its matrices are counted from the first head on.</param>
     public void Forward(Workspace work, int first, int count, float* x, int rows, nint xStride, TileBody body) =>
-        MatMul.Multiply(work, new ArraySegment<PackedMatrix>(Heads, first, count), x, rows, inputs, xStride, 0, body);
+        MatMul.Multiply(work, Heads.Slice(first, count), x, rows, inputs, xStride, 0, body);
 
     /// <summary>Frees the weights.</summary>
-    public void Dispose() => block.Dispose();
+    public void Dispose() => set.Dispose();
 }

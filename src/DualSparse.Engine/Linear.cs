@@ -1,6 +1,5 @@
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine;
@@ -8,7 +7,7 @@ namespace DualSparse.Engine;
 /// <summary>A linear map y = x·Wᵀ (+ b) with packed weights.</summary>
 internal sealed unsafe class Linear : IDisposable
 {
-    private readonly AlignedBuffer block;
+    private readonly PackedSet set;
     private readonly float[] bias;
 
     /// <summary>Makes room for [outputs, inputs]; the weights are undefined until packed.</summary>
@@ -16,8 +15,7 @@ internal sealed unsafe class Linear : IDisposable
     public Linear(WeightFormat format, int outputs, int inputs, float[]? bias = null)
     {
         Inputs = inputs;
-        block = new AlignedBuffer(PackedMatrix.SizeBytes(format, outputs, inputs));
-        Weights = new PackedMatrix(format, outputs, inputs, block, 0);
+        set = new PackedSet(format, 1, (outputs, inputs));
         this.bias = bias ?? [];
     }
 
@@ -28,7 +26,7 @@ internal sealed unsafe class Linear : IDisposable
     public int Outputs => Weights.Outputs;
 
     /// <summary>[outputs, inputs], packed.</summary>
-    public PackedMatrix Weights { get; }
+    public PackedMatrix Weights => set.Matrices[0];
 
     /// <summary>Multiplies.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
@@ -44,5 +42,5 @@ internal sealed unsafe class Linear : IDisposable
     public void Forward(Workspace work, float* x, int rows, float* y) => Forward(work, x, rows, Inputs, y, Outputs);
 
     /// <summary>Frees the weights.</summary>
-    public void Dispose() => block.Dispose();
+    public void Dispose() => set.Dispose();
 }

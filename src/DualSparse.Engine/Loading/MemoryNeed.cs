@@ -40,9 +40,5 @@ internal static class MemoryNeed
 
     private static long Matrix(WeightFormat format, int outputs, int inputs) => (long)PackedMatrix.SizeBytes(format, outputs, inputs);
 
-    private static long Expert(WeightFormat format, int hidden, int neurons)
-    {
-        int padded = new NeuronLayout(neurons).Padded;
-        return (long)(PackedMatrix.SizeBytes(format, 2 * padded, hidden) + PackedMatrix.SizeBytes(format, hidden, padded));
-    }
+    private static long Expert(WeightFormat format, int hidden, int neurons) => (long)PackedExperts.SizeBytes(format, hidden, neurons);
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Gemm.Scalar;
-using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Jit;
@@ -35,8 +34,8 @@ internal static unsafe class SelfCheck
     {
         var random = new Random(1);
         float[] rows = Whole(random, Rows * Inputs), weights = Whole(random, PanelLayout.Columns * PanelInputs);
-        using var block = new AlignedBuffer(PackedMatrix.SizeBytes(kernel.Weights, PanelLayout.Columns, PanelInputs));
-        var matrix = new PackedMatrix(kernel.Weights, PanelLayout.Columns, PanelInputs, block, 0);
+        using var set = new PackedSet(kernel.Weights, 1, (PanelLayout.Columns, PanelInputs));
+        var matrix = set.Matrices[0];
         matrix.PackPanel(0, weights);
         foreach (int count in (int[])[1, Rows])
         {

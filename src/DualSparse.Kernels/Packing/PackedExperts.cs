@@ -1,5 +1,3 @@
-using DualSparse.Kernels.Memory;
-
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>
@@ -12,9 +10,7 @@ internal sealed class PackedExperts : IDisposable
     /// <summary>Neurons in one panel of <see cref="GateUp"/>: 16 gates and 16 ups.</summary>
     public const int NeuronsPerPanel = PanelLayout.Columns / 2;
 
-    private readonly AlignedBuffer block;
-    private readonly PackedMatrix[] gateUp;
-    private readonly PackedMatrix[] down;
+    private readonly PackedSet set;
 
     /// <summary>Makes room for <paramref name="count"/> experts; their weights are undefined until packed.</summary>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>
@@ -23,23 +19,14 @@ internal sealed class PackedExperts : IDisposable
         Format = format;
         Hidden = hidden;
         Neurons = new NeuronLayout(neurons);
-        nuint first = PackedMatrix.SizeBytes(format, 2 * Neurons.Padded, hidden);
-        nuint second = PackedMatrix.SizeBytes(format, hidden, Neurons.Padded);
-        block = new AlignedBuffer((first + second) * (nuint)count);
-        gateUp = new PackedMatrix[count];
-        down = new PackedMatrix[count];
-        for (int e = 0; e < count; e++)
-        {
-            gateUp[e] = new PackedMatrix(format, 2 * Neurons.Padded, hidden, block, (first + second) * (nuint)e);
-            down[e] = new PackedMatrix(format, hidden, Neurons.Padded, block, (first + second) * (nuint)e + first);
-        }
+        set = new PackedSet(format, count, Shapes(hidden, Neurons));
     }
 
     /// <summary>How the weights are kept.</summary>
     public WeightFormat Format { get; }
 
     /// <summary>Experts.</summary>
-    public int Count => gateUp.Length;
+    public int Count => set.Matrices.Count / 2;
 
     /// <summary>D, inputs and outputs of an expert.</summary>
     public int Hidden { get; }
@@ -48,14 +35,19 @@ internal sealed class PackedExperts : IDisposable
     public NeuronLayout Neurons { get; }
 
     /// <summary>Bytes of all weights, padding included.</summary>
-    public nuint Bytes => block.Bytes;
+    public nuint Bytes => set.Bytes;
+
+    /// <summary>Bytes that one expert takes, padding included.</summary>
+    public static nuint SizeBytes(WeightFormat format, int hidden, int neurons) => PackedSet.SizeBytes(format, Shapes(hidden, new NeuronLayout(neurons)));
 
     /// <summary>[2·padded F, D]: panel j holds the gates, then the ups, of the neurons at positions 16j…16j+15.</summary>
-    public PackedMatrix GateUp(int expert) => gateUp[expert];
+    public PackedMatrix GateUp(int expert) => set.Matrices[2 * expert];
 
     /// <summary>[D, padded F].</summary>
-    public PackedMatrix Down(int expert) => down[expert];
+    public PackedMatrix Down(int expert) => set.Matrices[2 * expert + 1];
 
     /// <summary>Frees the weights.</summary>
-    public void Dispose() => block.Dispose();
+    public void Dispose() => set.Dispose();
+
+    private static (int Outputs, int Inputs)[] Shapes(int hidden, NeuronLayout neurons) => [(2 * neurons.Padded, hidden), (hidden, neurons.Padded)];
 }

@@ -12,7 +12,7 @@ internal sealed unsafe class CachedProduct : IDisposable
     private readonly int inputs;
     private readonly PanelKernel kernel;
     private readonly ActivationRows rows = new();
-    private readonly AlignedBuffer panels;
+    private readonly PackedSet set;
     private readonly AlignedBuffer results;
     private readonly PackedMatrix matrix;
 
@@ -23,9 +23,9 @@ internal sealed unsafe class CachedProduct : IDisposable
         var random = new Random(1);
         var values = new float[PanelLayout.Columns * inputs];
         int outputs = workers * PanelLayout.Columns;
-        panels = new AlignedBuffer(PackedMatrix.SizeBytes(kernel.Weights, outputs, inputs));
+        set = new PackedSet(kernel.Weights, 1, (outputs, inputs));
+        matrix = set.Matrices[0];
         results = new AlignedBuffer((nuint)outputs * Rows * sizeof(float));
-        matrix = new PackedMatrix(kernel.Weights, outputs, inputs, panels, 0);
         rows.Reset(kernel.Activations, Rows * workers, inputs);
         for (int worker = 0; worker < workers; worker++)
         {
@@ -53,7 +53,7 @@ internal sealed unsafe class CachedProduct : IDisposable
     public void Dispose()
     {
         rows.Dispose();
-        panels.Dispose();
+        set.Dispose();
         results.Dispose();
     }
 
