@@ -41,7 +41,7 @@ internal sealed unsafe class LayerPair : IDisposable
             Fill(gateUp, random, bits, shape.Hidden);
             Fill(down, random, bits, shape.Neurons);
             for (int r = 0; r < PanelLayout.Columns; r++)
-                gateUp.AsSpan((r / 2 + r % 2 * PackedExperts.NeuronsPerPanel) * shape.Hidden, shape.Hidden).CopyTo(interleaved.AsSpan(r * shape.Hidden));
+                gateUp.AsSpan((r / 2 + r % 2 * NeuronLayout.PerPanel) * shape.Hidden, shape.Hidden).CopyTo(interleaved.AsSpan(r * shape.Hidden));
             Pack(ours.GateUp(e), gateUp);
             Pack(ours.Down(e), down);
             quantised.Set(e, interleaved, down);

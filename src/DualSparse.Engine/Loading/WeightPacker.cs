@@ -68,13 +68,12 @@ internal sealed class WeightPacker(ThreadTeam team)
     private void Pack<T>(
         PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, int[]? order, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
     {
-        const int half = PackedExperts.NeuronsPerPanel;
         var layout = target.Neurons;
         Fill(target.GateUp(expert), scratch, pack(target.GateUp(expert)), (output, row) =>
         {
-            int neuron = layout.NeuronAt(output / PanelLayout.Columns * half + output % half);
+            var (neuron, isUp) = layout.NeuronOfOutput(output);
             if (neuron >= 0)
-                read(output % PanelLayout.Columns < half ? gate : up, (long)(order?[neuron] ?? neuron) * target.Hidden, row[..target.Hidden]);
+                read(isUp ? up : gate, (long)(order?[neuron] ?? neuron) * target.Hidden, row[..target.Hidden]);
         });
         Fill(target.Down(expert), scratch, pack(target.Down(expert)), (output, row) =>
         {

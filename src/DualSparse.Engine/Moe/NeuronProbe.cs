@@ -43,25 +43,9 @@ internal static unsafe class NeuronProbe
             MatMul.Multiply(pass.Work, experts.GateUp(expert.Expert), rows, expert.Count, experts.Hidden, experts.Hidden, both, width);
             for (int r = 0; r < expert.Count; r++)
             {
-                Unpack(new ReadOnlySpan<float>(both + (nint)r * width, width), layout, gate, up);
+                layout.Split(new ReadOnlySpan<float>(both + (nint)r * width, width), gate, up);
                 observer(batch.Tokens[expert.First + r], expert.Expert, gate, up);
             }
-        }
-    }
-
-    // Each panel holds 16 gates, then the same neurons' ups; padding stands behind the major and behind the minor half.
-    private static void Unpack(ReadOnlySpan<float> row, NeuronLayout layout, Span<float> gate, Span<float> up)
-    {
-        const int step = PackedExperts.NeuronsPerPanel;
-        for (int position = 0; position < layout.Padded; position += step)
-        {
-            int first = layout.NeuronAt(position);
-            if (first < 0)
-                continue;
-            int end = position < layout.MajorPadded ? layout.Major : layout.Neurons;
-            int count = Math.Min(step, end - first);
-            row.Slice(2 * position, count).CopyTo(gate[first..]);
-            row.Slice(2 * position + step, count).CopyTo(up[first..]);
         }
     }
 }

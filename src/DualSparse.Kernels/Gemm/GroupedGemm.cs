@@ -18,7 +18,7 @@ namespace DualSparse.Kernels.Gemm;
 internal static unsafe class GroupedGemm
 {
     // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
-    private const int PanelsPerItem = PanelLayout.InputAlignment / PackedExperts.NeuronsPerPanel;
+    private const int PanelsPerItem = PanelLayout.InputAlignment / NeuronLayout.PerPanel;
 
     // Panels of the second product in one piece of work, at most: a longer stream from memory, and the intermediate rows are read once
     // for all of them. Of more tokens the sums, a panel of every token for each, would not stay near.
@@ -125,7 +125,7 @@ internal static unsafe class GroupedGemm
                     int row = expert.First + first;
                     byte* next = first + block < count ? null : panel + together < end ? weights.Panel(panel + together) : following;
                     MatMul.Run(kernel, rows.Rows, rows.Fixed ? 0 : row, block, weights, panel, together, weights.Inputs, tile, next);
-                    int position = panel * PackedExperts.NeuronsPerPanel;
+                    int position = panel * NeuronLayout.PerPanel;
                     if (quantised)
                         SwiGlu.Panels(tile, together, block, wide + row * stride + position, stride);
                     else if (kernel.Activations == ActivationFormat.F32)

@@ -34,7 +34,7 @@ internal static unsafe class SwiGlu
         new ReadOnlySpan<float>(rest, y.Length - i).CopyTo(y[i..]);
     }
 
-    /// <summary>The same for panels of a product whose columns are <see cref="PackedExperts.NeuronsPerPanel"/> gates, then as many ups.</summary>
+    /// <summary>The same for panels of a product whose columns are <see cref="NeuronLayout.PerPanel"/> gates, then as many ups.</summary>
     /// <param name="gatesAndUps">[panels, rows, 32], dense.</param>
     /// <param name="panels">Panels.</param>
     /// <param name="rows">Rows.</param>
@@ -43,7 +43,7 @@ internal static unsafe class SwiGlu
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Panels(float* gatesAndUps, int panels, int rows, float* y, nint stride)
     {
-        const int neurons = PackedExperts.NeuronsPerPanel;
+        const int neurons = NeuronLayout.PerPanel;
         for (int p = 0; p < panels; p++)
         {
             float* row = y + p * neurons;
@@ -63,7 +63,7 @@ internal static unsafe class SwiGlu
     /// <param name="stride">Elements from one row of y to the next.</param>
     internal static void PanelsBf16(float* gatesAndUps, int panels, int rows, ushort* y, nint stride)
     {
-        const int neurons = PackedExperts.NeuronsPerPanel;
+        const int neurons = NeuronLayout.PerPanel;
         Panels(gatesAndUps, 1, panels * rows, gatesAndUps, 2 * neurons);
         for (int p = 0; p < panels; p++)
         {

@@ -1,15 +1,12 @@
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>
-/// The experts of one layer, packed in one block. A SwiGLU expert f(x) = (SiLU(x·W1) ⊙ x·W3)·W2 is two matrices: gate and up
-/// together, each panel holding 16 neurons' gates and the same neurons' ups; and down, whose inputs are the neurons.
+/// The experts of one layer, packed in one block. A SwiGLU expert f(x) = (SiLU(x·W1) ⊙ x·W3)·W2 is two matrices: gate and up together,
+/// interleaved as <see cref="NeuronLayout"/> says; and down, whose inputs are the neurons.
 /// A dense MLP is one expert that every token takes.
 /// </summary>
 internal sealed class PackedExperts : IDisposable
 {
-    /// <summary>Neurons in one panel of <see cref="GateUp"/>: 16 gates and 16 ups.</summary>
-    public const int NeuronsPerPanel = PanelLayout.Columns / 2;
-
     private readonly PackedSet set;
 
     /// <summary>Makes room for <paramref name="count"/> experts; their weights are undefined until packed.</summary>

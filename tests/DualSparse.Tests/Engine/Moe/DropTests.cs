@@ -130,7 +130,7 @@ public class DropTests
             if (kind == Computation.Full)
                 continue;
             var gateUp = layer.Experts.GateUp(e);
-            int first = kind == Computation.Drop ? 0 : layer.Experts.Neurons.MajorPadded / PackedExperts.NeuronsPerPanel;
+            int first = kind == Computation.Drop ? 0 : layer.Experts.Neurons.MajorPadded / NeuronLayout.PerPanel;
             for (int p = first; p < gateUp.PanelCount; p++)
                 new Span<byte>(gateUp.Panel(p), (int)gateUp.PanelBytes).Fill(0xff);
             var down = layer.Experts.Down(e);
