@@ -33,13 +33,7 @@ internal readonly record struct Floor(double Bytes, double Operations)
     // Gate, up and down of so many neurons, with the scales that the format needs.
     private static double MatrixBytes(WeightFormat format, int hidden, int neurons)
     {
-        double weights = 3.0 * hidden * neurons;
-        return format switch
-        {
-            WeightFormat.F32 => 4 * weights,
-            WeightFormat.Bf16 => 2 * weights,
-            WeightFormat.Int8 => weights + (neurons == 0 ? 0 : 4.0 * (2 * neurons + hidden)),
-            _ => weights / 2 + weights / PanelLayout.GroupInputs * 2,
-        };
+        var kept = WeightFormats.Of(format);
+        return kept.MatrixBytes(2 * neurons, hidden) + kept.MatrixBytes(hidden, neurons);
     }
 }

@@ -1,4 +1,5 @@
 using DualSparse.Kernels;
+using DualSparse.Kernels.Packing;
 using DualSparse.Models;
 
 namespace DualSparse.Benchmarking;
@@ -17,7 +18,7 @@ internal static class ModelFloor
     /// <param name="dropRate">Share of the routed experts' work left out: counted as if a token took so many experts fewer.</param>
     public static Floor Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
     {
-        double bytesAWeight = format switch { WeightFormat.F32 => 4, WeightFormat.Bf16 => 2, WeightFormat.Int8 => 1, _ => 0.5 + 2.0 / 32 };
+        double bytesAWeight = WeightFormats.Of(format).WeightBytes;
         double head = config.Tensors.Head.Count, bytes = head * bytesAWeight, operations = 2 * head;
         for (int l = 0; l < config.Layers; l++)
         {

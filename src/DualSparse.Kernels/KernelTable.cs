@@ -101,6 +101,9 @@ internal static class KernelTable
         throw new UnreachableException("every machine runs the scalar kernels");
     }
 
+    /// <summary>The scalar kernel of a format: what the others are compared with.</summary>
+    internal static PanelKernel Scalar(WeightFormat weights) => Entries.First(e => e.Weights == weights && e.Name == "scalar").Create();
+
     private static int Rank(string name) => Names.ToList().IndexOf(name);
 
     private static string? NeedsAvx2(CpuFeatures cpu) => cpu.Avx2 ? null : "this processor has no AVX2 with FMA";

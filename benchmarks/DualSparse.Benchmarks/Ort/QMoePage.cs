@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using DualSparse.Benchmarking;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
 using Microsoft.ML.OnnxRuntime;
 
 namespace DualSparse.Benchmarks.Ort;
@@ -29,7 +30,7 @@ internal sealed class QMoePage
     public void Begin(WeightFormat format, PanelKernel kernel, int layers, long bytes, double difference)
     {
         Line();
-        Line($"**{format.ToString().ToLowerInvariant()}**: our kernel {kernel.Name} with {kernel.Activations.ToString().ToLowerInvariant()} activations; "
+        Line($"**{WeightFormats.Of(format).Name}**: our kernel {kernel.Name} with {kernel.Activations.ToString().ToLowerInvariant()} activations; "
             + $"{layers} layers in turn, {bytes / 1e9:f2} GB of weights a side without scales; outputs differ by {difference:p1} (relative, L2)");
         Line();
         Line("| tokens | ours ms | theirs ms | theirs / ours | ours GFLOP/s | theirs GFLOP/s | ours from–to ms | theirs from–to ms |");

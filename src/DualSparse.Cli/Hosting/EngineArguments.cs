@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DualSparse.Engine;
 using DualSparse.Kernels;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -10,6 +11,12 @@ internal sealed class EngineArguments
     // More than any machine has; beyond it a typing error would start threads until the system refuses.
     private const int MostThreads = 1024;
 
+    // The one that is taken unless another is named stands first.
+    private static readonly string[] Formats =
+        [.. WeightFormats.All.OrderByDescending(f => f.Format == new EngineOptions().Weights).Select(f => f.Name)];
+
+    private static readonly string Choice = $"{string.Join(", ", Formats[..^1])} or {Formats[^1]}";
+
     private readonly Option<string?> model = new("--model", "-m")
     {
         Description = $"The model's folder. [default: {ModelFolder.Default}]",
@@ -18,9 +25,9 @@ internal sealed class EngineArguments
 
     private readonly Option<string> weights = new("--weights", "-w")
     {
-        Description = "How weights are kept: bf16, f32, int8 or int4.",
+        Description = $"How weights are kept: {Choice}.",
         HelpName = "format",
-        DefaultValueFactory = _ => "bf16",
+        DefaultValueFactory = _ => Formats[0],
     };
 
     private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads. [default: as many as this process may use]", "-t");
@@ -33,8 +40,8 @@ internal sealed class EngineArguments
         weights.Validators.Add(result =>
         {
             string value = result.GetValueOrDefault<string>();
-            if (value is not ("bf16" or "f32" or "int8" or "int4"))
-                result.AddError($"--weights is '{value}', expected bf16, f32, int8 or int4");
+            if (WeightFormats.Named(value) is null)
+                result.AddError($"--weights is '{value}', expected {Choice}");
         });
         if (withModel)
             command.Options.Add(model);
@@ -54,7 +61,7 @@ internal sealed class EngineArguments
             throw new ArgumentException($"--threads is {count}, expected 1 to {MostThreads}");
         return new EngineOptions
         {
-            Weights = Enum.Parse<WeightFormat>(parsed.GetValue(weights)!, ignoreCase: true),
+            Weights = WeightFormats.Named(parsed.GetValue(weights)!)!.Value,
             Threads = count,
             Kernels = KernelSet.Best(),
         };

@@ -5,6 +5,7 @@ using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -32,7 +33,7 @@ internal static class Figures
     }
 
     /// <summary>A weight format as the command line spells it.</summary>
-    public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
+    public static string Name(WeightFormat format) => WeightFormats.Of(format).Name;
 
     /// <summary>A figure with its interval; nothing for null.</summary>
     public static string Show(Interval? figure, string format) =>

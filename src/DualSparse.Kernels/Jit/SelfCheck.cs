@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Gemm.Scalar;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Jit;
@@ -25,7 +24,7 @@ internal static unsafe class SelfCheck
     {
         if (refusal(CpuFeatures.Current) is not null)
             return kernel;
-        var result = Results.GetOrAdd((kernel.Name, kernel.Weights), _ => new Lazy<string?>(() => Compare(kernel, Reference(kernel.Weights))));
+        var result = Results.GetOrAdd((kernel.Name, kernel.Weights), _ => new Lazy<string?>(() => Compare(kernel, KernelTable.Scalar(kernel.Weights))));
         return result.Value is { } reason ? throw new KernelRefusedException(reason) : kernel;
     }
 
@@ -78,12 +77,4 @@ internal static unsafe class SelfCheck
             values[i] = random.Next(-Largest, Largest + 1);
         return values;
     }
-
-    private static PanelKernel Reference(WeightFormat weights) => weights switch
-    {
-        WeightFormat.Bf16 => new ScalarBf16Kernel(),
-        WeightFormat.Int8 => new ScalarInt8Kernel(),
-        WeightFormat.Int4 => new ScalarInt4Kernel(),
-        _ => new ScalarF32Kernel(),
-    };
 }

@@ -28,7 +28,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
     internal const int KeyPanels = PageKeys / PanelLayout.Columns;
 
     /// <summary>The format for the cache of a model with such weights: f32 for f32, bf16 for all others.</summary>
-    public static WeightFormat FormatFor(WeightFormat weights) => weights == WeightFormat.F32 ? WeightFormat.F32 : WeightFormat.Bf16;
+    public static WeightFormat FormatFor(WeightFormat weights) => WeightFormats.Of(weights).Cache;
 
     /// <summary>Bytes of a page; see <see cref="Clear"/>: what was never written is multiplied by zero, and must not be a NaN.</summary>
     public nuint PageBytes => (nuint)Heads * (nuint)HeadBytes;
@@ -63,7 +63,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
     }
 
     // Inputs that a word of four bytes holds.
-    private int PerWord => Format == WeightFormat.F32 ? 1 : 2;
+    private int PerWord => WeightFormats.Of(Format).StepInputs;
 
     /// <summary>A head's first panel of keys.</summary>
     internal byte* Keys(byte* page, int head) => page + head * HeadBytes;

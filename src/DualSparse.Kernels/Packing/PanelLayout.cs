@@ -44,12 +44,6 @@ internal static class PanelLayout
     public static int PanelCount(int outputs) => (outputs + Columns - 1) / Columns;
 
     /// <summary>Bytes of one panel over <paramref name="inputs"/> inputs, a multiple of <see cref="InputAlignment"/>.</summary>
-    public static nint PanelBytes(WeightFormat format, int inputs) => format switch
-    {
-        WeightFormat.F32 => (nint)inputs * StepBytes,
-        WeightFormat.Bf16 => (nint)inputs / 2 * StepBytes,
-        WeightFormat.Int8 => Int8HeaderBytes + (nint)inputs / 4 * StepBytes,
-        WeightFormat.Int4 => (nint)inputs / GroupInputs * GroupBytes,
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "not a weight format"),
-    };
+    /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
+    public static nint PanelBytes(WeightFormat format, int inputs) => WeightFormats.Of(format).PanelBytes(inputs);
 }
