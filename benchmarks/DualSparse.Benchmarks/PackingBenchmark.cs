@@ -29,6 +29,17 @@ internal static class PackingBenchmark
             Report($"bf16 weights to {format}", MemoryMarshal.AsBytes<ushort>(halves).Length, () => matrix.PackPanelBf16(0, halves));
         }
 
+        foreach (var from in WeightFormats.All)
+        {
+            using var old = new PackedSet(from.Format, 1, (PanelLayout.Columns, Inputs));
+            old.Matrices[0].PackPanel(0, rows);
+            foreach (var to in WeightFormats.All)
+            {
+                using var made = new PackedSet(to.Format, 1, (PanelLayout.Columns, Inputs));
+                Report($"{from.Name} panel to {to.Name}", (int)old.Bytes, () => made.Matrices[0].ConvertPanel(0, old.Matrices[0]));
+            }
+        }
+
         using var encoded = new ActivationRows();
         foreach (var format in Enum.GetValues<ActivationFormat>())
         {

@@ -58,4 +58,15 @@ internal sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int 
         PackPanel(index, wide.AsSpan(0, rows.Length));
         ArrayPool<float>.Shared.Return(wide);
     }
+
+    /// <summary>Packs one panel from that of another matrix: see <see cref="PanelConvert"/>.</summary>
+    /// <param name="index">The panel, of both.</param>
+    /// <param name="source">A matrix of the same outputs and inputs, of any format, in other memory.</param>
+    /// <exception cref="ArgumentException">It has another shape.</exception>
+    public void ConvertPanel(int index, PackedMatrix source)
+    {
+        if (source.Outputs != Outputs || source.Inputs != Inputs)
+            throw new ArgumentException($"expected a matrix of [{Outputs}, {Inputs}], found [{source.Outputs}, {source.Inputs}]");
+        PanelConvert.Run(source.Format, source.Panel(index), format, Panel(index), Inputs);
+    }
 }

@@ -5,10 +5,10 @@ public static unsafe class WeightFormats
 {
     private static readonly WeightFormatEntry[] Table =
     [
-        new(WeightFormat.F32, "f32", bits: 32, outputScale: 0, groupScale: 0, cache: WeightFormat.F32, PanelPacker.PackF32),
-        new(WeightFormat.Bf16, "bf16", bits: 16, outputScale: 0, groupScale: 0, cache: WeightFormat.Bf16, PanelPacker.PackBf16),
-        new(WeightFormat.Int8, "int8", bits: 8, outputScale: 4, groupScale: 0, cache: WeightFormat.Bf16, PanelPacker.PackInt8),
-        new(WeightFormat.Int4, "int4", bits: 4, outputScale: 0, groupScale: 2, cache: WeightFormat.Bf16, PanelPacker.PackInt4),
+        new(WeightFormat.F32, "f32", bits: 32, outputScale: 0, groupScale: 0, cache: WeightFormat.F32, PanelPacker.PackF32, StepReader.ReadF32, StepWriter.WriteF32),
+        new(WeightFormat.Bf16, "bf16", bits: 16, outputScale: 0, groupScale: 0, cache: WeightFormat.Bf16, PanelPacker.PackBf16, StepReader.ReadBf16, StepWriter.WriteBf16),
+        new(WeightFormat.Int8, "int8", bits: 8, outputScale: 4, groupScale: 0, cache: WeightFormat.Bf16, PanelPacker.PackInt8, StepReader.ReadInt8, StepWriter.WriteInt8),
+        new(WeightFormat.Int4, "int4", bits: 4, outputScale: 0, groupScale: 2, cache: WeightFormat.Bf16, PanelPacker.PackInt4, StepReader.ReadInt4, StepWriter.WriteInt4),
     ];
 
     /// <summary>Every format.</summary>
@@ -27,7 +27,7 @@ public static unsafe class WeightFormats
 public sealed class WeightFormatEntry
 {
     internal WeightFormatEntry(
-        WeightFormat format, string name, int bits, int outputScale, int groupScale, WeightFormat cache, PackRows pack)
+        WeightFormat format, string name, int bits, int outputScale, int groupScale, WeightFormat cache, PackRows pack, ReadSteps read, WritePanel write)
     {
         Format = format;
         Name = name;
@@ -39,6 +39,8 @@ public sealed class WeightFormatEntry
         HeaderBytes = PanelLayout.Columns * outputScale;
         InputBytes = PanelLayout.Columns * bits / 8 + PanelLayout.Columns * groupScale / PanelLayout.GroupInputs;
         Pack = pack;
+        Read = read;
+        Write = write;
     }
 
     /// <summary>Which.</summary>
@@ -73,6 +75,12 @@ public sealed class WeightFormatEntry
 
     /// <summary>Packs rows, as they come from a checkpoint.</summary>
     internal PackRows Pack { get; }
+
+    /// <summary>Widens a panel's steps.</summary>
+    internal ReadSteps Read { get; }
+
+    /// <summary>Packs what another panel holds.</summary>
+    internal WritePanel Write { get; }
 
     /// <summary>Bytes of one panel over <paramref name="inputs"/> inputs, a multiple of <see cref="PanelLayout.InputAlignment"/>.</summary>
     public nint PanelBytes(int inputs) => HeaderBytes + (nint)inputs * InputBytes;
