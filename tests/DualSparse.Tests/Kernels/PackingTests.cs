@@ -8,6 +8,9 @@ public class PackingTests
 {
     private const int Columns = PanelLayout.Columns;
 
+    // Where int4's search puts a group's largest magnitude.
+    private static readonly float[] Targets = [-8, 7, -7, 8, -7.5f, 7.5f, -8.6f, 8.6f];
+
     [Theory]
     [InlineData(WeightFormat.F32)]
     [InlineData(WeightFormat.Bf16)]
@@ -27,7 +30,7 @@ public class PackingTests
                 for (int k = 0; k < inputs; k++)
                 {
                     double error = Math.Abs(row[k] - PanelValues.Weight(matrix, c, k));
-                    Assert.True(error <= Tolerance(format, row, k), $"{inputs}: output {c} input {k}: off by {error}");
+                    Assert.True(error <= Tolerance(matrix, row, c, k), $"{inputs}: output {c} input {k}: off by {error}");
                 }
             }
         }
@@ -89,7 +92,7 @@ public class PackingTests
             }
 
             // No group is worse than with any of the scales that the search knows, but for the rounding of single precision.
-            foreach (float target in (float[])[-8f, 7f, -7f, 8f, -7.5f, 7.5f, -8.6f, 8.6f])
+            foreach (float target in Targets)
                 best = Math.Min(best, Error(group, Bf16.ToSingle(Bf16.FromSingle(scale * 7 / target))));
             Assert.True(oursGroup <= best * 1.0001, $"group at {start}: {oursGroup}, best {best}");
             ours += oursGroup;
@@ -98,15 +101,25 @@ public class PackingTests
         Assert.True(ours < 0.9 * plain, $"{ours} against {plain}");
     }
 
-    private static double Tolerance(WeightFormat format, ReadOnlySpan<float> row, int k) => format switch
+    private static double Tolerance(PackedMatrix matrix, ReadOnlySpan<float> row, int output, int input)
     {
-        WeightFormat.F32 => 0,
-        WeightFormat.Bf16 => Math.Abs(row[k]) / 256,
-        // Half a step, and the rounding of the scale and the quotient.
-        WeightFormat.Int8 => row.ToArray().Max(Math.Abs) / 127 * 0.5001,
-        // The coarsest scale puts the largest weight on 7; the finest clips it by 8.6 − 7 of its steps.
-        _ => row.Slice(k / 32 * 32, 32).ToArray().Max(Math.Abs) * Math.Max(0.51 / 7, 1.61 / 8.6),
-    };
+        switch (matrix.Format)
+        {
+            case WeightFormat.F32:
+                return 0;
+            case WeightFormat.Bf16:
+                return Math.Abs(row[input]) / 256;
+            case WeightFormat.Int8:
+                // Half a step, and the rounding of the scale and the quotient.
+                return row.ToArray().Max(Math.Abs) / 127 * 0.5001;
+            default:
+                // Half a step of one of the scales that the search knows; a weight beyond −8 or 7 steps is clipped to them.
+                float largest = row.Slice(input / 32 * 32, 32).ToArray().Max(Math.Abs), scale = PanelValues.GroupScale(matrix, output, input);
+                Assert.Contains(scale, Targets.Select(t => Bf16.ToSingle(Bf16.FromSingle(largest / t))));
+                double steps = row[input] / scale;
+                return Math.Abs(scale) * Math.Max(0.5001, Math.Max(-8 - steps, steps - 7) * 1.0001);
+        }
+    }
 
     private static double Error(ReadOnlySpan<float> group, float scale)
     {
