@@ -6,7 +6,7 @@ using DualSparse.Models;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>From a token's router logits to its experts: pure, no memory of its own, each token by itself.</summary>
-public static unsafe class RouterRule
+internal static unsafe class RouterRule
 {
     // Tokens routed by one thread at a time: tens of microseconds, far more than it takes to hand them out.
     private const int TokensPerItem = 32;

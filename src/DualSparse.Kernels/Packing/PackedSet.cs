@@ -3,7 +3,7 @@ using DualSparse.Kernels.Memory;
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>Packed matrices of given shapes, one behind another in one block of memory.</summary>
-public sealed class PackedSet : IDisposable
+internal sealed class PackedSet : IDisposable
 {
     private readonly AlignedBuffer block;
 

@@ -5,7 +5,7 @@ namespace DualSparse.Kernels.Packing;
 /// what packing gives for the weights that the source holds, widened to f32 (<c>scale · integer</c>); so from bf16 it is what packing the
 /// checkpoint's bf16 gives. Into f32 it is decoding: [inputs, 32] f32.
 /// </summary>
-public static unsafe class PanelConvert
+internal static unsafe class PanelConvert
 {
     /// <summary>Converts a panel, or its first inputs.</summary>
     /// <param name="from">The source's format; the same as <paramref name="to"/>: a copy.</param>

@@ -1,7 +1,7 @@
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>THE table of weight formats: what each is, in the order of <see cref="WeightFormat"/>. Where its bytes stand is <see cref="PanelLayout"/>'s.</summary>
-public static unsafe class WeightFormats
+internal static unsafe class WeightFormats
 {
     private static readonly WeightFormatEntry[] Table =
     [
@@ -24,7 +24,7 @@ public static unsafe class WeightFormats
 }
 
 /// <summary>What one weight format is.</summary>
-public sealed class WeightFormatEntry
+internal sealed class WeightFormatEntry
 {
     internal WeightFormatEntry(
         WeightFormat format, string name, int bits, int outputScale, int groupScale, WeightFormat cache, PackRows pack, ReadSteps read, WritePanel write)
