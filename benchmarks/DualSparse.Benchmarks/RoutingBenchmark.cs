@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using DualSparse.Benchmarking;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
 
@@ -30,16 +32,18 @@ internal static unsafe class RoutingBenchmark
         foreach (ref float logit in logits.AsSpan())
             logit = 8 * (random.NextSingle() + random.NextSingle() - 1);
         // Overwritten by every choice, so put back before it, outside the time.
-        float* scores = work.Floats("router", logits.Length);
+        using var scratch = new ScratchBuffer();
+        float* scores = scratch.Floats(logits.Length);
         var plan = new RoutingPlan();
         plan.Reset(tokens, config.TopK);
-        var rule = LayerRule.Of(new DropRule { Thresholds = new DropThresholds(0.05f, 0.08f) }, layer: 0, config.Experts);
+        var rule = LayerRule.Of(new DropRequest { Thresholds = new DropThresholds(0.05f, 0.08f) }, layer: 0, config.Experts);
         var batch = new ExpertBatch();
+        var placement = ExpertPlacement.Alone(config.Experts);
         double choose = Median(
             () => logits.CopyTo(new Span<float>(scores, logits.Length)),
             () => RouterRule.Choose(work.Team, config, scores, plan));
         double decide = Median(() => { }, () => DropPolicy.Apply(plan, rule));
-        double lists = Median(() => { }, () => RowLists.Build(plan, config.Experts, batch));
+        double lists = Median(() => { }, () => RowLists.Build(plan, placement, 0, batch));
         Console.WriteLine($"  {config.Experts,3} experts, {config.TopK,2} a token, {tokens,4} tokens: choice {choose:f3}, drop decision {decide:f3}, row lists {lists:f3}");
     }
 

@@ -38,5 +38,5 @@ internal static class ModelFloor
         return new Floor(bytes, operations);
     }
 
-    private static long Count(MlpTensors? mlp) => mlp is null ? 0 : mlp.Gate.Count + mlp.Up.Count + mlp.Down.Count;
+    private static long Count(MlpTensors? mlp) => mlp?.Count ?? 0;
 }

@@ -69,7 +69,8 @@ internal sealed class ExpertOutputs
     {
         if (counts[expert] < FewestPairs)
             return default;
-        float[] down = checkpoint.Get(checkpoint.Config.Tensors.Layer(layer).Expert(expert).Down).ReadFloats();
+        using var matrix = checkpoint.Get(checkpoint.Config.Tensors.Layer(layer).Expert(expert).Down);
+        float[] down = matrix.ReadFloats();
         float[] mean = [.. sums[expert].Select(s => (float)(s / counts[expert]))];
         int major = new NeuronLayout(neurons).Major;
         for (int d = 0; d < whole.Length; d++)

@@ -1,3 +1,4 @@
+using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
@@ -14,16 +15,7 @@ internal static class ReorderedCheckpoint
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
     public static void Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, IProgress<double> progress, CancellationToken cancel)
     {
-        Dictionary<string, int[]> rows = new(StringComparer.Ordinal), columns = new(StringComparer.Ordinal);
-        for (int l = 0; l < orders.Count; l++)
-        {
-            for (int e = 0; e < (orders[l]?.Length ?? 0); e++)
-            {
-                var expert = source.Config.Tensors.Layer(l).Expert(e);
-                rows[expert.Gate.Name] = rows[expert.Up.Name] = columns[expert.Down.Name] = orders[l]![e];
-            }
-        }
-
+        var moved = Moves(source.Config, orders).ToLookup(move => move.Tensor);
         TensorView[] tensors = [.. source.Names.Select(name => source.TryGet(name, out var tensor) ? tensor : null!)];
         long written = 0, total = tensors.Sum(t => t.ByteLength);
         using (var writer = new CheckpointWriter(folder, [.. tensors.Select(t => new TensorDeclaration(t.Name, t.Type, [.. t.Shape]))]))
@@ -31,10 +23,8 @@ internal static class ReorderedCheckpoint
             foreach (var tensor in tensors)
             {
                 cancel.ThrowIfCancellationRequested();
-                if (rows.TryGetValue(tensor.Name, out int[]? order))
-                    AppendRows(writer, tensor, order);
-                else if (columns.TryGetValue(tensor.Name, out order))
-                    AppendColumns(writer, tensor, order);
+                if (moved.Contains(tensor.Name))
+                    MovedNeurons.Append(writer, tensor, [.. moved[tensor.Name]]);
                 else
                     CheckpointFolder.Append(writer, tensor);
                 tensor.Release();
@@ -47,22 +37,18 @@ internal static class ReorderedCheckpoint
         CheckpointFolder.CopyOthers(source, folder);
     }
 
-    private static void AppendRows(CheckpointWriter writer, TensorView tensor, int[] order)
+    private static IEnumerable<MovedNeurons> Moves(ModelConfig config, IReadOnlyList<int[][]?> orders)
     {
-        foreach (int row in order)
-            writer.AppendBytes(tensor.Name, tensor.RowBytes(row));
-    }
-
-    private static void AppendColumns(CheckpointWriter writer, TensorView tensor, int[] order)
-    {
-        int size = (int)(tensor.ByteLength / tensor.Count);
-        byte[] permuted = new byte[order.Length * size];
-        for (long r = 0; r < tensor.Rows; r++)
+        for (int l = 0; l < orders.Count; l++)
         {
-            var row = tensor.RowBytes(r);
-            for (int c = 0; c < order.Length; c++)
-                row.Slice(order[c] * size, size).CopyTo(permuted.AsSpan(c * size));
-            writer.AppendBytes(tensor.Name, permuted);
+            var layer = config.Tensors.Layer(l);
+            for (int e = 0; e < (orders[l]?.Length ?? 0); e++)
+            {
+                var (expert, order) = (layer.Expert(e), orders[l]![e]);
+                yield return MovedNeurons.Of(expert.Gate, order);
+                yield return MovedNeurons.Of(expert.Up, order);
+                yield return MovedNeurons.OfInputs(expert.Down, order);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ internal static class MemoryNeed
         if (config.Attention.Mla is { } mla)
             bytes += config.Attention.Heads * (Matrix(format, mla.NopeSize, mla.KvRank) + Matrix(format, mla.KvRank, mla.NopeSize) + Matrix(format, mla.ValueSize, mla.KvRank));
         if (tensors.Mlp is { } dense)
-            return bytes + Expert(format, config.HiddenSize, (int)dense.Gate.Shape[0]);
+            return bytes + Expert(format, config.HiddenSize, dense.Neurons);
         var moe = config.Moe!;
         bytes += Matrix(WeightFormat.F32, tensors.Router!) + moe.Experts * Expert(format, config.HiddenSize, moe.Intermediate);
         if (tensors.SharedGate is { } gate)

@@ -17,6 +17,7 @@ internal sealed class ModelLoader
     private readonly Checkpoint checkpoint;
     private readonly ModelConfig config;
     private readonly EngineOptions options;
+    private readonly ThreadTeam team;
     private readonly WeightPacker packer;
     private readonly Rope rope;
     private readonly IProgress<LoadProgress>? progress;
@@ -32,7 +33,7 @@ internal sealed class ModelLoader
     /// <summary>Loads parts of an open checkpoint as they are asked for.</summary>
     public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
-        (this.checkpoint, this.options, this.progress, this.cancel) = (checkpoint, options, progress, cancel);
+        (this.checkpoint, this.options, this.team, this.progress, this.cancel) = (checkpoint, options, team, progress, cancel);
         config = checkpoint.Config;
         packer = new WeightPacker(team);
         rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
@@ -113,7 +114,7 @@ internal sealed class ModelLoader
         Keep(Attention.Load(this, config, rope, index)),
         Vector(tensors.PostAttentionNorm)!,
         tensors.Mlp is null ? Moe(index, tensors) : null,
-        tensors.Mlp is { } dense ? new DenseMlp(Experts(1, (int)dense.Gate.Shape[0], _ => dense)) : null);
+        tensors.Mlp is { } dense ? new DenseMlp(Experts(1, dense.Neurons, _ => dense)) : null);
 
     private MoeLayer Moe(int index, LayerTensors tensors)
     {
@@ -131,9 +132,10 @@ internal sealed class ModelLoader
         weightBytes += (long)packed.Bytes;
         for (int e = 0; e < count; e++)
         {
-            var (gate, up, down) = tensors(e);
-            packer.Pack(packed, e, Tensor(gate), Tensor(up), Tensor(down), order?.Invoke(e));
-            Report(gate, up, down);
+            var expert = tensors(e);
+            using WeightView gate = Slice(expert.Gate), up = Slice(expert.Up), down = Slice(expert.Down);
+            packer.Pack(packed, e, gate, up, down, order?.Invoke(e));
+            Report(gate.ByteLength + up.ByteLength + down.ByteLength);
         }
 
         return packed;
@@ -150,8 +152,11 @@ internal sealed class ModelLoader
         int outputs = checked((int)stacked.Sum(t => t.Shape[0]));
         var linear = Keep(new Linear(format ?? options.Weights, outputs, (int)stacked[0].Shape[1], bias));
         weightBytes += (long)linear.Weights.Bytes;
-        packer.Pack(linear.Weights, [.. stacked.Select(Tensor)]);
-        Report(stacked);
+        WeightView[] views = [.. stacked.Select(tensor => Slice(WeightSlice.Of(tensor)))];
+        packer.Pack(linear.Weights, views);
+        Report(views.Sum(view => view.ByteLength));
+        foreach (var view in views)
+            view.Dispose();
         return linear;
     }
 
@@ -195,9 +200,17 @@ internal sealed class ModelLoader
         return view;
     }
 
-    private void Report(params TensorSpec[] tensors)
+    private WeightView Slice(WeightSlice slice)
     {
-        doneBytes += tensors.Sum(t => Tensor(t).ByteLength);
+        cancel.ThrowIfCancellationRequested();
+        return checkpoint.Get(slice, team);
+    }
+
+    private void Report(TensorSpec tensor) => Report(Tensor(tensor).ByteLength);
+
+    private void Report(long bytes)
+    {
+        doneBytes += bytes;
         progress?.Report(new LoadProgress(Math.Min(doneBytes, totalBytes), totalBytes));
     }
 

@@ -5,49 +5,44 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>
-/// Mapped tensors into packed matrices, panel by panel on all threads; a panel's rows are all that is held twice. Rows of bf16 tensors
-/// stay bf16 on the way, others are widened to f32.
+/// Matrices of a checkpoint into packed ones, panel by panel on all threads; a panel's rows are all that is held twice. Rows of bf16
+/// matrices stay bf16 on the way, others are widened to f32.
 /// </summary>
 internal sealed class WeightPacker(ThreadTeam team)
 {
     private readonly ushort[][] narrow = new ushort[team.Size][];
     private readonly float[][] wide = new float[team.Size][];
 
-    /// <summary>Packs tensors [outputs, inputs], one under another, into one matrix.</summary>
-    public void Pack(PackedMatrix target, params TensorView[] stacked)
+    /// <summary>Packs matrices [outputs, inputs], one under another, into one matrix.</summary>
+    public void Pack(PackedMatrix target, params WeightView[] stacked)
     {
         if (AllBf16(stacked))
             Fill(target, narrow, target.PackPanelBf16, (output, row) => ReadStacked(output, row, ReadBf16));
         else
             Fill(target, wide, target.PackPanel, (output, row) => ReadStacked(output, row, ReadF32));
-        foreach (var tensor in stacked)
-            tensor.Release();
 
         void ReadStacked<T>(int output, Span<T> row, ReadElements<T> read)
         {
-            foreach (var tensor in stacked)
+            foreach (var matrix in stacked)
             {
-                if (output < tensor.Rows)
+                if (output < matrix.Rows)
                 {
-                    read(tensor, output * tensor.RowLength, row[..(int)tensor.RowLength]);
+                    read(matrix, (long)output * matrix.Columns, row[..matrix.Columns]);
                     return;
                 }
 
-                output -= (int)tensor.Rows;
+                output -= matrix.Rows;
             }
         }
     }
 
     /// <summary>Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F]; its neurons in an order, or as they come.</summary>
-    public void Pack(PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, int[]? order = null)
+    public void Pack(PackedExperts target, int expert, WeightView gate, WeightView up, WeightView down, int[]? order = null)
     {
         if (AllBf16(gate, up, down))
             Pack(target, expert, gate, up, down, order, narrow, m => m.PackPanelBf16, ReadBf16);
         else
             Pack(target, expert, gate, up, down, order, wide, m => m.PackPanel, ReadF32);
-        gate.Release();
-        up.Release();
-        down.Release();
     }
 
     /// <summary>Packs weights that are in memory, [outputs, <paramref name="inputs"/>].</summary>
@@ -66,7 +61,7 @@ internal sealed class WeightPacker(ThreadTeam team)
     });
 
     private void Pack<T>(
-        PackedExperts target, int expert, TensorView gate, TensorView up, TensorView down, int[]? order, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
+        PackedExperts target, int expert, WeightView gate, WeightView up, WeightView down, int[]? order, T[][] scratch, Func<PackedMatrix, PackPanel<T>> pack, ReadElements<T> read)
     {
         var layout = target.Neurons;
         Fill(target.GateUp(expert), scratch, pack(target.GateUp(expert)), (output, row) =>
@@ -111,26 +106,26 @@ internal sealed class WeightPacker(ThreadTeam team)
         });
     }
 
-    private static bool AllBf16(params ReadOnlySpan<TensorView> tensors)
+    private static bool AllBf16(params ReadOnlySpan<WeightView> matrices)
     {
-        foreach (var tensor in tensors)
+        foreach (var matrix in matrices)
         {
-            if (tensor.Type != TensorType.BF16)
+            if (matrix.Type != TensorType.BF16)
                 return false;
         }
 
         return true;
     }
 
-    private static void ReadBf16(TensorView tensor, long first, Span<ushort> elements) => tensor.ReadBf16(first, elements);
+    private static void ReadBf16(WeightView matrix, long first, Span<ushort> elements) => matrix.ReadBf16(first, elements);
 
-    private static void ReadF32(TensorView tensor, long first, Span<float> elements) => tensor.ReadFloats(first, elements);
+    private static void ReadF32(WeightView matrix, long first, Span<float> elements) => matrix.ReadFloats(first, elements);
 
     /// <summary>Reads the weights of one output into a row of zeros; an output beyond the matrix leaves it so.</summary>
     private delegate void ReadRow<T>(int output, Span<T> row);
 
-    /// <summary>Reads a tensor's elements from one on.</summary>
-    private delegate void ReadElements<T>(TensorView tensor, long first, Span<T> elements);
+    /// <summary>Reads a matrix's elements from one on, row-major.</summary>
+    private delegate void ReadElements<T>(WeightView matrix, long first, Span<T> elements);
 
     /// <summary>Packs a panel from [32, inputs] rows.</summary>
     private delegate void PackPanel<T>(int panel, ReadOnlySpan<T> rows);

@@ -1,3 +1,5 @@
+using DualSparse.Kernels.Threading;
+
 namespace DualSparse.Models.Safetensors;
 
 /// <summary>
@@ -56,6 +58,12 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>A tensor that the configuration asks for.</summary>
     /// <exception cref="ModelFormatException">There is no such tensor, or its shape or type is another.</exception>
     public TensorView Get(TensorSpec tensor) => Get(tensor.Name, tensor.Shape);
+
+    /// <summary>A matrix inside a tensor that the configuration asks for; its caller's to dispose.</summary>
+    /// <param name="slice">Which.</param>
+    /// <param name="team">Who helps to turn one that is stored transposed; null: the caller alone.</param>
+    /// <exception cref="ModelFormatException">There is no such tensor, or its shape or type is another, or the file has become shorter.</exception>
+    public WeightView Get(WeightSlice slice, ThreadTeam? team = null) => new(Get(slice.Tensor), slice, team);
 
     /// <summary>A tensor by name, whatever its type and shape; false where there is none.</summary>
     public bool TryGet(string name, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out TensorView? tensor) => tensors.TryGetValue(name, out tensor);

@@ -62,7 +62,7 @@ internal sealed class TensorView
     {
         ArgumentOutOfRangeException.ThrowIfNegative(row);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
-        return Elements(row * RowLength, checked((int)RowLength));
+        return ElementBytes(row * RowLength, checked((int)RowLength));
     }
 
     /// <summary>Reads one row, widened from F32, BF16 or F16; <paramref name="destination"/> must have <see cref="RowLength"/> elements.</summary>
@@ -85,13 +85,7 @@ internal sealed class TensorView
     {
         if (!Type.IsWeight())
             throw new ModelFormatException($"{File}: tensor '{Name}' is stored as {Type.HeaderName()}, expected F32, BF16 or F16");
-        var bytes = Elements(first, destination.Length);
-        if (Type == TensorType.F32)
-            MemoryMarshal.Cast<byte, float>(bytes).CopyTo(destination);
-        else if (Type == TensorType.BF16)
-            Bf16.ToSingle(MemoryMarshal.Cast<byte, ushort>(bytes), destination);
-        else
-            TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
+        Widen(ElementBytes(first, destination.Length), destination);
     }
 
     /// <summary>Reads elements from <paramref name="first"/> on (row-major) of a BF16 tensor, as stored, until <paramref name="destination"/> is full.</summary>
@@ -99,9 +93,8 @@ internal sealed class TensorView
     /// <exception cref="ModelFormatException">The stored type is another.</exception>
     public void ReadBf16(long first, Span<ushort> destination)
     {
-        if (Type != TensorType.BF16)
-            throw new ModelFormatException($"{File}: tensor '{Name}' is stored as {Type.HeaderName()}, expected BF16");
-        MemoryMarshal.Cast<byte, ushort>(Elements(first, destination.Length)).CopyTo(destination);
+        RequireBf16();
+        MemoryMarshal.Cast<byte, ushort>(ElementBytes(first, destination.Length)).CopyTo(destination);
     }
 
     /// <summary>Reads the whole tensor, widened from F32, BF16 or F16.</summary>
@@ -180,7 +173,31 @@ internal sealed class TensorView
     /// </summary>
     public void Release() => map.Release(start, ByteLength);
 
-    private ReadOnlySpan<byte> Elements(long first, int count)
+    /// <exception cref="ModelFormatException">The stored type is another than BF16.</exception>
+    internal void RequireBf16()
+    {
+        if (Type != TensorType.BF16)
+            throw new ModelFormatException($"{File}: tensor '{Name}' is stored as {Type.HeaderName()}, expected BF16");
+    }
+
+    /// <summary>As <see cref="Release()"/>, for the <paramref name="count"/> elements from <paramref name="first"/> on.</summary>
+    internal void Release(long first, long count) => map.Release(start + first * (Type.Bits() / 8), count * (Type.Bits() / 8));
+
+    /// <summary>Widens stored bytes of a type that weights have; as many elements as <paramref name="destination"/> has.</summary>
+    internal void Widen(ReadOnlySpan<byte> bytes, Span<float> destination)
+    {
+        if (Type == TensorType.F32)
+            MemoryMarshal.Cast<byte, float>(bytes).CopyTo(destination);
+        else if (Type == TensorType.BF16)
+            Bf16.ToSingle(MemoryMarshal.Cast<byte, ushort>(bytes), destination);
+        else
+            TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), destination);
+    }
+
+    /// <summary>The stored bytes of <paramref name="count"/> elements from <paramref name="first"/> on, straight from the map.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range doesn't lie inside the tensor.</exception>
+    /// <exception cref="InvalidOperationException">The elements are smaller than a byte.</exception>
+    public ReadOnlySpan<byte> ElementBytes(long first, int count)
     {
         if (Type.Bits() < 8)
             throw new InvalidOperationException($"tensor '{Name}' has elements of {Type.Bits()} bits, which have no byte of their own");

@@ -76,14 +76,14 @@ internal sealed class LayerTensors
             yield return SharedGate;
         foreach (var mlp in new[] { Mlp, SharedExpert }.OfType<MlpTensors>().Concat(Enumerable.Range(0, moe?.Experts ?? 0).Select(Expert)))
         {
-            yield return mlp.Gate;
-            yield return mlp.Up;
-            yield return mlp.Down;
+            yield return mlp.Gate.Tensor;
+            yield return mlp.Up.Tensor;
+            yield return mlp.Down.Tensor;
         }
     }
 
     private MlpTensors Gated(string block, string gate, string up, string down, int neurons) => new(
-        new TensorSpec($"{block}.{gate}.weight", neurons, model.HiddenSize),
-        new TensorSpec($"{block}.{up}.weight", neurons, model.HiddenSize),
-        new TensorSpec($"{block}.{down}.weight", model.HiddenSize, neurons));
+        WeightSlice.Of(new TensorSpec($"{block}.{gate}.weight", neurons, model.HiddenSize)),
+        WeightSlice.Of(new TensorSpec($"{block}.{up}.weight", neurons, model.HiddenSize)),
+        WeightSlice.Of(new TensorSpec($"{block}.{down}.weight", model.HiddenSize, neurons)));
 }

@@ -9,12 +9,6 @@ internal sealed record TensorSpec(string Name, params long[] Shape)
     public long Count => Shape.Aggregate(1L, (product, n) => product * n);
 }
 
-/// <summary>The tensors of a gated MLP or expert: down(SiLU(gate·x) ⊙ up·x).</summary>
-/// <param name="Gate">W1, [neurons, hidden].</param>
-/// <param name="Up">W3, [neurons, hidden].</param>
-/// <param name="Down">W2, [hidden, neurons].</param>
-internal sealed record MlpTensors(TensorSpec Gate, TensorSpec Up, TensorSpec Down);
-
 /// <summary>Every tensor that a model needs, by its place in the forward pass.</summary>
 internal sealed class ModelTensors
 {

@@ -50,7 +50,7 @@ internal static class CompleteTransformation
             return;
         foreach (var expert in Experts(source.Config))
         {
-            var down = source.Get(expert.Down);
+            var down = source.Get(expert.Down.Tensor);
             if (down.Type != TensorType.F32)
             {
                 throw new ArgumentException(

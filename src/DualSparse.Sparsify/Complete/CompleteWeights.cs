@@ -29,7 +29,7 @@ internal sealed class CompleteWeights
         {
             source.TryGet(name, out var tensor);
             if (plans.TryGetValue(name, out var plan))
-                plan(tensor!);
+                plan.ForEach(add => add(tensor!));
             else if (name.Contains(".experts.", StringComparison.Ordinal))
                 throw new ModelFormatException($"{tensor!.File}: tensor '{name}' is not known to this program, so its expert can't be cut");
             else
@@ -55,70 +55,82 @@ internal sealed class CompleteWeights
     }
 
     // By the name of an original tensor, what plans its successors.
-    private Dictionary<string, Action<TensorView>> Plans()
+    private Dictionary<string, List<Action<TensorView>>> Plans()
     {
-        Dictionary<string, Action<TensorView>> plans = new(StringComparer.Ordinal);
+        Dictionary<string, List<Action<TensorView>>> plans = new(StringComparer.Ordinal);
         for (int l = 0; l < completed.Layers; l++)
         {
             if (!completed.LayerPlan[l].IsMoe)
                 continue;
             LayerTensors old = source.Config.Tensors.Layer(l), now = completed.Tensors.Layer(l);
-            plans.Add(old.Router!.Name, gate => Add(now.Router!, gate, writer => AppendRows(writer, now.Router!.Name, gate, completion.Order.Select(part => part.Expert))));
+            Plan(old.Router!, gate => Add(now.Router!, gate, writer => AppendRouter(writer, now.Router!.Name, gate)));
             for (int e = 0; e < source.Config.Moe!.Experts; e++)
             {
                 int expert = e;
                 var tensors = old.Expert(e);
-                plans.Add(tensors.Gate.Name, gate => Cut(expert, gate, place => now.Expert(place).Gate, AppendNeurons));
-                plans.Add(tensors.Up.Name, up => Cut(expert, up, place => now.Expert(place).Up, AppendNeurons));
-                plans.Add(tensors.Down.Name, down => Cut(expert, down, place => now.Expert(place).Down, AppendScaled));
+                int neurons = tensors.Neurons / parts;
+                Plan(tensors.Gate.Tensor, gate => Cut(expert, gate, place => now.Expert(place).Gate, part => tensors.Gate.RowRange(part * neurons, neurons), AppendNeurons));
+                Plan(tensors.Up.Tensor, up => Cut(expert, up, place => now.Expert(place).Up, part => tensors.Up.RowRange(part * neurons, neurons), AppendNeurons));
+                Plan(tensors.Down.Tensor, down => Cut(expert, down, place => now.Expert(place).Down, part => tensors.Down.ColumnRange(part * neurons, neurons), AppendScaled));
             }
         }
 
         return plans;
+
+        void Plan(TensorSpec tensor, Action<TensorView> plan)
+        {
+            if (!plans.TryGetValue(tensor.Name, out var list))
+                plans.Add(tensor.Name, list = []);
+            list.Add(plan);
+        }
     }
 
-    private void Cut(int expert, TensorView tensor, Func<int, TensorSpec> part, Action<CheckpointWriter, string, TensorView, int> append)
+    private void Cut(int expert, TensorView tensor, Func<int, WeightSlice> successor, Func<int, WeightSlice> part, Action<CheckpointWriter, string, WeightView> append)
     {
         foreach (var (p, place) in places[expert])
         {
-            var spec = part(place);
-            Add(spec, tensor, writer => append(writer, spec.Name, tensor, p));
+            var spec = successor(place).Tensor;
+            Add(spec, tensor, writer =>
+            {
+                using var weights = source.Get(part(p));
+                append(writer, spec.Name, weights);
+            });
         }
     }
 
     private void Add(TensorSpec spec, TensorView tensor, Action<CheckpointWriter> append) =>
         pieces.Add(new Piece(new TensorDeclaration(spec.Name, tensor.Type, spec.Shape), tensor, append));
 
-    // W1 and W3, [neurons, hidden]: a part's rows.
-    private void AppendNeurons(CheckpointWriter writer, string name, TensorView tensor, int part)
+    private void AppendRouter(CheckpointWriter writer, string name, TensorView gate)
     {
-        int neurons = (int)tensor.Rows / parts;
-        AppendRows(writer, name, tensor, Enumerable.Range(part * neurons, neurons));
+        foreach (var part in completion.Order)
+            writer.AppendBytes(name, gate.RowBytes(part.Expert));
     }
 
-    private static void AppendRows(CheckpointWriter writer, string name, TensorView tensor, IEnumerable<int> rows)
+    // A part's W1 or W3, [neurons, hidden].
+    private static void AppendNeurons(CheckpointWriter writer, string name, WeightView weights)
     {
-        foreach (int row in rows)
-            writer.AppendBytes(name, tensor.RowBytes(row));
+        for (int row = 0; row < weights.Rows; row++)
+            writer.AppendBytes(name, weights.RowBytes(row));
     }
 
-    // W2, [hidden, neurons]: a part's columns, scaled.
-    private void AppendScaled(CheckpointWriter writer, string name, TensorView tensor, int part)
+    // A part's W2, [hidden, neurons], scaled.
+    private void AppendScaled(CheckpointWriter writer, string name, WeightView weights)
     {
-        float largest = tensor.Type switch
+        float largest = weights.Type switch
         {
             TensorType.F16 => (float)Half.MaxValue,
             TensorType.BF16 => BitConverter.UInt32BitsToSingle(0x7F7F_0000),
             _ => float.MaxValue,
         };
-        float[] columns = new float[tensor.RowLength / parts];
-        for (long r = 0; r < tensor.Rows; r++)
+        float[] row = new float[weights.Columns];
+        for (int r = 0; r < weights.Rows; r++)
         {
-            tensor.ReadFloats(r * tensor.RowLength + part * columns.Length, columns);
-            TensorPrimitives.Multiply(columns, completion.DownScale, columns);
-            if (MathF.Abs(TensorPrimitives.MaxMagnitude<float>(columns)) > largest)
-                throw new ModelFormatException($"{tensor.File}: tensor '{tensor.Name}' times {completion.DownScale} holds numbers beyond {largest:0.####e+0}, the largest of {tensor.Type.HeaderName()}");
-            writer.Append(name, columns);
+            weights.ReadRow(r, row);
+            TensorPrimitives.Multiply(row, completion.DownScale, row);
+            if (MathF.Abs(TensorPrimitives.MaxMagnitude<float>(row)) > largest)
+                throw new ModelFormatException($"{weights.Tensor.File}: tensor '{weights.Tensor.Name}' times {completion.DownScale} holds numbers beyond {largest:0.####e+0}, the largest of {weights.Type.HeaderName()}");
+            writer.Append(name, row);
         }
     }
 

@@ -59,7 +59,7 @@ public class SparsifierTests
                 string[] old = Neurons(before, expert), now = Neurons(after, expert);
                 Assert.Equal(old.Order(), now.Order());
                 changed += old.SequenceEqual(now) ? 0 : 1;
-                moved.UnionWith([expert.Gate.Name, expert.Up.Name, expert.Down.Name]);
+                moved.UnionWith([expert.Gate.Tensor.Name, expert.Up.Tensor.Name, expert.Down.Tensor.Name]);
             }
         }
 
@@ -124,9 +124,9 @@ public class SparsifierTests
     // Each neuron as one text: its rows of gate and up, its column of down.
     private static string[] Neurons(Checkpoint checkpoint, MlpTensors expert)
     {
-        TensorView gate = checkpoint.Get(expert.Gate), up = checkpoint.Get(expert.Up);
-        float[] down = checkpoint.Get(expert.Down).ReadFloats();
-        int neurons = (int)gate.Rows;
+        using WeightView gate = checkpoint.Get(expert.Gate), up = checkpoint.Get(expert.Up), output = checkpoint.Get(expert.Down);
+        float[] down = output.ReadFloats();
+        int neurons = gate.Rows;
         return [.. Enumerable.Range(0, neurons).Select(n =>
             Convert.ToHexString(gate.RowBytes(n)) + Convert.ToHexString(up.RowBytes(n)) +
             string.Join(',', Enumerable.Range(0, down.Length / neurons).Select(d => down[d * neurons + n])))];

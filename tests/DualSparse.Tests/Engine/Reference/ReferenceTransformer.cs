@@ -118,8 +118,8 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
 
     private double[] Expert(MlpTensors tensors, double[] x)
     {
-        double[] gate = Multiply(tensors.Gate, x), up = Multiply(tensors.Up, x);
-        return Multiply(tensors.Down, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]);
+        double[] gate = Multiply(tensors.Gate.Tensor, x), up = Multiply(tensors.Up.Tensor, x);
+        return Multiply(tensors.Down.Tensor, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]);
     }
 
     private double[] Multiply(TensorSpec matrix, double[] x, TensorSpec? bias = null)
