@@ -3,6 +3,7 @@ using DualSparse.Cli.Hosting;
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
+using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 using Spectre.Console;
 
@@ -45,7 +46,8 @@ internal static class InspectCommand
             shape.AddRow(Markup.Escape(name), Markup.Escape(value));
         shape.AddRow("parameters", $"{ModelSize.Show(size.Total)}, active for a token {ModelSize.Show(size.Active)}");
         var tensors = config.Tensors.All().Select(t => checkpoint.Get(t)).ToArray();
-        shape.AddRow("tensors", $"{tensors.Length} ({string.Join(", ", tensors.Select(t => t.Type.HeaderName()).Distinct())}), {MemoryBudget.Show(tensors.Sum(t => t.ByteLength))}");
+        string fused = config.Names.Experts == ExpertStorage.Separate ? "" : ", experts fused";
+        shape.AddRow("tensors", $"{tensors.Length} ({string.Join(", ", tensors.Select(t => t.Type.HeaderName()).Distinct())}{fused}), {MemoryBudget.Show(tensors.Sum(t => t.ByteLength))}");
         shape.AddRow("keys and values", $"{MemoryNeed.KeyValueBytes(config, WeightFormat.Bf16) / 1024.0:0.#} KiB a token, with f32 weights {MemoryNeed.KeyValueBytes(config, WeightFormat.F32) / 1024.0:0.#}");
         if (DropProfile.Find(folder)?.Methods is { Count: > 0 } methods)
             shape.AddRow("thresholds", $"for --drop to {methods[0].Points[^1].Drop}, by {string.Join(" or ", methods.Select(m => m.Name))} (sparsified)");

@@ -16,8 +16,8 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The folder's path.</summary>
     public string Folder { get; }
 
-    /// <summary>The model's configuration.</summary>
-    public ModelConfig Config { get; }
+    /// <summary>The model's configuration, with the names of this checkpoint's tensors.</summary>
+    public ModelConfig Config { get; private set; }
 
     /// <summary>The names of all tensors in the folder, needed or not.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;
@@ -30,6 +30,7 @@ internal sealed class Checkpoint : IDisposable
         try
         {
             checkpoint.OpenFiles();
+            checkpoint.Config = FusedExperts.Find(checkpoint);
             foreach (var needed in checkpoint.Config.Tensors.All())
                 checkpoint.Get(needed);
             checkpoint.RefuseUnused();

@@ -26,6 +26,13 @@ internal sealed class LayerTensors
 
         moe = model.Moe!;
         Router = new(moePrefix + "gate.weight", moe.Experts, hidden);
+        if (model.Names.Experts != ExpertStorage.Separate)
+        {
+            int gateUp = 2 * moe.Intermediate, down = moe.Intermediate;
+            ExpertsGateUp = Transposed ? new(GateUpName, moe.Experts, hidden, gateUp) : new(GateUpName, moe.Experts, gateUp, hidden);
+            ExpertsDown = Transposed ? new(DownName, moe.Experts, down, hidden) : new(DownName, moe.Experts, hidden, down);
+        }
+
         if (moe.SharedIntermediate > 0)
             SharedExpert = Gated(moePrefix + model.Names.SharedExpert, "gate_proj", "up_proj", "down_proj", moe.SharedIntermediate);
         if (moe.SharedGate)
@@ -53,6 +60,21 @@ internal sealed class LayerTensors
     /// <summary>The shared expert's gate, [1, hidden].</summary>
     public TensorSpec? SharedGate { get; }
 
+    /// <summary>
+    /// Gate and up of all routed experts, where they are fused: [experts, 2 · neurons, hidden], an expert's gate rows before its up rows,
+    /// or the transpose [experts, hidden, 2 · neurons].
+    /// </summary>
+    public TensorSpec? ExpertsGateUp { get; }
+
+    /// <summary>Down of all routed experts, where they are fused: [experts, hidden, neurons], or the transpose [experts, neurons, hidden].</summary>
+    public TensorSpec? ExpertsDown { get; }
+
+    private string GateUpName => moePrefix + "experts.gate_up_proj";
+
+    private string DownName => moePrefix + "experts.down_proj";
+
+    private bool Transposed => model.Names.Experts == ExpertStorage.FusedTransposed;
+
     /// <summary>One routed expert.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The layer has no such expert.</exception>
     public MlpTensors Expert(int expert)
@@ -60,7 +82,11 @@ internal sealed class LayerTensors
         ArgumentOutOfRangeException.ThrowIfNegative(expert);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(expert, moe?.Experts ?? 0);
         var names = model.Names;
-        return Gated($"{moePrefix}experts.{expert}", names.ExpertGate, names.ExpertUp, names.ExpertDown, moe!.Intermediate);
+        int neurons = moe!.Intermediate;
+        if (ExpertsGateUp is null)
+            return Gated($"{moePrefix}experts.{expert}", names.ExpertGate, names.ExpertUp, names.ExpertDown, neurons);
+        var gateUp = WeightSlice.Of(ExpertsGateUp, expert, Transposed);
+        return new MlpTensors(gateUp.RowRange(0, neurons), gateUp.RowRange(neurons, neurons), WeightSlice.Of(ExpertsDown!, expert, Transposed));
     }
 
     /// <summary>All of them, each once.</summary>
@@ -74,7 +100,12 @@ internal sealed class LayerTensors
             yield return Router;
         if (SharedGate is not null)
             yield return SharedGate;
-        foreach (var mlp in new[] { Mlp, SharedExpert }.OfType<MlpTensors>().Concat(Enumerable.Range(0, moe?.Experts ?? 0).Select(Expert)))
+        if (ExpertsGateUp is not null)
+            yield return ExpertsGateUp;
+        if (ExpertsDown is not null)
+            yield return ExpertsDown;
+        var experts = Enumerable.Range(0, ExpertsGateUp is null ? moe?.Experts ?? 0 : 0).Select(Expert);
+        foreach (var mlp in new[] { Mlp, SharedExpert }.OfType<MlpTensors>().Concat(experts))
         {
             yield return mlp.Gate.Tensor;
             yield return mlp.Up.Tensor;

@@ -17,4 +17,7 @@ internal sealed record TensorNames
 
     /// <summary>The shared expert.</summary>
     public string SharedExpert { get; init; } = "shared_expert";
+
+    /// <summary>How routed experts are stored, which the checkpoint decides and not the family.</summary>
+    public ExpertStorage Experts { get; init; }
 }

@@ -54,7 +54,8 @@ internal sealed class CompleteWeights
         writer.Commit();
     }
 
-    // By the name of an original tensor, what plans its successors.
+    // By the name of an original tensor, what plans its successors: each a tensor of its own, whether experts were fused or not, since
+    // every reader of these families takes that form.
     private Dictionary<string, List<Action<TensorView>>> Plans()
     {
         Dictionary<string, List<Action<TensorView>>> plans = new(StringComparer.Ordinal);
