@@ -8,7 +8,7 @@ namespace DualSparse.Models.Safetensors;
 /// A matrix inside a tensor, [outputs, inputs], read by rows: straight from the mapped file, or, where the tensor has it transposed, from a
 /// copy that was turned when this was made. Valid until it or its file is disposed.
 /// </summary>
-public sealed class WeightView : IDisposable
+internal sealed class WeightView : IDisposable
 {
     private readonly WeightSlice slice;
     private readonly int size;

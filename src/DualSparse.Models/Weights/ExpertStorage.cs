@@ -1,7 +1,7 @@
 namespace DualSparse.Models;
 
 /// <summary>How a checkpoint stores the weights of a layer's routed experts.</summary>
-public enum ExpertStorage
+internal enum ExpertStorage
 {
     /// <summary>Three tensors an expert.</summary>
     Separate,

@@ -4,7 +4,7 @@ namespace DualSparse.Models;
 /// <param name="Gate">W1, [neurons, hidden].</param>
 /// <param name="Up">W3, [neurons, hidden].</param>
 /// <param name="Down">W2, [hidden, neurons].</param>
-public sealed record MlpTensors(WeightSlice Gate, WeightSlice Up, WeightSlice Down)
+internal sealed record MlpTensors(WeightSlice Gate, WeightSlice Up, WeightSlice Down)
 {
     /// <summary>Neurons.</summary>
     public int Neurons => Gate.Rows;

@@ -10,7 +10,7 @@ namespace DualSparse.Models;
 /// <param name="Columns">Inputs.</param>
 /// <param name="RowStep">Elements from a row to the next; 1 in a matrix that is stored transposed.</param>
 /// <param name="ColumnStep">Elements from a column to the next; 1 in a matrix that is stored by rows.</param>
-public sealed record WeightSlice(TensorSpec Tensor, long First, int Rows, int Columns, long RowStep, long ColumnStep)
+internal sealed record WeightSlice(TensorSpec Tensor, long First, int Rows, int Columns, long RowStep, long ColumnStep)
 {
     /// <summary>All elements.</summary>
     public long Count => (long)Rows * Columns;

@@ -1,5 +1,4 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;

@@ -13,8 +13,9 @@ public class WeightViewTests
     [InlineData(TensorType.F32)]
     [InlineData(TensorType.BF16)]
     [InlineData(TensorType.F16)]
-    public void A_transposed_matrix_reads_as_its_transpose(TensorType type)
+    public void A_transposed_matrix_reads_as_its_transpose(object kind)
     {
+        var type = (TensorType)kind;
         int[] rows = [1, 3, 7, 8, 9, 15, 16, 17, 31, 40], columns = [1, 2, 4, 5, 8, 11, 16, 31, 32, 33, 64, 71];
         using var team = new ThreadTeam(3);
         using var stored = new Stored(type, [.. rows.SelectMany(r => columns.Select(c => (c, r)))]);
