@@ -1,4 +1,5 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Loading;
 using DualSparse.Kernels;
 using DualSparse.Tests.Models.Weights;
@@ -38,7 +39,7 @@ public class FusedModelTests
         int neurons = DualSparse.Models.ModelConfig.Load(folder.Path).Moe!.Intermediate;
         var options = new EngineOptions
         {
-            Drop = new DropRule { Thresholds = new DropThresholds(0.1f, 0.4f) },
+            Drop = new DropRequest { Thresholds = new DropThresholds(0.1f, 0.4f) },
             NeuronOrder = (layer, expert) =>
             {
                 int[] order = [.. Enumerable.Range(0, neurons)];
