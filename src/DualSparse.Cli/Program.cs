@@ -2,14 +2,21 @@ using System.CommandLine;
 using DualSparse.Cli.Commands;
 using DualSparse.Cli.Hosting;
 
-// The composition root: a command is one file and one line here.
-var root = new RootCommand("Runs mixture-of-experts language models.")
+namespace DualSparse.Cli;
+
+/// <summary>The composition root: a command is one file and one line here.</summary>
+internal static class Program
 {
-    GenerateCommand.Create(),
-    InspectCommand.Create(),
-    VerifyCommand.Create(),
-    EvalCommand.Create(),
-    BenchCommand.Create(),
-    SparsifyCommand.Create(),
-};
-return CommandHost.Run(root, args);
+    /// <summary>Every command there is.</summary>
+    public static RootCommand Commands() => new("Runs mixture-of-experts language models.")
+    {
+        GenerateCommand.Create(),
+        InspectCommand.Create(),
+        VerifyCommand.Create(),
+        EvalCommand.Create(),
+        BenchCommand.Create(),
+        SparsifyCommand.Create(),
+    };
+
+    private static int Main(string[] args) => CommandHost.Run(Commands(), args);
+}

@@ -50,7 +50,7 @@ internal static class BenchCommand
             string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
             using var model = Transformer.Load(path, options, cancel: interrupt.Token);
             var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
-            TellOfContext(lengths, tokens, model.Config.MaxPositions);
+            TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
             Tell(parsed, model.Report, report, what);
             return 0;
@@ -58,12 +58,12 @@ internal static class BenchCommand
         return command;
     }
 
-    private static void TellOfContext(int[] prompts, int generate, int context)
+    private static void TellOfContext(TextWriter errors, int[] prompts, int generate, int context)
     {
         if (prompts.Where(p => p > context).ToArray() is [_, ..] longer)
-            Console.Error.WriteLine($"left out, as the model's context is {context} tokens: prompt {string.Join(", ", longer)}");
+            errors.WriteLine($"left out, as the model's context is {context} tokens: prompt {string.Join(", ", longer)}");
         if (generate > context)
-            Console.Error.WriteLine($"generates {context} tokens for {generate}: the model's context");
+            errors.WriteLine($"generates {context} tokens for {generate}: the model's context");
     }
 
     private static void Tell(ParseResult parsed, LoadReport load, ModelReport report, string what)
@@ -83,6 +83,7 @@ internal static class BenchCommand
     private static void Show<T>(
         ParseResult parsed, string title, MachineFacts machine, RunFacts run, string[] notes, string[] columns, IReadOnlyList<T> results, Func<T, string[]> cells)
     {
+        var output = parsed.InvocationConfiguration.Output;
         string[][] rows = [.. results.Select(cells)];
         if (parsed.GetValue(Save) is { } path)
         {
@@ -93,18 +94,18 @@ internal static class BenchCommand
 
         if (parsed.GetValue(AsJson))
         {
-            Console.WriteLine(ResultPage.ToJson(machine, run, results));
+            output.WriteLine(ResultPage.ToJson(machine, run, results));
             return;
         }
 
-        Console.WriteLine($"{machine.Cpu}, {run.Heading}");
+        output.WriteLine($"{machine.Cpu}, {run.Heading}");
         foreach (string note in notes)
-            Console.WriteLine(note);
-        Console.WriteLine(run.Ceilings);
-        var table = Terminal.Table(columns);
+            output.WriteLine(note);
+        output.WriteLine(run.Ceilings);
+        var table = Terminal.Table(output, columns);
         foreach (string[] row in rows)
             table.AddRow(row);
-        Terminal.Output().Write(table);
+        Terminal.On(output).Write(table);
     }
 
     private static string Shapes => string.Join(", ", LayerShape.All.Select(s => s.Name));
@@ -137,7 +138,7 @@ internal static class BenchCommand
             int threads = options.Threads ?? ThreadTeam.Available;
             var report = LayerBenchmark.Run(
                 LayerShape.Named(parsed.GetValue(shape)!), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
-                threads, Positive(parsed.GetValue(rounds)), step => Console.Error.WriteLine(step));
+                threads, Positive(parsed.GetValue(rounds)), parsed.InvocationConfiguration.Error.WriteLine);
             var run = new RunFacts(threads, report.Kernel, Figures.Name(options.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
             string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)"];
             Show(parsed, $"One layer's experts: {parsed.GetValue(shape)}", MachineFacts.Current(), run, [], columns, report.Results, r =>

@@ -37,8 +37,8 @@ internal sealed class CompleteArguments
     {
         int count = parsed.GetValue(parts)!.Value;
         using var interrupt = new Interrupt();
-        var moe = ProgressBars.Show(Cut).Moe!;
-        Console.WriteLine($"{output}: {moe.Experts} experts of {moe.Intermediate} neurons, {moe.TopK} a token; every expert became {count}");
+        var moe = ProgressBars.Show(parsed.InvocationConfiguration.Error, Cut).Moe!;
+        parsed.InvocationConfiguration.Output.WriteLine($"{output}: {moe.Experts} experts of {moe.Intermediate} neurons, {moe.TopK} a token; every expert became {count}");
         return 0;
 
         ModelConfig Cut(ProgressBars? progress)

@@ -62,19 +62,19 @@ internal static class EvalCommand
             if (sweep.Given(parsed))
                 return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
             using var interrupt = new Interrupt();
-            using var model = Load(path, engine.Engine(parsed), interrupt.Token);
+            using var model = Load(parsed.InvocationConfiguration.Error, path, engine.Engine(parsed), interrupt.Token);
             List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
-            var scores = ProgressBars.Show<List<TaskFigures>>(bars =>
+            var scores = ProgressBars.Show<List<TaskFigures>>(parsed.InvocationConfiguration.Error, bars =>
                 [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
-            EvalOutput.Write(reports, scores, parsed.GetValue(json));
+            EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
             return 0;
         });
         return command;
     }
 
-    private static Transformer Load(string folder, EngineOptions options, CancellationToken cancel)
+    private static Transformer Load(TextWriter errors, string folder, EngineOptions options, CancellationToken cancel)
     {
-        using var progress = new LoadingLine();
+        using var progress = new LoadingLine(errors);
         return Transformer.Load(folder, options, progress, cancel);
     }
 

@@ -9,15 +9,15 @@ namespace DualSparse.Cli.Commands;
 /// <summary>What <c>eval</c> prints.</summary>
 internal static class EvalOutput
 {
-    public static void Write(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json)
+    public static void Write(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json)
     {
         if (json)
-            WriteJson(texts, tasks);
+            WriteJson(output, texts, tasks);
         else
-            WriteTables(texts, tasks);
+            WriteTables(output, texts, tasks);
     }
 
-    private static void WriteJson(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks) => Console.WriteLine(JsonSerializer.Serialize(
+    private static void WriteJson(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks) => output.WriteLine(JsonSerializer.Serialize(
         new
         {
             Texts = texts.ToDictionary(t => t.Name, t => new
@@ -35,12 +35,12 @@ internal static class EvalOutput
         },
         Figures.Json));
 
-    private static void WriteTables(IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks)
+    private static void WriteTables(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks)
     {
-        var console = Terminal.Output();
+        var console = Terminal.On(output);
         if (texts.Count > 0)
         {
-            var table = Terminal.Table("text", "tokens", "NLL", "perplexity", "ΔNLL", "KL", "KL expected", "flips", "dropped");
+            var table = Terminal.Table(output, "text", "tokens", "NLL", "perplexity", "ΔNLL", "KL", "KL expected", "flips", "dropped");
             foreach (var t in texts)
             {
                 table.AddRow([.. new[] { t.Name, $"{t.Tokens}", Show(t.Nll, "0.0000"), Show(t.Perplexity, "0.000"), Show(t.DeltaNll, "0.0000"), Show(t.KullbackLeibler, "0.00000"), Show(t.Expected?.Kl, "0.00000"),
@@ -52,7 +52,7 @@ internal static class EvalOutput
 
         if (tasks.Count > 0)
         {
-            var table = Terminal.Table("task", "n", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
+            var table = Terminal.Table(output, "task", "n", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
             foreach (var t in tasks)
             {
                 table.AddRow([.. new[] { t.Task, $"{t.N}", $"{t.Acc:0.0000}", $"{t.AccNorm:0.0000}", Show(t.DeltaAcc, "0.0000"), $"{t.RightToWrong}", $"{t.WrongToRight}",

@@ -22,27 +22,27 @@ internal static class GenerateCommand
         var drop = new DropArguments(command);
         var sampling = new SamplingArguments(command);
         command.SetAction(parsed => Run(
-            engine.Folder(parsed), engine.Engine(parsed) with { Drop = drop.Rule(parsed) }, parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
+            parsed.InvocationConfiguration, engine.Folder(parsed), engine.Engine(parsed) with { Drop = drop.Rule(parsed) }, parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
         return command;
     }
 
-    private static int Run(string folder, EngineOptions engine, string prompt, Func<GenerationOptions, GenerationOptions> choose)
+    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string prompt, Func<GenerationOptions, GenerationOptions> choose)
     {
         choose(new GenerationOptions()).Check();
         string text = prompt == "-" ? ReadInput() : prompt;
-        using var model = Load(folder, engine);
+        using var model = Load(streams.Error, folder, engine);
         var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 
         using var session = model.NewSession();
         using var interrupt = new Interrupt();
         var generation = session.Generate(text, options, interrupt.Token);
-        using (var output = StandardOutput.Open())
+        using (var output = StandardOutput.Open(streams.Output))
         {
             foreach (var token in generation)
             {
                 output.Write(options.LogProbs is null ? token.Text : Line(model, token));
-                if (StandardOutput.ReaderGone())
+                if (StandardOutput.ReaderGone(streams.Output))
                     return CommandHost.Unread;
             }
 
@@ -50,13 +50,13 @@ internal static class GenerateCommand
                 output.WriteLine();
         }
 
-        Console.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session));
+        streams.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session));
         return 0;
     }
 
-    private static MoeModel Load(string folder, EngineOptions engine)
+    private static MoeModel Load(TextWriter errors, string folder, EngineOptions engine)
     {
-        using var progress = new LoadingLine();
+        using var progress = new LoadingLine(errors);
         return MoeModel.Load(folder, engine, progress);
     }
 

@@ -25,22 +25,23 @@ internal static class InspectCommand
         command.Options.Add(kernels);
         command.SetAction(parsed =>
         {
-            var console = Terminal.Output();
+            var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(kernels))
-                ShowKernels(console);
+                ShowKernels(output);
             else
-                ShowModel(console, ModelFolder.Find(parsed.GetValue(model)));
+                ShowModel(output, ModelFolder.Find(parsed.GetValue(model)));
             return 0;
         });
         return command;
     }
 
-    private static void ShowModel(IAnsiConsole console, string folder)
+    private static void ShowModel(TextWriter output, string folder)
     {
+        var console = Terminal.On(output);
         using var checkpoint = Checkpoint.Open(folder);
         var config = checkpoint.Config;
         var size = ModelSize.Of(config);
-        var shape = Terminal.Table("", "");
+        var shape = Terminal.Table(output, "", "");
         shape.ShowHeaders = false;
         foreach (var (name, value) in ModelFacts.Of(config))
             shape.AddRow(Markup.Escape(name), Markup.Escape(value));
@@ -53,16 +54,17 @@ internal static class InspectCommand
             shape.AddRow("thresholds", $"for --drop to {methods[0].Points[^1].Drop}, by {string.Join(" or ", methods.Select(m => m.Name))} (sparsified)");
         console.Write(shape);
 
-        var memory = Terminal.Table("weights", "memory", "kernel here");
+        var memory = Terminal.Table(output, "weights", "memory", "kernel here");
         foreach (var format in Enum.GetValues<WeightFormat>())
             memory.AddRow(Figures.Name(format), MemoryBudget.Show(MemoryNeed.WeightBytes(config, format)), KernelTable.Choose(format).Name);
         console.Write(memory);
     }
 
-    private static void ShowKernels(IAnsiConsole console)
+    private static void ShowKernels(TextWriter output)
     {
+        var console = Terminal.On(output);
         console.WriteLine(CpuFeatures.Current.Name);
-        var table = Terminal.Table("weights", "kernel", "here");
+        var table = Terminal.Table(output, "weights", "kernel", "here");
         foreach (var line in KernelReport.Current())
         {
             string state = line.State switch

@@ -51,36 +51,36 @@ internal static class SparsifyCommand
                 return complete.Run(parsed, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!);
             var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
             var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
-            return Run(ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
+            return Run(parsed.InvocationConfiguration, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
         });
         return command;
     }
 
-    private static int Run(string folder, string output, CalibrationInput input, ImportanceMetric metric, EngineOptions engine, bool search)
+    private static int Run(InvocationConfiguration streams, string folder, string output, CalibrationInput input, ImportanceMetric metric, EngineOptions engine, bool search)
     {
         using var interrupt = new Interrupt();
         var (windows, source) = input.Read(folder);
         if (!search)
             windows = windows with { HeldApart = [] };
-        var report = ProgressBars.Show(progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
-        Console.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
+        var report = ProgressBars.Show(streams.Error, progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
+        streams.Output.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
         if (fallback > 0)
-            Console.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
+            streams.Output.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
         if (report.Methods is { } methods)
         {
-            var table = Terminal.Table(["--drop", .. methods.Select(m => $"KL to the dense run, {m.Name}")]);
+            var table = Terminal.Table(streams.Output, ["--drop", .. methods.Select(m => $"KL to the dense run, {m.Name}")]);
             foreach (double rate in new[] { 0.1, 0.25, 0.5 })
                 table.AddRow([FormattableString.Invariant($"{rate}"), .. methods.Select(m => Expected(m.Points.First(p => Math.Abs(p.Drop - rate) < 1e-9).Loss!.Kl))]);
-            Terminal.Output().Write(table);
-            Console.WriteLine($"from here: {Program()} generate --model {output} --drop 0.25 \"text\"");
+            Terminal.On(streams.Output).Write(table);
+            streams.Output.WriteLine($"from here: {Program()} generate --model {output} --drop 0.25 \"text\"");
             return 0;
         }
 
         if (search)
-            Console.WriteLine("no thresholds are searched and no loss is measured, as there is no text to keep apart: 4 windows of text or more have both");
+            streams.Output.WriteLine("no thresholds are searched and no loss is measured, as there is no text to keep apart: 4 windows of text or more have both");
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
-            Console.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
+            streams.Output.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
         return 0;
     }
 

@@ -69,8 +69,8 @@ internal sealed class SweepArguments
         string? file = parsed.GetValue(picture);
         OutputFile.Check("--picture", file);
         using var interrupt = new Interrupt();
-        var points = ProgressBars.Show(bars => SweepRun.Run(folder, from, texts, chosen, goals, engine, bars?.Stage("sweeping"), interrupt.Token));
-        SweepOutput.Write(points, json);
+        var points = ProgressBars.Show(parsed.InvocationConfiguration.Error, bars => SweepRun.Run(folder, from, texts, chosen, goals, engine, bars?.Stage("sweeping"), interrupt.Token));
+        SweepOutput.Write(parsed.InvocationConfiguration.Output, points, json);
         if (file is not null)
             File.WriteAllText(file, SweepPicture.Draw(points));
         return 0;

@@ -9,17 +9,17 @@ namespace DualSparse.Cli.Commands;
 /// <summary>What <c>eval --sweep</c> prints.</summary>
 internal static class SweepOutput
 {
-    public static void Write(IReadOnlyList<SweepPoint> points, bool json)
+    public static void Write(TextWriter output, IReadOnlyList<SweepPoint> points, bool json)
     {
         var links = SweepLinks.Of(points);
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { Sweep = points.Select(Row), Links = links }, Figures.Json));
+            output.WriteLine(JsonSerializer.Serialize(new { Sweep = points.Select(Row), Links = links }, Figures.Json));
             return;
         }
 
-        var console = Terminal.Output();
-        var table = Terminal.Table("text", "method", "dropped", "KL", "ΔNLL", "flips", "speed");
+        var console = Terminal.On(output);
+        var table = Terminal.Table(output, "text", "method", "dropped", "KL", "ΔNLL", "flips", "speed");
         foreach (var p in points.OrderBy(p => p.Rate).GroupBy(p => p.Report.Name).SelectMany(g => g))
         {
             var report = p.Report;
@@ -28,7 +28,7 @@ internal static class SweepOutput
         }
 
         console.Write(table);
-        var beside = Terminal.Table("text", "drop", "KL of", "over KL of", "ratio");
+        var beside = Terminal.Table(output, "text", "drop", "KL of", "over KL of", "ratio");
         foreach (var l in links)
             beside.AddRow([.. new[] { l.Text, $"{l.Rate:0.0%}", l.Method, l.Beside, Show(l.Ratio, "0.000") }.Select(cell => new Text(cell))]);
         console.Write(beside);

@@ -36,14 +36,15 @@ internal static class VerifyCommand
         command.SetAction(parsed =>
         {
             string model = ModelFolder.Find(parsed.GetValue(folder));
+            var output = parsed.InvocationConfiguration.Output;
             return parsed.GetValue(tokenizer) is { } cases
-                ? Tokenizer(model, cases)
-                : Logits(model, parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors"), engine.Engine(parsed), parsed.GetValue(tolerance));
+                ? Tokenizer(output, model, cases)
+                : Logits(output, model, parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors"), engine.Engine(parsed), parsed.GetValue(tolerance));
         });
         return command;
     }
 
-    private static int Logits(string folder, string reference, EngineOptions options, double? given)
+    private static int Logits(TextWriter output, string folder, string reference, EngineOptions options, double? given)
     {
         if (given is double.NaN or < 0)
             throw new ArgumentException($"--tolerance is {given}, expected at least 0");
@@ -55,24 +56,24 @@ internal static class VerifyCommand
         double limit = given ?? (options.Weights == WeightFormat.F32
             ? F32Tolerance
             : ScalarFactor * Verification.RoundingError(folder, options, reference));
-        Console.WriteLine($"{ours.Tokens} rows of logits, weights {Figures.Name(options.Weights)}");
-        Console.WriteLine($"RMS error / deviation  {ours.RelativeError:0.000e+0} (accepted: {limit:0.000e+0})");
-        Console.WriteLine($"KL(reference ‖ ours)   {ours.KullbackLeibler:0.000e+0} nats a token");
-        Console.WriteLine($"top-1 agreement        {ours.TopOneAgreement:0.00%}");
+        output.WriteLine($"{ours.Tokens} rows of logits, weights {Figures.Name(options.Weights)}");
+        output.WriteLine($"RMS error / deviation  {ours.RelativeError:0.000e+0} (accepted: {limit:0.000e+0})");
+        output.WriteLine($"KL(reference ‖ ours)   {ours.KullbackLeibler:0.000e+0} nats a token");
+        output.WriteLine($"top-1 agreement        {ours.TopOneAgreement:0.00%}");
         if (ours.GreedyTokens > 0)
-            Console.WriteLine($"greedy tokens          {ours.GreedyTokens - ours.GreedyMismatches} of {ours.GreedyTokens} the same");
+            output.WriteLine($"greedy tokens          {ours.GreedyTokens - ours.GreedyMismatches} of {ours.GreedyTokens} the same");
         // Greedy tokens must be the same where the arithmetic is the same; rounded weights may turn a near tie.
         bool agrees = ours.RelativeError <= limit && (options.Weights != WeightFormat.F32 || ours.GreedyMismatches == 0);
-        Console.WriteLine(agrees ? "agrees" : "DIFFERS");
+        output.WriteLine(agrees ? "agrees" : "DIFFERS");
         return agrees ? 0 : Differs;
     }
 
-    private static int Tokenizer(string folder, string cases)
+    private static int Tokenizer(TextWriter output, string folder, string cases)
     {
         var report = TokenizerVerification.Compare(Models.Text.Tokenizer.Load(folder), cases);
-        Console.WriteLine($"{report.Cases - report.Differences.Count} of {report.Cases} cases the same");
+        output.WriteLine($"{report.Cases - report.Differences.Count} of {report.Cases} cases the same");
         foreach (string difference in report.Differences.Take(5))
-            Console.WriteLine(difference);
+            output.WriteLine(difference);
         return report.Differences.Count == 0 ? 0 : Differs;
     }
 }

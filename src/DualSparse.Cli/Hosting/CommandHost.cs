@@ -18,16 +18,17 @@ internal static class CommandHost
     // The same of SIGINT: 128 + 2.
     private const int Interrupted = 130;
 
+    /// <summary>Runs a command as this process: on its standard output and error.</summary>
     public static int Run(RootCommand root, string[] args)
     {
         if (!OperatingSystem.IsWindows())
-            return Invoke(root, args);
+            return Run(root, args, Console.Out, Console.Error);
         // UTF-8 for files and pipes as elsewhere, and for the console, whose code page outlives us.
         var before = Console.OutputEncoding;
         Console.OutputEncoding = Encoding.UTF8;
         try
         {
-            return Invoke(root, args);
+            return Run(root, args, Console.Out, Console.Error);
         }
         finally
         {
@@ -35,23 +36,24 @@ internal static class CommandHost
         }
     }
 
-    private static int Invoke(RootCommand root, string[] args)
+    /// <summary>Runs a command that writes what it would print to <paramref name="output"/>, what it would say beside it to <paramref name="errors"/>.</summary>
+    public static int Run(RootCommand root, string[] args, TextWriter output, TextWriter errors)
     {
         // A prompt may begin with @, which would else name a file of arguments.
         var parsed = root.Parse(args is [] ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.CommandResult.Command == root && parsed.UnmatchedTokens is [var stray, ..])
-            return Fail($"there is no command or option '{stray}'; 'dualsparse --help' says what there is");
+            return Fail(errors, $"there is no command or option '{stray}'; 'dualsparse --help' says what there is");
         if (parsed.Errors is [var first, ..])
         {
             string command = "";
             for (SymbolResult? at = parsed.CommandResult; at is CommandResult named && named.Command != root; at = at.Parent)
                 command = $"{named.Command.Name} {command}";
-            return Fail($"{first.Message.TrimEnd('.')}; 'dualsparse {command}--help' says what there is");
+            return Fail(errors, $"{first.Message.TrimEnd('.')}; 'dualsparse {command}--help' says what there is");
         }
 
         try
         {
-            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            return parsed.Invoke(new InvocationConfiguration { Output = output, Error = errors, EnableDefaultExceptionHandler = false });
         }
         catch (OperationCanceledException)
         {
@@ -59,15 +61,15 @@ internal static class CommandHost
         }
         catch (Exception e)
         {
-            return Fail(Environment.GetEnvironmentVariable(TraceVariable) == "1" ? e.ToString() : Sentence(e));
+            return Fail(errors, Environment.GetEnvironmentVariable(TraceVariable) == "1" ? e.ToString() : Sentence(e));
         }
     }
 
-    private static int Fail(string message)
+    private static int Fail(TextWriter errors, string message)
     {
         try
         {
-            Tell(message);
+            Tell(errors, message);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -77,15 +79,15 @@ internal static class CommandHost
         return Failed;
     }
 
-    private static void Tell(string message)
+    private static void Tell(TextWriter errors, string message)
     {
-        bool colour = !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
+        bool colour = Terminal.Is(errors) && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
         if (colour)
             Console.ForegroundColor = ConsoleColor.Red;
-        Console.Error.Write("dualsparse: ");
+        errors.Write("dualsparse: ");
         if (colour)
             Console.ResetColor();
-        Console.Error.WriteLine(message);
+        errors.WriteLine(message);
     }
 
     // What the team's threads throw comes wrapped; what the framework throws adds the parameter's name and lines of detail.

@@ -4,7 +4,7 @@ using DualSparse.Engine;
 namespace DualSparse.Cli.Hosting;
 
 /// <summary>"loading 43 %" on a terminal, for models that take long enough to wonder.</summary>
-internal sealed class LoadingLine : IProgress<LoadProgress>, IDisposable
+internal sealed class LoadingLine(TextWriter errors) : IProgress<LoadProgress>, IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
     private readonly long started = Stopwatch.GetTimestamp();
@@ -13,16 +13,16 @@ internal sealed class LoadingLine : IProgress<LoadProgress>, IDisposable
     public void Report(LoadProgress value)
     {
         int percent = (int)(100 * value.DoneBytes / Math.Max(1, value.TotalBytes));
-        if (Console.IsErrorRedirected || percent == shown || Stopwatch.GetElapsedTime(started) < Patience)
+        if (!Terminal.Is(errors) || percent == shown || Stopwatch.GetElapsedTime(started) < Patience)
             return;
         shown = percent;
-        Console.Error.Write($"\rloading {percent} %");
+        errors.Write($"\rloading {percent} %");
     }
 
     /// <summary>Wipes the line.</summary>
     public void Dispose()
     {
         if (shown >= 0)
-            Console.Error.Write("\r             \r");
+            errors.Write("\r             \r");
     }
 }

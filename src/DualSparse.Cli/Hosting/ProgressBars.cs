@@ -12,11 +12,11 @@ internal sealed class ProgressBars : IProgress<SparsifyProgress>
     private ProgressBars(ProgressContext context) => this.context = context;
 
     /// <summary>Runs work under bars, which are gone when it ends.</summary>
-    public static T Show<T>(Func<ProgressBars?, T> work)
+    public static T Show<T>(TextWriter errors, Func<ProgressBars?, T> work)
     {
-        if (Console.IsErrorRedirected)
+        if (!Terminal.Is(errors))
             return work(null);
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(errors) });
         return console.Progress()
             .AutoClear(true)
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())

@@ -2,8 +2,8 @@ using System.Text.Json;
 
 namespace DualSparse.Tests.Cli;
 
-/// <summary><c>dualsparse eval --tasks</c> as its users run it.</summary>
-public class EvalTasksProgramTests
+/// <summary><c>dualsparse eval --tasks</c>.</summary>
+public class EvalTasksCommandTests
 {
     [Fact]
     public void Json_has_tasks_by_name_and_under_a_drop_their_changes()
@@ -31,7 +31,7 @@ public class EvalTasksProgramTests
     {
         using var folder = Data();
         File.WriteAllText(folder.File("rome.txt"), string.Concat(Enumerable.Range(0, 60).Select(i => $"The city of Rome has {i} gates.\n")));
-        var run = ProgramTests.Run(
+        var run = CommandRun.Of(
             ["eval", "--text", folder.File("rome.txt"), "--context", "64", "--windows", "1", "--tasks", "sciq", "--data", folder.File(""), "--t-major", "0.08"]);
         Assert.Equal((0, ""), (run.Code, run.Errors));
         Assert.Contains("perplexity", run.Output);
@@ -46,10 +46,7 @@ public class EvalTasksProgramTests
     [InlineData("--data and --limit go with --tasks", "--ids", "x.safetensors", "--limit", "3")]
     public void A_mistake_is_one_sentence(string sentence, params string[] arguments)
     {
-        var run = ProgramTests.Run(["eval", .. arguments]);
-        Assert.Equal(1, run.Code);
-        Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        Assert.Contains(sentence, run.Errors);
+        Assert.Contains(sentence, CommandRun.Mistake(["eval", .. arguments]));
     }
 
     private static TemporaryFolder Data()
@@ -62,7 +59,7 @@ public class EvalTasksProgramTests
 
     private static JsonDocument Json(string[] arguments)
     {
-        var run = ProgramTests.Run(arguments);
+        var run = CommandRun.Of(arguments);
         Assert.Equal((0, ""), (run.Code, run.Errors));
         return JsonDocument.Parse(run.Output);
     }

@@ -2,8 +2,8 @@ using System.Text.Json;
 
 namespace DualSparse.Tests.Cli;
 
-/// <summary><c>dualsparse eval --sweep</c> as its users run it.</summary>
-public class EvalSweepProgramTests
+/// <summary><c>dualsparse eval --sweep</c>.</summary>
+public class EvalSweepCommandTests
 {
     [Fact]
     public void Json_and_picture_hold_every_method()
@@ -11,7 +11,7 @@ public class EvalSweepProgramTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("rome.txt"), string.Concat(Enumerable.Range(0, 90).Select(i => $"The city of Rome has {i} gates.\n")));
         string[] arguments = ["eval", "--sweep", "--text", folder.File("rome.txt"), "--context", "128", "--windows", "4", "--methods", "2t,random,top-k", "--seeds", "1", "--rates", "0.25"];
-        var run = ProgramTests.Run([.. arguments, "--json", "--picture", folder.File("sweep.svg")]);
+        var run = CommandRun.Of([.. arguments, "--json", "--picture", folder.File("sweep.svg")]);
         Assert.Equal((0, ""), (run.Code, run.Errors));
         using var json = JsonDocument.Parse(run.Output);
         var points = json.RootElement.GetProperty("sweep").EnumerateArray().ToArray();
@@ -22,7 +22,7 @@ public class EvalSweepProgramTests
         Assert.Contains(json.RootElement.GetProperty("links").EnumerateArray(), l => l.GetProperty("method").GetString() == "top-k");
         Assert.StartsWith("<svg", File.ReadAllText(folder.File("sweep.svg")));
 
-        var table = ProgramTests.Run(arguments);
+        var table = CommandRun.Of(arguments);
         Assert.Equal((0, ""), (table.Code, table.Errors));
         Assert.Contains("over KL of", table.Output);
     }
@@ -38,9 +38,6 @@ public class EvalSweepProgramTests
     public void A_mistake_is_one_sentence(string sentence, params string[] arguments)
     {
         string[] text = arguments is ["--sweep"] ? [] : ["--ids", TestPaths.Golden("eval", "windows.safetensors"), "--windows", "1"];
-        var run = ProgramTests.Run(["eval", .. arguments, .. text]);
-        Assert.Equal(1, run.Code);
-        Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        Assert.Contains(sentence, run.Errors);
+        Assert.Contains(sentence, CommandRun.Mistake(["eval", .. arguments, .. text]));
     }
 }
