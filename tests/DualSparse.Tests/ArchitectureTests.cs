@@ -1,8 +1,9 @@
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace DualSparse.Tests;
 
-public class ArchitectureTests
+public partial class ArchitectureTests
 {
     // Each project and what it may see directly; what those see comes along.
     private static readonly Dictionary<string, string[]> Allowed = new()
@@ -30,6 +31,50 @@ public class ArchitectureTests
         }
     }
 
+    // The kernels' project may, everywhere. Elsewhere whoever needs pointers adds the file here, on purpose; who no longer does takes it out.
+    private static readonly string[] s_unsafe =
+    [
+        "Benchmarking/Ceilings.cs",
+        "Benchmarking/LayerBenchmark.cs",
+        "Benchmarking/RandomExperts.cs",
+        "Engine/Attention.cs",
+        "Engine/GroupedQueryAttention.cs",
+        "Engine/HeadLinear.cs",
+        "Engine/KvCache.cs",
+        "Engine/LatentAttention.cs",
+        "Engine/LatentHeads.cs",
+        "Engine/Linear.cs",
+        "Engine/Loading/LayerStream.cs",
+        "Engine/Loading/WindowsMemory.cs",
+        "Engine/LossSums.cs",
+        "Engine/Moe/Compensation.cs",
+        "Engine/Moe/MoeLayer.cs",
+        "Engine/Moe/NeuronProbe.cs",
+        "Engine/Moe/Router.cs",
+        "Engine/OutputHead.cs",
+        "Engine/Transformer.cs",
+        "Engine/TransformerLayer.cs",
+    ];
+
+    // The command line has no pointers of its own; its one call of the system is generated code that does.
+    private static readonly string[] s_allowUnsafe = ["Benchmarking", "Cli", "Engine", "Kernels"];
+
+    [Fact]
+    public void Unsafe_code_stands_where_it_is_meant_to()
+    {
+        string root = TestPaths.InRepository("src");
+        var projects = Directory.GetFiles(root, "*.csproj", SearchOption.AllDirectories)
+            .Where(file => XDocument.Load(file).Descendants("AllowUnsafeBlocks").Any(e => e.Value == "true"))
+            .Select(file => Path.GetFileNameWithoutExtension(file)["DualSparse.".Length..]);
+        Assert.Equal(s_allowUnsafe, projects.Order(StringComparer.Ordinal));
+        var files = Directory.GetFiles(root, "*.cs", SearchOption.AllDirectories)
+            .Select(file => (Name: Path.GetRelativePath(root, file).Replace('\\', '/')["DualSparse.".Length..], Lines: File.ReadLines(file)))
+            .Where(file => !file.Name.StartsWith("Kernels/", StringComparison.Ordinal) && !file.Name.Contains("/obj/", StringComparison.Ordinal))
+            .Where(file => file.Lines.Any(line => Unsafe().IsMatch(line)))
+            .Select(file => file.Name);
+        Assert.Equal(s_unsafe, files.Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void Readme_shows_the_code_that_the_test_runs()
     {
@@ -39,4 +84,8 @@ public class ArchitectureTests
         foreach (string line in code.Split('\n', StringSplitOptions.RemoveEmptyEntries))
             Assert.Contains(line.Trim(), test);
     }
+
+    // Before any comment.
+    [GeneratedRegex(@"^[^/""]*\bunsafe\b")]
+    private static partial Regex Unsafe();
 }
