@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
@@ -5,14 +6,32 @@ namespace DualSparse.Tests.Engine.Reference;
 
 /// <summary>
 /// A forward pass of every family as its formulas stand in the papers, token by token in double precision: no caches, no tiles, nothing shared
-/// with the engine but the reading of files and the frequencies of RoPE.
+/// with the engine but the reading of files, the frequencies of RoPE and, where it is asked to round, the packing of weights.
 /// </summary>
-internal sealed class ReferenceTransformer(Checkpoint checkpoint)
+/// <param name="checkpoint">The weights.</param>
+/// <param name="rounding">What is rounded on the way; the rest is in double precision.</param>
+/// <param name="toLatents">Whether latent attention brings queries to the latents, as for generated tokens, or expands these.</param>
+internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding rounding, bool toLatents = false)
 {
-    private readonly ModelConfig config = checkpoint.Config;
-    private readonly Dictionary<string, double[]> read = [];
+    // The softmax's largest score is taken anew each so many positions.
+    private const int Block = 128;
 
-    /// <summary>[tokens][vocabulary].</summary>
+    private readonly ModelConfig config = checkpoint.Config;
+    private readonly double[] frequencies = [.. checkpoint.Config.Rope.InverseFrequencies().Select(f => (double)f)];
+    private readonly Dictionary<string, double[]> read = [];
+    private readonly Dictionary<string, double[]> packed = [];
+    private readonly SortedSet<string> products = [];
+
+    /// <summary>The products of the passes so far, by what they make.</summary>
+    public IReadOnlyCollection<string> Products => products;
+
+    /// <summary>A product whose results are multiplied with <see cref="Scale"/>, in every layer; null: none.</summary>
+    public string? Scaled { get; set; }
+
+    /// <summary>What <see cref="Scaled"/> is multiplied with.</summary>
+    public double Scale { get; set; } = 1;
+
+    /// <summary>[tokens][vocabulary], of at most 256 tokens.</summary>
     public double[][] Logits(int[] ids)
     {
         double[] embedding = Values(config.Tensors.Embedding);
@@ -29,35 +48,74 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
             }
         }
 
-        return [.. x.Select(row => Multiply(config.Tensors.Head, Norm(config.Tensors.FinalNorm, row)))];
+        return [.. x.Select(row => Multiply("head", config.Tensors.Head, Norm(config.Tensors.FinalNorm, row)))];
     }
 
     private double[][] Attention(AttentionTensors tensors, double[][] x, int window)
     {
         var a = config.Attention;
-        var projected = x.Select((row, position) => a.Mla is { } mla ? Latent(tensors, mla, row, position) : Plain(tensors, row, position)).ToArray();
-        int group = a.Mla is null ? a.Heads / a.KeyValueHeads : 1;
-        return [.. x.Select((_, t) =>
+        double[][] attended;
+        if (a.Mla is { } mla)
         {
-            double[] joined = new double[a.Heads * a.ValueSize];
-            for (int h = 0; h < a.Heads; h++)
+            var projected = x.Select((row, position) => Latent(tensors, mla, row, position)).ToArray();
+            attended = toLatents ? ToLatents(tensors.LatentUp!, mla, projected, window) : Expanded(tensors.LatentUp!, mla, projected, window);
+        }
+        else
+        {
+            var projected = x.Select((row, position) => Plain(tensors, row, position)).ToArray();
+            attended = Attend([.. projected.Select(p => p.Query)], [.. projected.Select(p => p.Key)], [.. projected.Select(p => p.Value)], a.KeyValueHeads, a.HeadSize, a.ValueSize, window);
+        }
+
+        return [.. attended.Select(row => Multiply("output", tensors.Output, row, tensors.OutputBias))];
+    }
+
+    // Each token's heads side by side.
+    private double[][] Attend(double[][] queries, double[][] keys, double[][] values, int keyValueHeads, int keySize, int valueSize, int window)
+    {
+        int heads = config.Attention.Heads, group = heads / keyValueHeads;
+        double scaleOfScores = Product("scores"), scaleOfSums = Product("attended");
+        return [.. queries.Select((_, t) =>
+        {
+            double[] joined = new double[heads * valueSize];
+            int first = Math.Max(0, t - window + 1);
+            for (int h = 0; h < heads; h++)
             {
-                int first = Math.Max(0, t - window + 1), from = h / group;
-                double[] scores = [.. Enumerable.Range(first, t + 1 - first).Select(j => a.SoftmaxScale * Dot(
-                    projected[t].Query.AsSpan(h * a.HeadSize, a.HeadSize), projected[j].Key.AsSpan(from * a.HeadSize, a.HeadSize)))];
-                double[] weights = Softmax(scores);
+                double[] query = rounding.AttentionRow([.. queries[t].AsSpan(h * keySize, keySize).ToArray().Select(q => q * config.Attention.SoftmaxScale)]);
+                int from = h / group;
+                double[] scores = [.. Enumerable.Range(first, t + 1 - first).Select(j => scaleOfScores * Dot(query, keys[j].AsSpan(from * keySize, keySize)))];
+                double[] weights = Weigh(scores, first);
                 for (int j = 0; j < weights.Length; j++)
-                    Add(joined.AsSpan(h * a.ValueSize, a.ValueSize), projected[first + j].Value.AsSpan(from * a.ValueSize, a.ValueSize), weights[j]);
+                    Add(joined.AsSpan(h * valueSize, valueSize), values[first + j].AsSpan(from * valueSize, valueSize), scaleOfSums * weights[j]);
             }
 
-            return Multiply(tensors.Output, joined, tensors.OutputBias);
+            return joined;
         })];
+    }
+
+    // Softmax of the scores from a position on; the powers that are rounded are those over the largest score of the blocks so far.
+    private double[] Weigh(double[] scores, int first)
+    {
+        double largest = double.NegativeInfinity, final = scores.Max();
+        double[] weights = new double[scores.Length];
+        for (int from = 0, end; from < scores.Length; from = end)
+        {
+            end = Math.Min(scores.Length, ((first + from) / Block + 1) * Block - first);
+            double[] block = scores[from..end];
+            largest = Math.Max(largest, block.Max());
+            double[] powers = rounding.AttentionRow([.. block.Select(s => Math.Exp(s - largest))]);
+            for (int j = from; j < end; j++)
+                weights[j] = powers[j - from] * Math.Exp(largest - final);
+        }
+
+        double sum = scores.Sum(s => Math.Exp(s - final));
+        return [.. weights.Select(w => w / sum)];
     }
 
     private (double[] Query, double[] Key, double[] Value) Plain(AttentionTensors tensors, double[] x, int position)
     {
         var a = config.Attention;
-        double[] query = Multiply(tensors.Query!, x, tensors.QueryBias), key = Multiply(tensors.Key!, x, tensors.KeyBias), value = Multiply(tensors.Value!, x, tensors.ValueBias);
+        double[] query = Multiply("query", tensors.Query!, x, tensors.QueryBias);
+        double[] key = Multiply("key", tensors.Key!, x, tensors.KeyBias), value = Multiply("value", tensors.Value!, x, tensors.ValueBias);
         if (a.QueryKeyNorm == QueryKeyNorm.FullWidth)
             (query, key) = (Norm(tensors.QueryNorm!, query), Norm(tensors.KeyNorm!, key));
         if (a.ClipQkv is { } most)
@@ -73,61 +131,128 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
             }
         }
 
-        return (query, key, value);
+        return (query, rounding.Cached(key), rounding.Cached(value));
     }
 
-    private (double[] Query, double[] Key, double[] Value) Latent(AttentionTensors tensors, MlaConfig mla, double[] x, int position)
+    // Each head's query, its positional part turned, and what the cache keeps: the latent and the shared positional part.
+    private (double[] Query, double[] Latent) Latent(AttentionTensors tensors, MlaConfig mla, double[] x, int position)
     {
         var a = config.Attention;
         double[] query = tensors.QueryDown is { } down
-            ? Multiply(tensors.QueryUp!, Norm(tensors.QueryLatentNorm!, Multiply(down, x, tensors.QueryDownBias)))
-            : Multiply(tensors.Query!, x);
-        double[] latent = Multiply(tensors.LatentDown!, x, tensors.LatentDownBias);
-        double[] up = Multiply(tensors.LatentUp!, Norm(tensors.LatentNorm!, latent.AsSpan(0, mla.KvRank)));
-        var shared = latent.AsSpan(mla.KvRank);
-        Turn(shared, position);
-        double[] key = new double[a.Heads * a.HeadSize], value = new double[a.Heads * a.ValueSize];
+            ? Multiply("query", tensors.QueryUp!, Norm(tensors.QueryLatentNorm!, Multiply("query down", down, x, tensors.QueryDownBias)))
+            : Multiply("query", tensors.Query!, x);
         for (int h = 0; h < a.Heads; h++)
-        {
-            var own = up.AsSpan(h * (mla.NopeSize + mla.ValueSize), mla.NopeSize + mla.ValueSize);
-            own[..mla.NopeSize].CopyTo(key.AsSpan(h * a.HeadSize));
-            shared.CopyTo(key.AsSpan(h * a.HeadSize + mla.NopeSize));
-            own[mla.NopeSize..].CopyTo(value.AsSpan(h * a.ValueSize));
             Turn(query.AsSpan(h * a.HeadSize + mla.NopeSize, mla.RopeSize), position);
-        }
+        double[] latent = Multiply("latent down", tensors.LatentDown!, x, tensors.LatentDownBias);
+        Norm(tensors.LatentNorm!, latent.AsSpan(0, mla.KvRank)).CopyTo(latent, 0);
+        Turn(latent.AsSpan(mla.KvRank), position);
+        return (query, rounding.Cached(latent));
+    }
 
-        return (query, key, value);
+    private double[][] Expanded(TensorSpec latentUp, MlaConfig mla, (double[] Query, double[] Latent)[] tokens, int window)
+    {
+        var a = config.Attention;
+        double[] weights = Packed(latentUp);
+        double scaleOfKeys = Product("keys of latents"), scaleOfValues = Product("values of latents");
+        var expanded = tokens.Select(token =>
+        {
+            double[] row = rounding.Row(token.Latent[..mla.KvRank]);
+            double[] keys = new double[a.Heads * a.HeadSize], values = new double[a.Heads * a.ValueSize];
+            for (int h = 0; h < a.Heads; h++)
+            {
+                int first = h * (mla.NopeSize + mla.ValueSize);
+                for (int i = 0; i < mla.NopeSize; i++)
+                    keys[h * a.HeadSize + i] = scaleOfKeys * Dot(weights.AsSpan((first + i) * mla.KvRank, mla.KvRank), row);
+                token.Latent.AsSpan(mla.KvRank).CopyTo(keys.AsSpan(h * a.HeadSize + mla.NopeSize));
+                for (int i = 0; i < mla.ValueSize; i++)
+                    values[h * a.ValueSize + i] = scaleOfValues * Dot(weights.AsSpan((first + mla.NopeSize + i) * mla.KvRank, mla.KvRank), row);
+            }
+
+            return (Keys: rounding.Cached(keys), Values: rounding.Cached(values));
+        }).ToArray();
+        return Attend([.. tokens.Select(t => t.Query)], [.. expanded.Select(e => e.Keys)], [.. expanded.Select(e => e.Values)], a.Heads, a.HeadSize, a.ValueSize, window);
+    }
+
+    private double[][] ToLatents(TensorSpec latentUp, MlaConfig mla, (double[] Query, double[] Latent)[] tokens, int window)
+    {
+        var a = config.Attention;
+        int keySize = mla.KvRank + mla.RopeSize, rows = mla.NopeSize + mla.ValueSize;
+        double[] weights = Values(latentUp), ups = Packed(latentUp);
+        double[][] downs = [.. Enumerable.Range(0, a.Heads).Select(h => rounding.Weights(
+            [.. from c in Enumerable.Range(0, mla.KvRank) from i in Enumerable.Range(0, mla.NopeSize) select weights[(h * rows + i) * mla.KvRank + c]], mla.NopeSize))];
+        double scaleOfQueries = Product("keys of latents"), scaleOfValues = Product("values of latents");
+        var queries = tokens.Select(token =>
+        {
+            double[] query = new double[a.Heads * keySize];
+            for (int h = 0; h < a.Heads; h++)
+            {
+                var own = token.Query.AsSpan(h * a.HeadSize, a.HeadSize);
+                double[] row = rounding.Row(own[..mla.NopeSize].ToArray());
+                for (int c = 0; c < mla.KvRank; c++)
+                    query[h * keySize + c] = scaleOfQueries * Dot(downs[h].AsSpan(c * mla.NopeSize, mla.NopeSize), row);
+                own[mla.NopeSize..].CopyTo(query.AsSpan(h * keySize + mla.KvRank));
+            }
+
+            return query;
+        });
+        double[][] latents = [.. tokens.Select(t => t.Latent)], collected = Attend([.. queries], latents, [.. latents.Select(l => l[..mla.KvRank])], 1, keySize, mla.KvRank, window);
+        return [.. collected.Select(all =>
+        {
+            double[] joined = new double[a.Heads * a.ValueSize];
+            for (int h = 0; h < a.Heads; h++)
+            {
+                double[] row = rounding.Row(all[(h * mla.KvRank)..((h + 1) * mla.KvRank)]);
+                for (int i = 0; i < a.ValueSize; i++)
+                    joined[h * a.ValueSize + i] = scaleOfValues * Dot(ups.AsSpan((h * rows + mla.NopeSize + i) * mla.KvRank, mla.KvRank), row);
+            }
+
+            return joined;
+        })];
     }
 
     private double[] Mlp(LayerTensors tensors, double[] x)
     {
         if (tensors.Mlp is { } dense)
-            return Expert(dense, x);
+            return Expert("dense", dense, x);
         var moe = config.Moe!;
-        double[] scores = Softmax(Multiply(tensors.Router!, x)), sum = new double[x.Length];
+        double[] scores = Softmax(Exact("router", tensors.Router!, x)), sum = new double[x.Length];
         int groupSize = moe.Experts / moe.Groups;
         var groups = Enumerable.Range(0, moe.Groups).OrderByDescending(g => scores.Skip(g * groupSize).Take(groupSize).Max()).Take(moe.TopKGroups).ToHashSet();
         int[] chosen = [.. Enumerable.Range(0, moe.Experts).Where(e => groups.Contains(e / groupSize)).OrderByDescending(e => scores[e]).Take(moe.TopK)];
         double all = moe.NormTopK ? chosen.Sum(e => scores[e]) : 1;
         foreach (int e in chosen)
-            Add(sum, Expert(tensors.Expert(e), x), scores[e] / all * moe.RoutedScale);
+            Add(sum, Expert("expert", tensors.Expert(e), x), scores[e] / all * moe.RoutedScale);
         if (tensors.SharedExpert is { } shared)
-            Add(sum, Expert(shared, x), tensors.SharedGate is { } gate ? 1 / (1 + Math.Exp(-Multiply(gate, x)[0])) : 1);
+            Add(sum, Expert("shared", shared, x), tensors.SharedGate is { } gate ? 1 / (1 + Math.Exp(-Exact("shared gate", gate, x)[0])) : 1);
         return sum;
     }
 
-    private double[] Expert(MlpTensors tensors, double[] x)
+    private double[] Expert(string kind, MlpTensors tensors, double[] x)
     {
-        double[] gate = Multiply(tensors.Gate.Tensor, x), up = Multiply(tensors.Up.Tensor, x);
-        return Multiply(tensors.Down.Tensor, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]);
+        double[] gate = Multiply($"{kind} gate", tensors.Gate.Tensor, x), up = Multiply($"{kind} up", tensors.Up.Tensor, x);
+        return Multiply($"{kind} down", tensors.Down.Tensor, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)], neurons: true);
     }
 
-    private double[] Multiply(TensorSpec matrix, double[] x, TensorSpec? bias = null)
+    // With packed weights.
+    private double[] Multiply(string product, TensorSpec matrix, double[] x, TensorSpec? bias = null, bool neurons = false) =>
+        Multiply(product, Packed(matrix, neurons), rounding.Row(x), bias);
+
+    // With the checkpoint's own.
+    private double[] Exact(string product, TensorSpec matrix, double[] x) => Multiply(product, Values(matrix), x, null);
+
+    private double[] Multiply(string product, double[] weights, double[] x, TensorSpec? bias)
     {
-        double[] weights = Values(matrix), y = bias is null ? new double[matrix.Shape[0]] : [.. Values(bias)];
+        double scale = Product(product);
+        double[] y = bias is null ? new double[weights.Length / x.Length] : [.. Values(bias)];
         for (int o = 0; o < y.Length; o++)
-            y[o] += Dot(weights.AsSpan(o * x.Length, x.Length), x);
+            y[o] += scale * Dot(weights.AsSpan(o * x.Length, x.Length), x);
         return y;
+    }
+
+    private double Product(string name)
+    {
+        products.Add(name);
+        return name == Scaled ? Scale : 1;
     }
 
     private double[] Norm(TensorSpec weight, ReadOnlySpan<double> x)
@@ -141,7 +266,6 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
 
     private void Turn(Span<double> head, int position)
     {
-        var frequencies = config.Rope.InverseFrequencies();
         for (int i = 0; i < frequencies.Length; i++)
         {
             double angle = (float)(position * frequencies[i]), cos = Math.Cos(angle) * config.Rope.AttentionFactor, sin = Math.Sin(angle) * config.Rope.AttentionFactor;
@@ -157,6 +281,13 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
         return values;
     }
 
+    private double[] Packed(TensorSpec matrix, bool neurons = false)
+    {
+        if (!packed.TryGetValue(matrix.Name, out double[]? values))
+            packed[matrix.Name] = values = rounding.Weights(Values(matrix), (int)matrix.Shape[1], neurons);
+        return values;
+    }
+
     private static double[] Softmax(double[] scores)
     {
         double largest = scores.Max();
@@ -167,13 +298,7 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint)
 
     private static double[] Clip(double[] values, double most) => [.. values.Select(v => Math.Clamp(v, -most, most))];
 
-    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
-    {
-        double sum = 0;
-        for (int i = 0; i < a.Length; i++)
-            sum += a[i] * b[i];
-        return sum;
-    }
+    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b) => TensorPrimitives.Dot(a, b);
 
     private static void Add(Span<double> target, ReadOnlySpan<double> source, double times)
     {
