@@ -6,7 +6,7 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Tests.Engine;
 
 /// <summary>Every family against transformers' logits and greedy tokens.</summary>
-public class GoldenTests
+public class GoldenTests(GoldenModels models)
 {
     public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
 
@@ -14,7 +14,7 @@ public class GoldenTests
     [MemberData(nameof(Families))]
     public void F32_agrees_with_transformers(string family)
     {
-        var report = Compare(TestPaths.Golden(family), new EngineOptions { Weights = WeightFormat.F32 });
+        var report = Compare(family, WeightFormat.F32);
         Assert.InRange(report.RelativeError, 0, 1e-4);
         Assert.Equal(0, report.GreedyMismatches);
         Assert.True(report.GreedyTokens > 0);
@@ -23,7 +23,8 @@ public class GoldenTests
     [Fact]
     public void The_model_that_ships_agrees_with_transformers()
     {
-        var report = Compare(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32 });
+        using var model = Transformer.Load(TestPaths.Model, new EngineOptions { Weights = WeightFormat.F32 });
+        var report = Verification.Compare(model, Path.Combine(TestPaths.Model, "golden.safetensors"));
         Assert.InRange(report.RelativeError, 0, 1e-4);
         Assert.Equal(0, report.GreedyMismatches);
     }
@@ -35,8 +36,8 @@ public class GoldenTests
     {
         foreach (var weights in new[] { WeightFormat.Bf16, WeightFormat.Int8, WeightFormat.Int4 })
         {
-            double ours = Compare(TestPaths.Golden(family), new EngineOptions { Weights = weights }).RelativeError;
-            double scalar = Compare(TestPaths.Golden(family), new EngineOptions { Weights = weights, Kernels = KernelSet.Named("scalar") }).RelativeError;
+            double ours = Compare(family, weights).RelativeError;
+            double scalar = Compare(family, weights, "scalar").RelativeError;
             Assert.InRange(ours, 0, 1.5 * scalar);
         }
     }
@@ -46,8 +47,8 @@ public class GoldenTests
     public void Logits_are_the_same_on_any_number_of_threads_in_chunks_and_in_company(string family)
     {
         int[] ids = [.. Enumerable.Range(3, 37)];
-        using var one = Transformer.Load(TestPaths.Golden(family), new EngineOptions { Threads = 1 });
-        using var three = Transformer.Load(TestPaths.Golden(family), new EngineOptions { Threads = 3 });
+        using GoldenModels.Loan single = models.Borrow(family, threads: 1), several = models.Borrow(family, threads: 3);
+        Transformer one = single.Model, three = several.Model;
         float[] whole = Run(one, ids, 37), threaded = Run(three, ids, 37), chunked = Run(one, ids, 5);
         using KvCache a = one.NewCache(64), b = one.NewCache(64);
         int rows = ids.Length;
@@ -62,8 +63,8 @@ public class GoldenTests
     public void Generated_tokens_agree_with_transformers_and_are_the_same_on_any_number_of_threads_in_chunks_and_in_company()
     {
         var (ids, expected) = Latent();
-        using var one = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 1 });
-        using var three = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 3 });
+        using GoldenModels.Loan ofOne = models.Borrow("deepseek_v2", WeightFormat.F32, threads: 1), ofThree = models.Borrow("deepseek_v2", WeightFormat.F32, threads: 3);
+        Transformer one = ofOne.Model, three = ofThree.Model;
         float[] single = Run(one, ids, 1, generated: true);
         Assert.InRange(RelativeError(expected, single), 0, 1e-4);
         Assert.Equal(single, Run(three, ids, 7, generated: true));
@@ -88,7 +89,8 @@ public class GoldenTests
     public void A_turn_behind_a_context_goes_the_cheaper_way_however_it_is_cut(int before, bool toLatents)
     {
         var (ids, expected) = Latent();
-        using var model = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = WeightFormat.F32, Threads = 2 });
+        using var loan = models.Borrow("deepseek_v2", WeightFormat.F32);
+        var model = loan.Model;
         float[] turn = Turn(ids.Length), expanded = Run(model, ids, ids.Length)[(before * model.Config.VocabSize)..];
         Assert.InRange(RelativeError(expected[(before * model.Config.VocabSize)..], turn), 0, 1e-4);
         Assert.Equal(turn, Turn(1));
@@ -114,7 +116,8 @@ public class GoldenTests
     public void Generated_tokens_lose_no_more_to_narrow_weights_than_a_prompt(WeightFormat weights)
     {
         var (ids, expected) = Latent();
-        using var model = Transformer.Load(TestPaths.Golden("deepseek_v2"), new EngineOptions { Weights = weights, Threads = 2 });
+        using var loan = models.Borrow("deepseek_v2", weights);
+        var model = loan.Model;
         Assert.InRange(RelativeError(expected, Run(model, ids, 1, generated: true)), 0, 1.5 * RelativeError(expected, Run(model, ids, ids.Length)));
     }
 
@@ -142,9 +145,9 @@ public class GoldenTests
         return [.. logits];
     }
 
-    private static VerificationReport Compare(string folder, EngineOptions options)
+    private VerificationReport Compare(string family, WeightFormat weights, string? kernels = null)
     {
-        using var model = Transformer.Load(folder, options);
-        return Verification.Compare(model, Path.Combine(folder, "golden.safetensors"));
+        using var loan = models.Borrow(family, weights, kernels: kernels);
+        return Verification.Compare(loan.Model, Path.Combine(TestPaths.Golden(family), "golden.safetensors"));
     }
 }

@@ -5,12 +5,13 @@ using DualSparse.Models;
 
 namespace DualSparse.Tests.Engine;
 
-public class KvCacheTests
+public class KvCacheTests(GoldenModels models)
 {
     [Fact]
     public void What_is_taken_back_and_written_again_leaves_no_trace()
     {
-        using var model = Transformer.Load(TestPaths.Golden("qwen3_moe"), new EngineOptions { Threads = 2 });
+        using var loan = models.Borrow("qwen3_moe");
+        var model = loan.Model;
         // More than a page of 128, so that one is kept and used again.
         int[] ids = [.. Enumerable.Range(0, 150).Select(i => i * 7 % model.Config.VocabSize)];
         int[] others = [.. ids.Select(i => (i + 3) % model.Config.VocabSize)];
@@ -29,7 +30,8 @@ public class KvCacheTests
     [Fact]
     public void Sequences_of_a_batch_need_memory_together()
     {
-        using var model = Transformer.Load(TestPaths.Golden("mixtral"), new EngineOptions { Threads = 2 });
+        using var loan = models.Borrow("mixtral");
+        var model = loan.Model;
         using KvCache a = model.NewCache(64), b = model.NewCache(64);
         int[] ids = [1, 2, 3];
         long page = 0;

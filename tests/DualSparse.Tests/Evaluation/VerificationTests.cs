@@ -1,12 +1,12 @@
-using DualSparse.Engine;
 using DualSparse.Evaluation;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
+using DualSparse.Tests.Engine;
 
 namespace DualSparse.Tests.Evaluation;
 
 /// <summary>Reference files that can't be compared with, in a sentence; what the comparison finds is in GoldenTests.</summary>
-public class VerificationTests
+public class VerificationTests(GoldenModels models)
 {
     [Theory]
     [InlineData(5, 1, "input_ids has 5 ids a row, expected at least 8")]
@@ -14,7 +14,8 @@ public class VerificationTests
     public void A_greedy_continuation_needs_its_prompt(int ids, int greedyRows, string sentence)
     {
         using var folder = new TemporaryFolder();
-        using var model = Transformer.Load(TestPaths.Golden("olmoe"));
+        using var loan = models.Borrow("olmoe");
+        var model = loan.Model;
         int vocabulary = model.Config.VocabSize;
         TensorDeclaration[] tensors =
             [new("input_ids", TensorType.I32, 1, ids), new("logits", TensorType.F32, 1, ids, vocabulary), new("greedy", TensorType.I32, greedyRows, 3)];
