@@ -8,8 +8,7 @@ using DualSparse.Tests.Engine;
 namespace DualSparse.Tests.Engine;
 
 /// <summary>
-/// The models of tests/golden, each loaded once for all tests that leave it as it is. A test that sets something on a model, a drop rule,
-/// say, loads its own.
+/// The models of tests/golden, each loaded once for all tests: weights never change. A test that writes over them loads its own.
 /// </summary>
 public sealed class GoldenModels : IDisposable
 {
@@ -48,10 +47,14 @@ public sealed class GoldenModels : IDisposable
     }
 
     /// <summary>A model for as long as it is borrowed.</summary>
-    public sealed class Loan(Transformer model, Lock held) : IDisposable
+    public sealed class Loan : IDisposable
     {
+        private readonly Lock held;
+
+        internal Loan(Transformer model, Lock held) => (Model, this.held) = (model, held);
+
         /// <summary>The model.</summary>
-        public Transformer Model => model;
+        internal Transformer Model { get; }
 
         /// <summary>Gives it back.</summary>
         public void Dispose() => held.Exit();

@@ -1,6 +1,6 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Tests.Models.Weights;
 

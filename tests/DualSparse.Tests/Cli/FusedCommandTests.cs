@@ -3,7 +3,7 @@ using DualSparse.Tests.Models.Weights;
 namespace DualSparse.Tests.Cli;
 
 /// <summary>Every command that reads a model, on one whose experts are fused.</summary>
-public class FusedProgramTests
+public class FusedCommandTests
 {
     [Fact]
     public void Every_command_reads_fused_experts()
@@ -21,7 +21,7 @@ public class FusedProgramTests
 
     private static string Run(params string[] arguments)
     {
-        var run = ProgramTests.Run(arguments);
+        var run = CommandRun.Of(arguments);
         Assert.True(run.Code == 0, run.Errors);
         return run.Output;
     }
