@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Benchmarking;
+using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;

@@ -1,5 +1,4 @@
 using DualSparse.Engine.Moe;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 
 namespace DualSparse.Engine;

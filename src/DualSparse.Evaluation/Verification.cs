@@ -1,6 +1,5 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;

@@ -38,7 +38,8 @@ internal sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFe
 /// <summary>THE table of kernels: for each weight format, in order of preference.</summary>
 /// <remarks>
 /// The environment variable <c>DUALSPARSE_KERNEL</c> forces one by name; a format that has no kernel of this name takes the first
-/// that stands below it in the order amx, avx512-dot, avx512, avx2, vector, scalar.
+/// that stands below it in the order amx, avx512-dot, avx512, avx2, vector, scalar. Unforced, bf16 takes avx512 before avx512-dot where
+/// <see cref="CpuFeatures.SlowBf16Dot"/> says so, for prompts' sake.
 /// </remarks>
 internal static class KernelTable
 {
@@ -90,7 +91,10 @@ internal static class KernelTable
         int first = string.IsNullOrEmpty(forced) ? 0 : Rank(forced);
         if (first < 0)
             throw new InvalidOperationException($"{Variable}={forced}: expected one of {string.Join(", ", Names)}");
-        foreach (var entry in entries.Where(e => e.Weights == weights && Rank(e.Name) >= first))
+        var candidates = entries.Where(e => e.Weights == weights && Rank(e.Name) >= first);
+        if (string.IsNullOrEmpty(forced) && cpu.SlowBf16Dot && weights == WeightFormat.Bf16)
+            candidates = candidates.OrderBy(e => e.Name == Avx512DotKernels.Name ? Rank("avx512") : Rank(e.Name) - (e.Name == "avx512" ? 1 : 0));
+        foreach (var entry in candidates)
         {
             if (entry.TryCreate(cpu, out var kernel) is not { } reason)
                 return kernel!;

@@ -1,3 +1,4 @@
+using DualSparse.Engine;
 using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Sparsify;
@@ -22,18 +23,9 @@ internal sealed class LayerKeys
     /// <summary>The thresholds T/s and T·s that give a rate, or come as near as the guard lets them.</summary>
     public DropThresholds Thresholds(double rate, float spread)
     {
-        float low = 0, high = spread * (Math.Max(best.LastOrDefault(), others.LastOrDefault()) + float.Epsilon);
+        float most = spread * (Math.Max(best.LastOrDefault(), others.LastOrDefault()) + float.Epsilon);
         // 40 halvings go below a float's precision.
-        for (int i = 0; i < 40; i++)
-        {
-            float middle = (low + high) / 2;
-            if (Rate(Around(middle)) < rate)
-                low = middle;
-            else
-                high = middle;
-        }
-
-        return rate <= 0 ? DropThresholds.None : Around(high);
+        return rate <= 0 ? DropThresholds.None : Around(Bisection.Find(0f, most, 40, t => Rate(Around(t)) < rate).High);
 
         DropThresholds Around(float threshold) => new(threshold / spread, threshold * spread);
     }

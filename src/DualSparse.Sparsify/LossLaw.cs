@@ -1,3 +1,5 @@
+using DualSparse.Engine.Moe.Drop;
+
 namespace DualSparse.Sparsify;
 
 /// <summary>
@@ -13,6 +15,9 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
 
     // Below what f32 logits resolve.
     private const double LeastLoss = 1e-9;
+
+    // Below a double's precision.
+    private const int Halvings = 60;
 
     // A layer with nothing left would be another model.
     private const double MostRate = 0.9;
@@ -41,7 +46,7 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
     public static double[] Share(IReadOnlyList<LossLaw> laws, double rate, int topK)
     {
         double most = Math.Min(MostRate, 1 - 0.5 / topK);
-        double slope = Bisect(-80, 80, s => laws.Average(l => l.RateOf(s, most)) < rate);
+        double slope = Bisection.Find(-80.0, 80.0, Halvings, s => laws.Average(l => l.RateOf(s, most)) < rate).High;
         return [.. laws.Select(l => l.RateOf(slope, most))];
     }
 
@@ -51,21 +56,6 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
     private double RateOf(double logSlope, double most)
     {
         var law = this;
-        return Bisect(0, most, r => law.LogSlope(r) < logSlope);
-    }
-
-    // Where a condition that holds at first ceases to.
-    private static double Bisect(double low, double high, Predicate<double> below)
-    {
-        for (int i = 0; i < 60; i++)
-        {
-            double middle = (low + high) / 2;
-            if (below(middle))
-                low = middle;
-            else
-                high = middle;
-        }
-
-        return high;
+        return Bisection.Find(0.0, most, Halvings, r => law.LogSlope(r) < logSlope).High;
     }
 }

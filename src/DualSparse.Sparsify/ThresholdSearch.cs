@@ -1,6 +1,7 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Evaluation;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;

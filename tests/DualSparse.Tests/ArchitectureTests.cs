@@ -21,7 +21,7 @@ public partial class ArchitectureTests
         ["Engine"] = ["Models"],
         ["Evaluation"] = ["Engine"],
         ["Benchmarking"] = ["Engine"],
-        ["Sparsify"] = ["Engine"],
+        ["Sparsify"] = ["Evaluation"],
         ["Cli"] = ["Evaluation", "Benchmarking", "Sparsify"],
     };
 
@@ -56,7 +56,6 @@ public partial class ArchitectureTests
         "Engine/Linear.cs",
         "Engine/Loading/LayerStream.cs",
         "Engine/Loading/WindowsMemory.cs",
-        "Engine/LossSums.cs",
         "Engine/Moe/DenseMlp.cs",
         "Engine/Moe/Drop/Compensation.cs",
         "Engine/Moe/LocalExchange.cs",
@@ -67,10 +66,11 @@ public partial class ArchitectureTests
         "Engine/OutputHead.cs",
         "Engine/Pass.cs",
         "Engine/Transformer.cs",
+        "Evaluation/LossSums.cs",
     ];
 
     // The command line has no pointers of its own; its one call of the system is generated code that does.
-    private static readonly string[] s_allowUnsafe = ["Benchmarking", "Cli", "Engine", "Kernels"];
+    private static readonly string[] s_allowUnsafe = ["Benchmarking", "Cli", "Engine", "Evaluation", "Kernels"];
 
     [Fact]
     public void Unsafe_code_stands_where_it_is_meant_to()
@@ -92,8 +92,8 @@ public partial class ArchitectureTests
     private static readonly string[] s_public =
     [
         "DualSparse.Engine.EngineOptions", "DualSparse.Engine.LoadProgress", "DualSparse.Engine.LoadReport", "DualSparse.Engine.MoeModel",
-        "DualSparse.Engine.Moe.Drop.DropCounts", "DualSparse.Engine.Moe.Drop.DropRequest", "DualSparse.Engine.Moe.Drop.DropThresholds",
-        "DualSparse.Engine.Moe.Drop.Interval", "DualSparse.Engine.Moe.Drop.LossToExpect",
+        "DualSparse.Engine.DropCounts", "DualSparse.Engine.DropRequest", "DualSparse.Engine.DropThresholds",
+        "DualSparse.Engine.Interval", "DualSparse.Engine.LossToExpect",
         "DualSparse.Engine.Serving.FinishReason", "DualSparse.Engine.Serving.GeneratedToken", "DualSparse.Engine.Serving.Generation",
         "DualSparse.Engine.Serving.GenerationOptions", "DualSparse.Engine.Serving.GenerationSummary", "DualSparse.Engine.Serving.Session",
         "DualSparse.Engine.Serving.TokenLogProb",

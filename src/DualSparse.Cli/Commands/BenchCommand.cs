@@ -140,11 +140,11 @@ internal static class BenchCommand
                 LayerShape.Named(parsed.GetValue(shape)!), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
                 threads, Positive(parsed.GetValue(rounds)), parsed.InvocationConfiguration.Error.WriteLine);
             var run = new RunFacts(threads, report.Kernel, Figures.Name(options.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
-            string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)"];
+            string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)", "routing ms"];
             Show(parsed, $"One layer's experts: {parsed.GetValue(shape)}", MachineFacts.Current(), run, [], columns, report.Results, r =>
             [
                 $"{r.Tokens}", $"{r.DropRate:0.0%}", $"{r.Milliseconds:0.00}", $"{r.Gflops:0}", $"{r.GigabytesPerSecond:0.0}", $"{r.FloorMilliseconds:0.00}",
-                $"{r.TimesFloor:0.00}", $"{r.PairedTimesFloor:0.00}", $"{r.TimeRatio:0.000} ({r.TimeRatioLow:0.000}–{r.TimeRatioHigh:0.000})", $"{r.FloorRatio:0.000}",
+                $"{r.TimesFloor:0.00}", $"{r.PairedTimesFloor:0.00}", $"{r.TimeRatio:0.000} ({r.TimeRatioLow:0.000}–{r.TimeRatioHigh:0.000})", $"{r.FloorRatio:0.000}", $"{r.RoutingMilliseconds:0.00}",
             ]);
             return 0;
         });

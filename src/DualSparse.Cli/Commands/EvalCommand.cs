@@ -1,7 +1,6 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Tasks;
 using DualSparse.Models;

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Sparsify;
 using Spectre.Console;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine;
 using DualSparse.Evaluation.Tasks;
 
 namespace DualSparse.Cli.Commands;

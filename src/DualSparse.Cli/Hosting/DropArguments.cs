@@ -1,5 +1,5 @@
 using System.CommandLine;
-using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine;
 
 namespace DualSparse.Cli.Hosting;
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Serving;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Packing;

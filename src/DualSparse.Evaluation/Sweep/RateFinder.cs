@@ -42,19 +42,8 @@ internal static class RateFinder
     // The place of the dial whose rate over the plans is nearest.
     private static double Dial(GatingPlans plans, SweepMethod method, double rate)
     {
-        double low = 0, high = 1;
         // To a billionth, below what a threshold in f32 resolves, where a rate moves in steps.
-        for (int i = 0; i < 30; i++)
-        {
-            double middle = (low + high) / 2, there = plans.Rate(method.At(plans, middle));
-            if (Math.Abs(there - rate) < Near / 10)
-                return middle;
-            if (there < rate)
-                low = middle;
-            else
-                high = middle;
-        }
-
+        var (low, high) = Bisection.Find(0.0, 1.0, 30, dial => plans.Rate(method.At(plans, dial)) < rate);
         return rate - plans.Rate(method.At(plans, low)) < plans.Rate(method.At(plans, high)) - rate ? low : high;
     }
 

@@ -1,4 +1,4 @@
-using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine;
 
 namespace DualSparse.Evaluation.Sweep;
 

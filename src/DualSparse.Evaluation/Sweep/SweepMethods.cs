@@ -1,3 +1,4 @@
+using DualSparse.Engine;
 using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;

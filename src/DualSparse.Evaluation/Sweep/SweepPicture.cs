@@ -1,5 +1,5 @@
 using System.Text;
-using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine;
 
 namespace DualSparse.Evaluation.Sweep;
 

@@ -1,5 +1,4 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models;
 
 namespace DualSparse.Evaluation.Sweep;

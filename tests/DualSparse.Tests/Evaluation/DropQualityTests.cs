@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models.Safetensors;

@@ -1,5 +1,4 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;

@@ -30,6 +30,23 @@ public class KernelTableTests
     public void A_bare_machine_runs_the_vector_kernels() =>
         Assert.All(Enum.GetValues<WeightFormat>(), f => Assert.Equal("vector", KernelTable.Choose(f, new CpuFeatures(), null).Name));
 
+    // Zen 4 is family 25.
+    [Theory]
+    [InlineData(6, "avx512")]
+    [InlineData(25, "avx512-dot")]
+    public void Slow_dot_products_come_after_multiply_adds(int family, string expected)
+    {
+        if (!CpuFeatures.Current.Avx512Bf16)
+            Assert.Skip("this processor has no AVX512-BF16");
+        var cpu = CpuFeatures.Current with { AmxBf16 = false, AmxRefusal = "hidden", Family = family };
+        Assert.Equal(expected, KernelTable.Choose(WeightFormat.Bf16, cpu, null).Name);
+        Assert.Equal("avx512-dot", KernelTable.Choose(WeightFormat.Bf16, cpu, "avx512-dot").Name);
+        if (cpu.Avx512Vnni)
+            Assert.Equal("avx512-dot", KernelTable.Choose(WeightFormat.Int8, cpu, null).Name);
+        if (CpuFeatures.Current.AmxBf16)
+            Assert.Equal("amx", KernelTable.Choose(WeightFormat.Bf16, CpuFeatures.Current with { Family = family }, null).Name);
+    }
+
     [Fact]
     public void A_name_forces_a_kernel() =>
         Assert.All(Enum.GetValues<WeightFormat>(), f => Assert.Equal("scalar", KernelTable.Choose(f, CpuFeatures.Current, "scalar").Name));

@@ -74,18 +74,8 @@ internal sealed class ScoreHistogram
     /// <param name="delta">δ; 0 is 1T-Drop.</param>
     public DropThresholds Thresholds(double rate, float delta)
     {
-        float low = -delta, high = 1;
-        // Each step halves the interval: 20 of them go below a bin.
-        for (int i = 0; i < 20; i++)
-        {
-            float middle = (low + high) / 2;
-            if (Rate(DropThresholds.Around(middle, delta)) < rate)
-                low = middle;
-            else
-                high = middle;
-        }
-
-        return DropThresholds.Around(high, delta);
+        // 20 halvings go below a bin.
+        return DropThresholds.Around(Bisection.Find(-delta, 1f, 20, t => Rate(DropThresholds.Around(t, delta)) < rate).High, delta);
     }
 
     private static double Share(Computation computation) => computation switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };

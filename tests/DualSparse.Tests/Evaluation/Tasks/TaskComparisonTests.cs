@@ -1,5 +1,4 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Evaluation.Tasks;
 
 namespace DualSparse.Tests.Evaluation.Tasks;

@@ -1,4 +1,6 @@
-namespace DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Moe.Drop;
+
+namespace DualSparse.Engine;
 
 /// <summary>
 /// What somebody asks to be left out: the one option record of the drop. A model makes a <see cref="DropPlan"/> of it. Shared experts are never
@@ -90,14 +92,4 @@ public sealed record DropRequest
         if (!(thresholds.Major >= 0 && thresholds.Major <= thresholds.Minor))
             throw new ArgumentException($"the drop thresholds are {thresholds.Major} (major) and {thresholds.Minor} (minor), expected 0 ≤ major ≤ minor");
     }
-}
-
-/// <summary>One layer's part of a <see cref="DropRequest"/>.</summary>
-/// <param name="Thresholds">The thresholds of every expert that <paramref name="Experts"/> doesn't give its own.</param>
-/// <param name="Experts">[experts] each expert's own; null: <paramref name="Thresholds"/> for all.</param>
-/// <param name="Norms">[experts] n_e, for <see cref="DropScore.Contribution"/>.</param>
-internal sealed record LayerThresholds(DropThresholds Thresholds, IReadOnlyList<DropThresholds>? Experts = null, IReadOnlyList<float>? Norms = null)
-{
-    /// <summary>Whether any expert may be dropped.</summary>
-    internal bool Drops => Experts?.Any(t => t != DropThresholds.None) ?? Thresholds != DropThresholds.None;
 }

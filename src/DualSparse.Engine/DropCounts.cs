@@ -1,6 +1,7 @@
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Packing;
 
-namespace DualSparse.Engine.Moe.Drop;
+namespace DualSparse.Engine;
 
 /// <summary>The routed experts' work, counted from what was decided of each pair; shared experts and dense MLPs are not in it.</summary>
 /// <param name="Pairs">Token-expert pairs that the router chose.</param>

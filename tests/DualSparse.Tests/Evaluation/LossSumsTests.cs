@@ -1,6 +1,6 @@
-using DualSparse.Engine;
+using DualSparse.Evaluation;
 
-namespace DualSparse.Tests.Engine;
+namespace DualSparse.Tests.Evaluation;
 
 /// <summary>Sums of losses against sums in double precision.</summary>
 public class LossSumsTests

@@ -1,4 +1,6 @@
-namespace DualSparse.Engine;
+using DualSparse.Engine;
+
+namespace DualSparse.Evaluation;
 
 /// <summary>What one run loses against another, summed over predictions.</summary>
 /// <param name="Tokens">Ids predicted.</param>

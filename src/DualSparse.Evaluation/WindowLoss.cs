@@ -1,7 +1,6 @@
 using DualSparse.Engine;
-using DualSparse.Engine.Moe.Drop;
 
-namespace DualSparse.Sparsify;
+namespace DualSparse.Evaluation;
 
 /// <summary>Sums, window by window, what each variant of a stream loses against the dense run.</summary>
 /// <param name="windows">The windows: each id predicts the next of its window.</param>
