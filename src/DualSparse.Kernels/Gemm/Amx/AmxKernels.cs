@@ -10,10 +10,6 @@ internal static class AmxKernels
     /// <summary>What they are listed by.</summary>
     public const string Name = "amx";
 
-    // Two tile products, 64 inputs by 32 outputs, take 32 cycles for up to 16 rows; VPDPBUSD, two a cycle, takes 16 a row. They break
-    // even at two rows; four leave room for setting up the tiles and for the finish that dot products have for free.
-    private const int LeastInt8Rows = 4;
-
     // 32 inputs by 32 outputs take some 60 cycles for up to 16 rows, 20 of them for unpacking; dot products 10 a row and 20 in all.
     private const int LeastInt4Rows = 8;
 
@@ -27,6 +23,10 @@ internal static class AmxKernels
         (sum, rows, weights) => c.tdpbf16ps(sum, rows, weights)));
 
     /// <summary>int8: signed rows · unsigned weights (TDPBSUD), then the correction and the scales.</summary>
+    /// <remarks>
+    /// Tiles compute any number of rows: the next panel is fetched while this one is multiplied, and streaming from memory they read
+    /// 1.05 times as fast as dot products with one row, 1.3 to 1.7 times with two to six.
+    /// </remarks>
     public static EmittedFunction Int8Function { get; } = new("amx int8", c => TileProduct.Emit(c, PanelLayout.Int8HeaderBytes, inputsPerStep: 64,
         (sum, rows, weights) => c.tdpbsud(sum, rows, weights), finish: () => TileInt8Finish.Emit(c)));
 
@@ -49,12 +49,12 @@ internal static class AmxKernels
     /// <summary>int8.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Int8() => SelfCheck.Verified(
-        new AmxIntegerKernel(WeightFormat.Int8, Int8Function, LeastInt8Rows, Avx512DotKernels.Int8()), IntegerRefusal);
+        new AmxKernel(WeightFormat.Int8, ActivationFormat.Int8, Int8Function, TileRates.Int8), IntegerRefusal);
 
     /// <summary>int4.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Int4() => SelfCheck.Verified(
-        new AmxIntegerKernel(WeightFormat.Int4, Int4Function, LeastInt4Rows, Avx512DotKernels.Int4()), IntegerRefusal);
+        new AmxInt4Kernel(Int4Function, LeastInt4Rows, Avx512DotKernels.Int4()), IntegerRefusal);
 }
 
 /// <summary>A kernel whose threads are prepared for tiles.</summary>
@@ -75,8 +75,8 @@ internal class AmxKernel(WeightFormat weights, ActivationFormat activations, Emi
 }
 
 /// <summary>Tiles for many rows, AVX-512 dot products for few: integer sums are exact, so both give the same.</summary>
-internal sealed class AmxIntegerKernel(WeightFormat weights, EmittedFunction function, int leastTileRows, PanelKernel few)
-    : AmxKernel(weights, ActivationFormat.Int8, function, TileRates.Int8)
+internal sealed class AmxInt4Kernel(EmittedFunction function, int leastTileRows, PanelKernel few)
+    : AmxKernel(WeightFormat.Int4, ActivationFormat.Int8, function, TileRates.Int8)
 {
     public override void Multiply(in PanelArgs args)
     {
