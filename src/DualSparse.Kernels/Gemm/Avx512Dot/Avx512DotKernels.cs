@@ -28,4 +28,9 @@ internal static class Avx512DotKernels
     /// <exception cref="KernelRefusedException">It can't be placed in memory, or computes wrongly here.</exception>
     public static PanelKernel Int4() =>
         SelfCheck.Verified(new EmittedKernel(Name, WeightFormat.Int4, ActivationFormat.Int8, DotInt4.Function, DotRates.Int8), VnniRefusal);
+
+    /// <summary>int4 that fetches the next panel whole, beside AMX.</summary>
+    /// <exception cref="KernelRefusedException">It can't be placed in memory.</exception>
+    public static PanelKernel Int4WholeNext() =>
+        new EmittedKernel(Name, WeightFormat.Int4, ActivationFormat.Int8, DotInt4.WholeNextFunction, DotRates.Int8);
 }

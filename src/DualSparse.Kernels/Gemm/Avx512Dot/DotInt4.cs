@@ -39,11 +39,16 @@ internal static class DotInt4
     private static AssemblerRegisterZMM Scale(int half) => Zmm(28 + half);
 
     /// <summary>The kernel's code.</summary>
-    public static EmittedFunction Function { get; } = EmittedFunction.ForPanels("avx512-dot int4", c =>
+    public static EmittedFunction Function { get; } = Make("avx512-dot int4", ManyRows);
+
+    /// <summary>The same for processors whose own prefetchers fall behind on one row or two: any number of rows fetches the next panel whole.</summary>
+    public static EmittedFunction WholeNextFunction { get; } = Make("avx512-dot int4, next panel whole", manyRows: 1);
+
+    private static EmittedFunction Make(string name, int manyRows) => EmittedFunction.ForPanels(name, c =>
     {
         c.mov(eax, NibbleMask);
         c.vpbroadcastd(Mask, eax);
-        RowBlocks.Emit(c, LargestBlock, PanelLayout.GroupBytes, ManyRows, integers: true, Block);
+        RowBlocks.Emit(c, LargestBlock, PanelLayout.GroupBytes, manyRows, integers: true, Block);
     });
 
     private static void Block(FunctionAssembler c, int rows)

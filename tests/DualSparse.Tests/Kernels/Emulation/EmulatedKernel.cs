@@ -14,6 +14,9 @@ namespace DualSparse.Tests.Kernels.Emulation;
 /// </summary>
 internal sealed unsafe class EmulatedKernel : PanelKernel
 {
+    /// <summary>The dot products that stand beside AMX, which the table doesn't list.</summary>
+    public const string WholeNext = "avx512-dot, next panel whole";
+
     private readonly CallAbi abi;
     private readonly X64Interpreter interpreter;
 
@@ -40,6 +43,8 @@ internal sealed unsafe class EmulatedKernel : PanelKernel
             new(name, weights, ActivationFormat.Int8, DotInt8.Function, Avx512DotKernels.VnniRefusal, abi) { Next = next },
         (Avx512DotKernels.Name, WeightFormat.Int4) =>
             new(name, weights, ActivationFormat.Int8, DotInt4.Function, Avx512DotKernels.VnniRefusal, abi) { Next = next },
+        (WholeNext, WeightFormat.Int4) =>
+            new(name, weights, ActivationFormat.Int8, DotInt4.WholeNextFunction, Avx512DotKernels.VnniRefusal, abi) { Next = next },
         _ => throw new ArgumentException($"no emitted kernel {name} for {weights}"),
     };
 

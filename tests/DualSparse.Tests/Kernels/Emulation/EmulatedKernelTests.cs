@@ -16,6 +16,7 @@ public class EmulatedKernelTests
     [
         ("amx", WeightFormat.Bf16), ("amx", WeightFormat.Int8), ("amx", WeightFormat.Int4),
         ("avx512-dot", WeightFormat.Bf16), ("avx512-dot", WeightFormat.Int8), ("avx512-dot", WeightFormat.Int4),
+        (EmulatedKernel.WholeNext, WeightFormat.Int4),
     ];
 
     public static TheoryData<string, WeightFormat> Integer => [.. Emitted.Where(e => e.Data.Item2 != WeightFormat.Bf16)];
