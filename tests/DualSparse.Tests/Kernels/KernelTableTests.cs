@@ -38,7 +38,7 @@ public class KernelTableTests
     {
         if (!CpuFeatures.Current.Avx512Bf16)
             Assert.Skip("this processor has no AVX512-BF16");
-        var cpu = CpuFeatures.Current with { AmxBf16 = false, AmxRefusal = "hidden", Family = family };
+        var cpu = CpuFeatures.Current with { AmxBf16 = false, AmxInt8 = false, AmxRefusal = "hidden", Family = family };
         Assert.Equal(expected, KernelTable.Choose(WeightFormat.Bf16, cpu, null).Name);
         Assert.Equal("avx512-dot", KernelTable.Choose(WeightFormat.Bf16, cpu, "avx512-dot").Name);
         if (cpu.Avx512Vnni)
