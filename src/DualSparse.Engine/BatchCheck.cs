@@ -1,3 +1,5 @@
+using DualSparse.Models;
+
 namespace DualSparse.Engine;
 
 /// <summary>What a pass refuses before any work is done.</summary>
@@ -5,10 +7,11 @@ internal static class BatchCheck
 {
     /// <summary>Checks a batch.</summary>
     /// <exception cref="ArgumentException">
-    /// An id is outside the vocabulary, a chunk is empty or doesn't fit its cache, a cache or a text is given twice, or more logits are wanted than an array holds.
+    /// An id is outside the vocabulary, a chunk is empty or doesn't fit its cache, a cache or a text is given twice, a text is another model's, or more logits are wanted than an array holds.
     /// </exception>
-    public static void Require(ReadOnlySpan<SequenceChunk> batch, int vocabulary)
+    public static void Require(ReadOnlySpan<SequenceChunk> batch, ModelConfig config)
     {
+        int vocabulary = config.VocabSize;
         long rows = 0;
         foreach (var chunk in batch)
         {
@@ -23,6 +26,8 @@ internal static class BatchCheck
                     throw new ArgumentException($"token id {id} is outside the vocabulary of {vocabulary}");
             }
 
+            if (chunk.Drop is { } text && text.Layers.Count != config.Layers)
+                throw new ArgumentException($"the text's drop is planned for {text.Layers.Count} layers, expected {config.Layers}, as the model has");
             rows += chunk.WantedRows;
         }
 

@@ -3,7 +3,7 @@ using DualSparse.Engine.Moe.Drop;
 namespace DualSparse.Engine;
 
 /// <summary>
-/// What somebody asks to be left out: the one option record of the drop. A model makes a <see cref="DropPlan"/> of it. Shared experts are never
+/// What somebody asks to be left out: the one option record of the drop. A model makes a plan of it. Shared experts are never
 /// dropped, and kept outputs keep their weights (arXiv 2508.18376, §4.2).
 /// </summary>
 public sealed record DropRequest
@@ -28,7 +28,7 @@ public sealed record DropRequest
 
     /// <summary>
     /// The share of the routed experts' work to leave out. The thresholds of the checkpoint's dualsparse.json for it, or without that file
-    /// thresholds T ∓ <see cref="Delta"/> on ŝ, one T a layer, adapt to the text's own scores (<see cref="RateFollower"/>); <see cref="Thresholds"/>
+    /// thresholds T ∓ <see cref="Delta"/> on ŝ, one T a layer, adapt to the text's own scores; <see cref="Thresholds"/>
     /// are not looked at then. Null: thresholds as given.
     /// </summary>
     public double? Rate { get; init; }
@@ -49,10 +49,9 @@ public sealed record DropRequest
     public DropRequest? Generated { get; init; }
 
     /// <summary>Whether nothing is dropped, ever.</summary>
-    public bool IsNone => Rate is null or 0 && MaxKl is null
-        && Thresholds == DropThresholds.None
-        && (Layers?.All(l => l.Thresholds == DropThresholds.None && (l.Experts?.All(t => t == DropThresholds.None) ?? true)) ?? true)
-        && (Generated?.IsNone ?? true);
+    public bool IsNone => MaxKl is null && (Rate is 0 || (Rate is null && !HasThresholds)) && (Generated?.IsNone ?? true);
+
+    private bool HasThresholds => Thresholds != DropThresholds.None || (Layers?.Any(l => l.Drops || l.Thresholds != DropThresholds.None) ?? false);
 
     /// <summary>Refuses what makes no sense for a model.</summary>
     /// <param name="layers">The model's layers.</param>

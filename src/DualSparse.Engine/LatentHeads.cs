@@ -19,7 +19,7 @@ namespace DualSparse.Engine;
 /// Multiply-adds, with V2-Lite's 16 heads of 128 + 64 and 128 and a rank of 512: a query on a key costs 16·(192 + 128) = 5,120 expanded
 /// and 16·(576 + 512) = 17,408 to latents; expanding a position or bringing a query to the latents and back costs 16·(128 + 128)·512 = 2.1
 /// million, either. So a prompt from its beginning is always cheaper expanded, a turn of m tokens behind a long context is from m = 171
-/// on, and one query is far cheaper to latents. The ways round differently, so what a token is decides and not its company: those that the
+/// on, and one query is far cheaper to latents. The ways round differently, so what a token is decides, and not its batch: those that the
 /// model has generated go to latents, a prompt's however it is cut into calls the way that its turn as a whole is cheaper. All weights are
 /// kept in the model's format, W_UK twice, since a panel is read along its inputs.
 /// </remarks>

@@ -86,7 +86,8 @@ internal static unsafe class LayerProgram
                     weights.Moe!.End(pass, layer, y);
                     break;
                 case OperatorKind.Copy:
-                    new ReadOnlySpan<float>(pass.Stream(from), pass.Rows * pass.Hidden).CopyTo(new Span<float>(y, pass.Rows * pass.Hidden));
+                    nint bytes = (nint)pass.Rows * pass.Hidden * sizeof(float);
+                    Buffer.MemoryCopy(pass.Stream(from), y, bytes, bytes);
                     break;
             }
 

@@ -14,7 +14,7 @@ internal sealed unsafe record OutputHead(float[] Norm, Linear Weights) : IDispos
     /// <param name="logits">[rows, vocabulary] f32, overwritten.</param>
     public void Forward(Pass pass, ModelConfig config, float* x, int rows, float* logits)
     {
-        float* normed = pass.Memory.Normalised.Floats((nint)rows * config.HiddenSize);
+        float* normed = pass.Memory.HeadInput.Floats((nint)rows * config.HiddenSize);
         RmsNorm.Forward(pass.Work.Team, x, rows, config.HiddenSize, Norm, config.NormEpsilon, normed, config.HiddenSize);
         Weights.Forward(pass.Work, normed, rows, logits);
     }

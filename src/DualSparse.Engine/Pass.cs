@@ -89,7 +89,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
             normalised = null;
     }
 
-    /// <summary>[rows, hidden] f32: a residual stream behind a norm, valid until the next; made once while the stream stays as it is.</summary>
+    /// <summary>[rows, hidden] f32: a residual stream after a norm, valid until the next; made once while the stream stays as it is.</summary>
     public float* Normalised(int stream, float[] norm)
     {
         if (normalised is { } last && last.Stream == stream && last.Norm == norm)

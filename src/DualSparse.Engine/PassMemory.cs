@@ -11,13 +11,13 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[streams] of [rows, hidden].</summary>
     public ScratchBuffer[] Residual { get; } = [.. Enumerable.Range(0, Streams).Select(_ => new ScratchBuffer())];
 
-    /// <summary>[rows, hidden]: behind a norm.</summary>
+    /// <summary>[rows, hidden]: a residual stream after a norm.</summary>
     public ScratchBuffer Normalised { get; } = new();
 
     /// <summary>[rows, heads · value size]: what attention has gathered.</summary>
     public ScratchBuffer Attended { get; } = new();
 
-    /// <summary>[rows, hidden]: the same behind the output projection.</summary>
+    /// <summary>[rows, hidden]: the same after the output projection.</summary>
     public ScratchBuffer AttentionOutput { get; } = new();
 
     /// <summary>[rows, query + key + value widths] of grouped-query attention.</summary>
@@ -56,6 +56,9 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows of an expert, 2 · padded neurons]: gates and ups for an observer.</summary>
     public ScratchBuffer ProbeProducts { get; } = new();
 
+    /// <summary>[rows wanted, hidden]: after the final norm.</summary>
+    public ScratchBuffer HeadInput { get; } = new();
+
     /// <summary>[rows wanted, vocabulary].</summary>
     public ScratchBuffer Logits { get; } = new();
 
@@ -65,7 +68,7 @@ internal sealed class PassMemory : IDisposable
         foreach (var buffer in (ScratchBuffer[])
         [
             .. Residual, Normalised, Attended, AttentionOutput, QueryKeyValue, Queries, QueryLatents, RowLatents, CachedLatents, Expanded,
-            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, Logits,
+            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, HeadInput, Logits,
         ])
         {
             buffer.Dispose();

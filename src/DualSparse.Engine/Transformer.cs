@@ -89,14 +89,14 @@ internal sealed unsafe class Transformer : IDisposable
     /// <param name="cancel">Ends it between two steps of a layer.</param>
     /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
     /// <exception cref="ArgumentException">
-    /// An id is outside the vocabulary, a chunk doesn't fit its cache, a cache or a text is given twice, or more logits are wanted than an array holds.
+    /// An id is outside the vocabulary, a chunk doesn't fit its cache, a chunk is empty, a cache or a text is given twice, a text is another model's, or more logits are wanted than an array holds.
     /// </exception>
     /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free.</exception>
     /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
-        BatchCheck.Require(batch, Config.VocabSize);
+        BatchCheck.Require(batch, Config);
         KvCache.Reserve(batch);
         pass.Begin(Segments(batch), watch);
         Embed(batch, pass.Stream(0));
@@ -156,6 +156,7 @@ internal sealed unsafe class Transformer : IDisposable
             first += chunk.Ids.Length;
         }
 
+        pass.Wrote(0);
         return kept;
     }
 

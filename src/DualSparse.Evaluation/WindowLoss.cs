@@ -4,7 +4,7 @@ namespace DualSparse.Evaluation;
 
 /// <summary>Sums, window by window, what each variant of a stream loses against the dense run.</summary>
 /// <param name="windows">The windows: each id predicts the next of its window.</param>
-/// <param name="variants">Rules, the dense one included.</param>
+/// <param name="variants">Plans, the dense one included.</param>
 /// <param name="vocabulary">Logits in a row.</param>
 internal sealed class WindowLoss(IReadOnlyList<int[]> windows, int variants, int vocabulary)
 {

@@ -15,7 +15,7 @@ internal sealed class DropArguments
     private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token lose its best expert too." };
 
     private readonly Option<double?> rate = NumberOption.Create<double>(
-        "--drop", "Leave out this share of the routed experts' work: by thresholds of the model's dualsparse.json, to 0.75, or else by one for all layers, to below 1, that move as the text's scores come.");
+        "--drop", "Skip this share of the routed experts' work (0 to 0.75). Thresholds come from dualsparse.json and adapt to the text; without that file each layer has one threshold, and the share may be anything below 1.");
 
     private readonly Option<double?> generationRate = NumberOption.Create<double>(
         "--drop-generation", "The same for generated tokens. [default: as --drop]");

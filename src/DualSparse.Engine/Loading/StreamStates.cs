@@ -1,14 +1,14 @@
 namespace DualSparse.Engine.Loading;
 
-/// <summary>The hidden states of every window under every rule; a rule that has dropped nothing yet shares the dense run's.</summary>
-/// <param name="variants">Rules.</param>
+/// <summary>The hidden states of every window under every plan; a plan that has dropped nothing yet shares the dense run's.</summary>
+/// <param name="variants">Plans.</param>
 /// <param name="dense">[windows] of [tokens, hidden] f32: the embeddings.</param>
 internal sealed class StreamStates(int variants, float[][] dense)
 {
     private readonly float[]?[][] own = [.. Enumerable.Range(0, variants).Select(v => v == 0 ? dense : new float[]?[dense.Length])];
     private readonly bool[] differs = new bool[variants];
 
-    /// <summary>Whether a rule's states have left the dense run's.</summary>
+    /// <summary>Whether a plan's states have left the dense run's.</summary>
     public bool Differs(int variant) => differs[variant];
 
     /// <summary>From now on they have.</summary>

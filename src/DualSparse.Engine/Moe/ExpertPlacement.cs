@@ -14,7 +14,7 @@ internal sealed class ExpertPlacement
         ArgumentOutOfRangeException.ThrowIfLessThan(ranks, 1);
         if (Array.FindIndex(rankOf, rank => rank < 0 || rank >= ranks) is >= 0 and var wrong)
             throw new ArgumentException($"expert {wrong} is on rank {rankOf[wrong]}, expected 0 to {ranks - 1}");
-        (Ranks, this.rankOf) = (ranks, rankOf);
+        (Ranks, this.rankOf) = (ranks, [.. rankOf]);
     }
 
     /// <summary>Ranks.</summary>

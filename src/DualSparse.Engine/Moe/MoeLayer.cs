@@ -15,7 +15,9 @@ namespace DualSparse.Engine.Moe;
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
 internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null) : IDisposable
 {
-    private readonly ExpertPlacement placement = placement ?? ExpertPlacement.Alone(experts.Count);
+    private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.Alone(experts.Count)
+        : placement.RankOf.Length == experts.Count ? placement
+        : throw new ArgumentException($"a placement of {placement.RankOf.Length} experts, expected {experts.Count}, as the layer has");
 
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;

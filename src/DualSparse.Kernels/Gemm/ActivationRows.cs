@@ -42,7 +42,13 @@ internal sealed unsafe class ActivationRows : IDisposable
             Grow(ref scales, (nuint)readable * sizeof(float));
             Grow(ref sums, (nuint)readable * (nuint)SumStride * sizeof(int));
         }
+
+        Poison();
     }
+
+    // What was there is lost: in debug builds nobody can rely on it. All bits set are a NaN in f32 and bf16.
+    [System.Diagnostics.Conditional("DEBUG")]
+    private void Poison() => System.Runtime.InteropServices.NativeMemory.Fill(values.Pointer, (nuint)RowCount * (nuint)RowBytes, 0xff);
 
     /// <summary>Where row <paramref name="row"/> starts.</summary>
     public byte* Row(int row) => values.Pointer + row * RowBytes;

@@ -46,7 +46,7 @@ internal unsafe struct PanelArgs
 
 /// <summary>
 /// Multiplies rows of activations with panels of 32 outputs: result[r, c] = Σ_k rows[r, k] · panel[k, c], summed over k in one
-/// order whatever the number of rows, so that a row's result doesn't depend on its company.
+/// order whatever the number of rows, so that results are batch-invariant: a row's doesn't depend on the other rows.
 /// </summary>
 /// <remarks>
 /// Integer kernels compute exact 32-bit sums, hence equal ones: int8 gives (float)Σ · column scale · row scale, in this order;

@@ -60,7 +60,7 @@ internal sealed class SafetensorsWriter : IDisposable
     {
         if (values.IsEmpty)
             return;
-        var type = Turn(name).Type;
+        var type = RequireNext(name).Type;
         if (type == TensorType.F32)
         {
             AppendBytes(name, MemoryMarshal.AsBytes(values));
@@ -90,7 +90,7 @@ internal sealed class SafetensorsWriter : IDisposable
     {
         if (bytes.IsEmpty)
             return;
-        var tensor = Turn(name);
+        var tensor = RequireNext(name);
         if (bytes.Length > tensor.ByteLength - written)
             throw new InvalidOperationException($"tensor '{name}' has {tensor.ByteLength} bytes, and {written + bytes.Length} were appended");
         try
@@ -174,7 +174,7 @@ internal sealed class SafetensorsWriter : IDisposable
         return buffer.ToArray();
     }
 
-    private TensorDeclaration Turn(string name)
+    private TensorDeclaration RequireNext(string name)
     {
         ObjectDisposedException.ThrowIf(stream is null, this);
         if (current == tensors.Count)

@@ -35,16 +35,16 @@ internal static class Transposition
             int column = stripe * width, lines = Math.Min(width, slice.Columns - column);
             var stored = tensor.ElementBytes(slice.First + column * slice.ColumnStep, (int)((lines - 1) * slice.ColumnStep) + slice.Rows);
             if (tensor.Type == TensorType.F32)
-                Turn<uint>(stored, (int)slice.ColumnStep, lines, slice.Rows, MemoryMarshal.Cast<byte, uint>(destination.AsSpan())[column..], slice.Columns, Square);
+                Transpose<uint>(stored, (int)slice.ColumnStep, lines, slice.Rows, MemoryMarshal.Cast<byte, uint>(destination.AsSpan())[column..], slice.Columns, Square);
             else
-                Turn<ushort>(stored, (int)slice.ColumnStep, lines, slice.Rows, MemoryMarshal.Cast<byte, ushort>(destination.AsSpan())[column..], slice.Columns, Square);
+                Transpose<ushort>(stored, (int)slice.ColumnStep, lines, slice.Rows, MemoryMarshal.Cast<byte, ushort>(destination.AsSpan())[column..], slice.Columns, Square);
         }
     }
 
     // [lines, rows], columns of the matrix, to [rows, lines]; steps from a line to the next in the source, from a row to the next in the
     // destination. Steps are often multiples of a page, all of whose lines share a place in the first-level cache: so a tile is turned
     // in a place of its own, and each cache line of both sides is touched once.
-    private static void Turn<T>(ReadOnlySpan<byte> stored, int lineStep, int lines, int rows, Span<T> destination, int rowStep, TurnSquare<T> square)
+    private static void Transpose<T>(ReadOnlySpan<byte> stored, int lineStep, int lines, int rows, Span<T> destination, int rowStep, TransposeSquare<T> square)
         where T : unmanaged
     {
         int side = Vector128<T>.Count, width = TileBytes / Unsafe.SizeOf<T>();
@@ -142,5 +142,5 @@ internal static class Transposition
     }
 
     /// <summary>Turns a square of as many elements a side as a vector has.</summary>
-    private delegate void TurnSquare<T>(ReadOnlySpan<T> source, int lineStep, Span<T> destination, int rowStep);
+    private delegate void TransposeSquare<T>(ReadOnlySpan<T> source, int lineStep, Span<T> destination, int rowStep);
 }

@@ -27,14 +27,14 @@ internal static class FusedExperts
                     continue;
                 if (Layers(config).SelectMany(layer => layer.All()).FirstOrDefault(t => IsExperts(t) && checkpoint.TryGet(t.Name, out _)) is { } separate)
                     throw new ModelFormatException($"{checkpoint.Folder}: '{gateUp}' and '{down}' hold all experts of their layer, and yet there is '{separate.Name}': expected one form or the other");
-                return Turned(fused, checkpoint.Get(gateUp), checkpoint.Get(down), Stored(config, block, ExpertStorage.FusedTransposed));
+                return Oriented(fused, checkpoint.Get(gateUp), checkpoint.Get(down), Stored(config, block, ExpertStorage.FusedTransposed));
             }
         }
 
         return config;
     }
 
-    private static ModelConfig Turned(ModelConfig fused, TensorView gateUp, TensorView down, ModelConfig transposed)
+    private static ModelConfig Oriented(ModelConfig fused, TensorView gateUp, TensorView down, ModelConfig transposed)
     {
         var (way, other) = (Layers(fused).First(), Layers(transposed).First());
         bool fits = Fits(gateUp, way.ExpertsGateUp!), fitsTransposed = Fits(gateUp, other.ExpertsGateUp!);

@@ -126,6 +126,7 @@ public sealed unsafe class LayerProgramTests : IDisposable
     public void A_placement_names_a_rank_for_each_expert()
     {
         Assert.Contains("expert 1 is on rank 2, expected 0 to 1", Assert.Throws<ArgumentException>(() => new ExpertPlacement(2, [0, 2])).Message);
+        Assert.Contains("expected", Assert.Throws<ArgumentException>(() => new TwoLayers(this, "olmoe", WeightFormat.F32, (_, _) => new ExpertPlacement(1, [0]))).Message);
         Assert.Equal([0, 0, 1, 1, 2], [.. ExpertPlacement.Blocks(3, 5).RankOf]);
     }
 

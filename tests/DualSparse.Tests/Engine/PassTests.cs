@@ -57,6 +57,49 @@ public class PassTests
         }
     }
 
+    // Each on a thread of its own, drops set while others' passes run.
+    [Fact]
+    public void Sessions_on_threads_of_their_own_write_what_each_writes_alone()
+    {
+        using var model = MoeModel.Load(TestPaths.Model);
+        double[] rates = [0, 0.3, 0.6];
+        var alone = rates.Select(Write).ToArray();
+        Assert.Equal(alone, rates.AsParallel().AsOrdered().WithDegreeOfParallelism(rates.Length).Select(Write).ToArray());
+
+        string Write(double rate)
+        {
+            using var session = model.NewSession();
+            session.Append([.. Enumerable.Range(100, 90)]);
+            List<string> tokens = [];
+            foreach (var token in session.Generate(new GenerationOptions { MaxTokens = 24, LogProbs = 0 }, Cancel))
+            {
+                tokens.Add($"{token.Id} {token.LogProb}");
+                session.Drop = new DropRequest { Rate = tokens.Count < 8 ? rate : rate / 2 };
+            }
+
+            return $"{string.Join(' ', tokens)} {session.Dropped}";
+        }
+    }
+
+    [Fact]
+    public void Texts_of_one_batch_have_drops_of_their_own()
+    {
+        using var model = Load();
+        DropRequest?[] drops = [null, new() { Rate = 0.3 }, new() { Thresholds = new(0.2f, 0.3f) }];
+        var alone = drops.Select((drop, i) => Run([drop])[0]).ToArray();
+        var together = Run(drops);
+        Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First, pair.Second));
+        Assert.NotEqual(alone[0], alone[1]);
+
+        float[][] Run(DropRequest?[] drops)
+        {
+            var caches = drops.Select(_ => model.NewCache(128)).ToArray();
+            float[] logits = model.Forward([.. drops.Select((drop, i) => new SequenceChunk(caches[i], s_ids, LogitRows.All, Drop: drop is null ? null : model.NewText(drop)))]).ToArray();
+            Array.ForEach(caches, c => c.Dispose());
+            return [.. logits.Chunk(logits.Length / drops.Length)];
+        }
+    }
+
     [Fact]
     public void A_drop_set_during_a_generation_holds_from_the_next_token_on()
     {
@@ -118,13 +161,18 @@ public class PassTests
         var text = model.NewText();
         error = Assert.Throws<ArgumentException>(() => model.Forward([new SequenceChunk(cache, ids, Drop: text), new SequenceChunk(other, ids, Drop: text)]).Length);
         Assert.StartsWith("chunks 0 and 1 of the batch have the same text's drop", error.Message, StringComparison.Ordinal);
+        error = Assert.Throws<ArgumentException>(() => model.Forward([new SequenceChunk(cache, ids, Drop: new TextDrop(text.Plan, layers: 9))]).Length);
+        Assert.StartsWith("the text's drop is planned for 9 layers", error.Message, StringComparison.Ordinal);
         Assert.Equal((0, 0), (cache.Length, other.Length));
+        // A rank without requests of its own still walks the layers.
+        Assert.Equal(0, model.Forward([]).Length);
     }
 
     [Theory]
     [InlineData("cancelled")]
     [InlineData("thrown")]
-    [InlineData("memory")]
+    [InlineData("no memory")]
+    [InlineData("no pages")]
     public void A_pass_that_fails_half_way_leaves_everything_as_it_was(string how)
     {
         var drop = new DropRequest { Rate = 0.4 };
@@ -155,7 +203,7 @@ public class PassTests
         {
             using var source = new CancellationTokenSource();
             SequenceChunk[] batch = [new(cache, Enumerable.Range(200, 50).ToArray(), LogitRows.All, Drop: text)];
-            if (how == "memory")
+            if (how == "no pages")
             {
                 // Pages for more than a first one.
                 cache.FreeBytes = () => 1;
@@ -172,11 +220,15 @@ public class PassTests
                         return;
                     if (how == "thrown")
                         throw new InvalidOperationException("half-way");
+                    if (how == "no memory")
+                        throw new OutOfMemoryException("as the layer's products would");
                     source.Cancel();
                 },
             };
             if (how == "thrown")
                 Assert.Throws<InvalidOperationException>(() => model.Forward(batch, watch).Length);
+            else if (how == "no memory")
+                Assert.Throws<OutOfMemoryException>(() => model.Forward(batch, watch).Length);
             else
                 Assert.ThrowsAny<OperationCanceledException>(() => model.Forward(batch, watch, source.Token).Length);
         }

@@ -88,6 +88,8 @@ public class ThresholdSearchTests
         Assert.Null(within.Rule(0, generated: false)!.Curve);
         Assert.Equal(kl, within.Expected!.Kl.Value, 1e-3 * kl);
         Assert.Equal(0.2, report.Methods![0].RateWithin(kl * (1 + 1e-9)), 6);
+        // The best method by default and by name, whatever δ, which it has no use for: a text goes on.
+        Assert.Same(dense.Plan(new DropRequest { Rate = 0.2 }).Followed, dense.Plan(new DropRequest { Rate = 0.3, Method = ThresholdSearch.Search, Delta = 0.5f }).Followed);
         Assert.Contains("no drop with a KL", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { MaxKl = 1e-30 })).Message);
         Assert.Contains("there is no method 'best'", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { Rate = 0.2, Method = "best" })).Message);
         Assert.Contains("expected 0 to 0.75", Assert.Throws<ArgumentException>(() => dense.Plan(new DropRequest { Rate = 0.8 })).Message);

@@ -27,7 +27,10 @@ internal sealed class DropPlan
     /// <summary>What moving thresholds move along; null: all stay.</summary>
     public FollowedMethod? Followed { get; }
 
-    /// <summary>The loss to expect of thresholds that stay; null where it isn't known.</summary>
+    /// <summary>Whether all tokens meet thresholds that move.</summary>
+    public bool FollowsAll { get; init; }
+
+    /// <summary>The loss to expect of thresholds that stay; null where it isn't known, or where generated tokens' is another.</summary>
     public LossToExpect? Expected { get; }
 
     /// <summary>What is left out in a layer; null: nothing.</summary>

@@ -21,7 +21,7 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
     /// <param name="means">By layer, what dropped experts leave behind under <see cref="DropRequest.Compensate"/>; null: what the checkpoint's folder has.</param>
     /// <exception cref="ArgumentException">
     /// The request makes no sense for the model, there is no such method, the rate is beyond its last, no drop within that loss is known, or
-    /// prompt and generated tokens follow rates by different methods or guards.
+    /// prompt and generated tokens follow rates by different methods, δ or guards.
     /// </exception>
     /// <exception cref="ModelFormatException">dualsparse.json or the means are damaged, or made for another model.</exception>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null)
@@ -35,7 +35,10 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
                 throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
             if (prompt.Request.Compensate || generated.Request.Compensate)
                 means ??= stored ??= CompensationFile.Read(checkpoint, reordered);
-            return new DropPlan(request, Rules(prompt), Rules(generated), means, prompt.Followed ?? generated.Followed, prompt.Expected);
+            return new DropPlan(request, Rules(prompt), Rules(generated), means, prompt.Followed ?? generated.Followed, Equals(prompt.Expected, generated.Expected) ? prompt.Expected : null)
+            {
+                FollowsAll = prompt.Followed is not null && generated.Followed is not null,
+            };
         }
     }
 
@@ -62,7 +65,8 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
         }
 
         method.CheckRate(request.Rate!.Value);
-        var key = (request.Method, request.Delta);
+        // δ counts where no file says more.
+        (string?, float) key = profile!.Count > 0 ? (method.Name, 0) : (null, request.Delta);
         if (!followed.TryGetValue(key, out var follow))
             followed.Add(key, follow = new FollowedMethod(method, [.. checkpoint.Config.LayerPlan.Select(l => l.IsMoe)]));
         return new(request with { Compensate = method.Compensate || (request.Compensate && profile!.Count == 0) }, follow, null);

@@ -35,6 +35,7 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     private readonly Dictionary<LayerRule, (ushort Bin, DropThresholds[] Thresholds)> found = [];
     private ushort next = Untaken;
     private int counted;
+    private int halves; // of a token
 
     /// <summary>Tokens seen.</summary>
     public int Tokens => taken.Count;
@@ -63,6 +64,7 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     /// <inheritdoc cref="IThresholdSource.Observe"/>
     public void Observe(LayerRule rule, ReadOnlySpan<int> experts, ReadOnlySpan<float> scores)
     {
+        halves = 2 * scores.Length;
         quantiles.AddRange(Halves(rule, experts, scores, stackalloc ushort[2 * scores.Length]));
         taken.Add(next);
         next = Untaken;
@@ -79,9 +81,8 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     /// <summary>Forgets all but the first tokens, which alone are counted.</summary>
     public void Truncate(int tokens)
     {
-        if (tokens >= Tokens)
-            return;
-        int halves = quantiles.Count / Tokens;
+        // What a pass that failed has left may be half a token.
+        tokens = Math.Min(tokens, Tokens);
         CollectionsMarshal.SetCount(taken, tokens);
         CollectionsMarshal.SetCount(quantiles, tokens * halves);
     }
@@ -91,7 +92,8 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     {
         if (tokens == 0)
             return;
-        quantiles.AddRange(CollectionsMarshal.AsSpan(part.quantiles)[..(part.quantiles.Count / part.Tokens * tokens)]);
+        halves = part.halves;
+        quantiles.AddRange(CollectionsMarshal.AsSpan(part.quantiles)[..(tokens * halves)]);
         taken.AddRange(CollectionsMarshal.AsSpan(part.taken)[..tokens]);
     }
 
@@ -121,15 +123,11 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
         found.Clear();
     }
 
-    private ReadOnlySpan<ushort> Between(int from, int to)
-    {
-        int halves = quantiles.Count / Tokens;
-        return CollectionsMarshal.AsSpan(quantiles)[(from * halves)..(to * halves)];
-    }
+    private ReadOnlySpan<ushort> Between(int from, int to) => CollectionsMarshal.AsSpan(quantiles)[(from * halves)..(to * halves)];
 
-    private static void Add(int[] counts, ReadOnlySpan<ushort> halves, int sign)
+    private static void Add(int[] counts, ReadOnlySpan<ushort> bins, int sign)
     {
-        foreach (ushort bin in halves)
+        foreach (ushort bin in bins)
         {
             if (bin < Bins)
                 counts[bin] += sign;
@@ -137,27 +135,27 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     }
 
     // [2k] the bins of a token's halves.
-    private Span<ushort> Halves(LayerRule rule, ReadOnlySpan<int> experts, ReadOnlySpan<float> scores, Span<ushort> halves)
+    private Span<ushort> Halves(LayerRule rule, ReadOnlySpan<int> experts, ReadOnlySpan<float> scores, Span<ushort> bins)
     {
         for (int k = 0; k < scores.Length; k++)
         {
             float score = curve.Scales is { } scales ? scores[k] * scales[experts[k]] : scores[k];
-            halves[2 * k] = HalfBin(curve.MinorQuantile(score));
-            halves[2 * k + 1] = k == 0 && rule.Guard ? (ushort)Bins : HalfBin(curve.MajorQuantile(score));
+            bins[2 * k] = HalfBin(curve.MinorQuantile(score));
+            bins[2 * k + 1] = k == 0 && rule.Guard ? (ushort)Bins : HalfBin(curve.MajorQuantile(score));
         }
 
-        return halves;
+        return bins;
     }
 
     // The rate of the method at which the text's shares, summed over layers, are the one aimed at.
-    private double Quantile(int[] own, int tokens, double rate, int halves)
+    private double Quantile(int[] own, int tokens, double rate, int perToken)
     {
         int before = whole?.Tokens ?? 0, prior = ordinary is null ? 0 : PriorTokens;
         whole?.CountTo(before);
         double all = tokens + before + prior, sum = 0;
         for (int b = 0; b < Bins; b++)
         {
-            double here = ((double)(own[b] + (whole?.counts[b] ?? 0)) / halves + (prior == 0 ? 0 : prior * ordinary![b])) / all;
+            double here = ((double)(own[b] + (whole?.counts[b] ?? 0)) / perToken + (prior == 0 ? 0 : prior * ordinary![b])) / all;
             if (sum + here >= rate)
                 return (b + (here > 0 ? (rate - sum) / here : 0)) / Bins;
             sum += here;

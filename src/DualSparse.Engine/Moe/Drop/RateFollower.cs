@@ -4,8 +4,7 @@ namespace DualSparse.Engine.Moe.Drop;
 /// Moves a method's thresholds so that a text meets a drop rate. For each half of a pair we note the smallest drop rate at which the method leaves
 /// it out: its quantile. The share of halves with a quantile below q is the rate that the thresholds of q give this text, and q is moved to where
 /// that share, over a layer and those below it, is the one that they have on ordinary text at the rate asked for. So the layers' q are nearly one,
-/// which keeps the method's balance between them. Where a method's rates are not known, there is no balance to keep: each layer meets the rate by
-/// itself.
+/// which keeps the method's balance between them. Where a method's rates are not known, each layer meets the rate by itself.
 /// </summary>
 /// <remarks>
 /// Thresholds move at fixed positions of the text (<see cref="LayerQuantiles"/>), and a layer's depend on nothing but scores before that position,
@@ -15,6 +14,7 @@ namespace DualSparse.Engine.Moe.Drop;
 internal sealed class RateFollower : IThresholdSource
 {
     private readonly LayerQuantiles?[] layers;
+    private readonly bool isPart;
 
     /// <summary>Has seen nothing yet.</summary>
     public RateFollower(FollowedMethod method)
@@ -24,7 +24,7 @@ internal sealed class RateFollower : IThresholdSource
 
     private RateFollower(FollowedMethod method, RateFollower? whole)
     {
-        Method = method;
+        (Method, isPart) = (method, whole is not null);
         layers = new LayerQuantiles?[method.Layers.Count];
         for (int l = 0; l < layers.Length; l++)
         {
@@ -80,7 +80,8 @@ internal sealed class RateFollower : IThresholdSource
     }
 
     /// <summary>A part of the text that goes on from what this has seen, beside other parts; this mustn't see anything meanwhile.</summary>
-    public RateFollower Part() => new(Method, this);
+    /// <exception cref="InvalidOperationException">This is a part.</exception>
+    public RateFollower Part() => isPart ? throw new InvalidOperationException("a part of a text has no parts") : new(Method, this);
 
     /// <summary>Adds what a part has seen.</summary>
     public void Join(RateFollower part)

@@ -37,8 +37,8 @@ internal sealed class TextDrop
     /// <summary>The same, all layers together.</summary>
     public DropCounts Counts => counts.Aggregate((sum, layer) => sum + layer);
 
-    /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, or it says nothing.</summary>
-    public LossToExpect? Expected => follower is null ? Plan.Expected : follower.Expected;
+    /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, it says nothing, or prompt and generated tokens have one each.</summary>
+    public LossToExpect? Expected => follower is null ? Plan.Expected : Plan.FollowsAll ? follower.Expected : null;
 
     /// <summary>Where the next tokens' thresholds come from.</summary>
     public IThresholdSource Thresholds => (IThresholdSource?)follower ?? FixedThresholds.Instance;
@@ -63,7 +63,11 @@ internal sealed class TextDrop
     public void Truncate(int followed) => follower?.Truncate(followed);
 
     /// <summary>A sequence of this text beside others of it: it begins with the thresholds that the text has come to. The text itself mustn't go on before all parts have joined.</summary>
-    public TextDrop Part() => new(Plan, counts.Length) { follower = follower?.Part() };
+    public TextDrop Part()
+    {
+        Begin();
+        return new TextDrop(Plan, counts.Length) { follower = follower?.Part() };
+    }
 
     /// <summary>Takes in what a part has seen and done.</summary>
     public void Join(TextDrop part)

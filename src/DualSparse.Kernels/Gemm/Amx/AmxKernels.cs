@@ -16,7 +16,7 @@ internal static class AmxKernels
     /// <summary>bf16: result += rows · weights in tiles of f32 (TDPBF16PS).</summary>
     /// <remarks>
     /// The instruction adds up the even and the odd products of a step apart, then both, then the sum so far. AVX-512 adds in another
-    /// order: so tiles compute all rows, even a single one, lest a row's result depend on its company. It costs nothing, as a row's
+    /// order: so tiles compute all rows, even a single one, so that results are batch-invariant. It costs nothing, as a row's
     /// two tile products of 32 inputs take 32 cycles on the 2 KiB of weights that memory delivers in hundreds.
     /// </remarks>
     public static EmittedFunction Bf16Function { get; } = new("amx bf16", c => TileProduct.Emit(c, headerBytes: 0, inputsPerStep: 32,

@@ -148,6 +148,7 @@ public class RateFollowerTests
         model.Forward([new SequenceChunk(beside, ids, Drop: parts[0]), new SequenceChunk(third, before, Drop: parts[1])]);
         Assert.Equal(60, whole.Followed);
         Array.ForEach(parts, whole.Join);
+        Assert.Throws<InvalidOperationException>(() => parts[0].Part());
         Assert.Equal((180, model.Config.Layers * 180L * model.Config.Moe!.TopK), (whole.Followed, whole.Counts.Pairs));
     }
 
