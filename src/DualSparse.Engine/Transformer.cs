@@ -26,7 +26,7 @@ internal sealed unsafe class Transformer : IDisposable
     // The ids of a pass over one sequence: a span can't be part of a chunk.
     private int[] single = [];
 
-    /// <summary>Puts a model together; it owns its parts, but for what <paramref name="parts"/> says.</summary>
+    /// <summary>Puts a model together, which owns all of it from now on.</summary>
     public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, DropPlan drop, LoadReport report)
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);

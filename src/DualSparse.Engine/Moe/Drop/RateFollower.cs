@@ -8,8 +8,9 @@ namespace DualSparse.Engine.Moe.Drop;
 /// </summary>
 /// <remarks>
 /// Thresholds move at fixed positions of the text (<see cref="LayerQuantiles"/>), and a layer's depend on nothing but scores before that position,
-/// its own and those of the layers below, which every pass has at hand. So it makes no difference how the text is cut into passes or what else is in them, and a token that is computed again meets the
-/// thresholds that it met before. What a pass shows counts once the pass has succeeded: <see cref="Commit"/>. Not for concurrent use.
+/// its own and those of the layers below, which every pass has at hand. So it makes no difference how the text is cut into passes or what else
+/// is in them, and a token that is computed again meets the thresholds that it met before. What a pass shows counts once the pass has succeeded:
+/// <see cref="Commit"/>. Not for concurrent use.
 /// </remarks>
 internal sealed class RateFollower : IThresholdSource
 {
