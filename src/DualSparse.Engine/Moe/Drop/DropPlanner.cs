@@ -35,7 +35,8 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
                 throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
             if (prompt.Request.Compensate || generated.Request.Compensate)
                 means ??= stored ??= CompensationFile.Read(checkpoint, reordered);
-            return new DropPlan(request, Rules(prompt), Rules(generated), means, prompt.Followed ?? generated.Followed, Equals(prompt.Expected, generated.Expected) ? prompt.Expected : null)
+            var rules = Rules(prompt);
+            return new DropPlan(request, rules, request.Generated is null ? rules : Rules(generated), means, prompt.Followed ?? generated.Followed, Equals(prompt.Expected, generated.Expected) ? prompt.Expected : null)
             {
                 FollowsAll = prompt.Followed is not null && generated.Followed is not null,
             };
@@ -46,8 +47,9 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
     {
         var config = checkpoint.Config;
         int experts = config.Moe?.Experts ?? 0;
+        double[] rates = resolved.Followed?.LayerRates(resolved.Request.Rate!.Value) ?? [];
         return [.. config.LayerPlan.Select((layer, l) => !layer.IsMoe ? null
-            : resolved.Followed is { } method ? LayerRule.Of(resolved.Request, resolved.Request.Rate!.Value, method, l, experts)
+            : resolved.Followed is { } method ? LayerRule.Of(resolved.Request, rates, method, l, experts)
             : LayerRule.Of(resolved.Request, l, experts))];
     }
 

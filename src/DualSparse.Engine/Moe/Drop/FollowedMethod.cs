@@ -39,11 +39,18 @@ internal sealed class FollowedMethod
     /// <summary>By layer, the share of ordinary text's halves whose quantile is in each bin, summed over the layer and those below; null where that isn't known.</summary>
     public double[]?[] SharesTo { get; }
 
-    /// <summary>The rate that a layer has where all layers together have one on ordinary text; where that isn't known, each layer has the same.</summary>
-    public double LayerRate(int layer, double rate)
+    /// <summary>By layer, the rate that it has where all layers together have one on ordinary text (0 where nothing is dropped); where that isn't known, each layer has the same.</summary>
+    public double[] LayerRates(double rate)
     {
         if (!Known)
-            return rate;
+            return [.. Layers.Select(_ => rate)];
+        double drop = Quantile(rate);
+        return [.. Layers.Select(l => l?.RateAt(drop) ?? 0)];
+    }
+
+    // The rate of the method at which all layers together have one.
+    private double Quantile(double rate)
+    {
         // What leaves nothing out counts in the rate too.
         int routed = Routed.Count(r => r);
         double below = 0;
@@ -51,10 +58,10 @@ internal sealed class FollowedMethod
         {
             double here = SharesTo[^1]![b] / routed;
             if (below + here >= rate)
-                return Layers[layer]!.RateAt((b + (here > 0 ? (rate - below) / here : 0)) / Bins);
+                return (b + (here > 0 ? (rate - below) / here : 0)) / Bins;
             below += here;
         }
 
-        return Layers[layer]!.RateAt(1);
+        return 1;
     }
 }

@@ -48,16 +48,16 @@ internal sealed class LayerRule
 
     /// <summary>A layer's rule whose thresholds move with the text; null if its method drops nothing there.</summary>
     /// <param name="request">Guard, compensation.</param>
-    /// <param name="rate">The rate aimed at, above 0.</param>
+    /// <param name="rates">By layer, the rate aimed at: <see cref="FollowedMethod.LayerRates"/>.</param>
     /// <param name="method">What the thresholds move along.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="experts">Its routed experts.</param>
-    public static LayerRule? Of(DropRequest request, double rate, FollowedMethod method, int layer, int experts) => method.Layers[layer] is { } curve
+    public static LayerRule? Of(DropRequest request, double[] rates, FollowedMethod method, int layer, int experts) => method.Layers[layer] is { } curve
         ? new LayerRule(request with { Score = method.Method.Score }, layer, new DropThresholds[experts], [])
         {
             Curve = curve,
-            Rate = method.LayerRate(layer, rate),
-            RateToHere = method.Known ? Enumerable.Range(0, layer + 1).Where(l => method.Layers[l] is not null).Sum(l => method.LayerRate(l, rate)) : rate,
+            Rate = rates[layer],
+            RateToHere = method.Known ? rates.Take(layer + 1).Sum() : rates[layer],
         }
         : null;
 

@@ -34,7 +34,7 @@ public class RateFollowerTests
     [Fact]
     public void Thresholds_start_at_the_profiles_and_meet_the_rate_of_another_text()
     {
-        LayerRule[] rules = [.. Enumerable.Range(0, Layers).Select(l => LayerRule.Of(new DropRequest(), 0.3, s_followed, l, Experts)!)];
+        LayerRule[] rules = [.. Enumerable.Range(0, Layers).Select(l => LayerRule.Of(new DropRequest(), s_followed.LayerRates(0.3), s_followed, l, Experts)!)];
         var follower = new RateFollower(s_followed);
         // Nothing seen: the profile's own, a fifth of the way from its first point to its second.
         Near(new DropThresholds(0.06f * 0.9f, 0.06f * 1.1f), follower.Next(rules[0], [0], [0.3f])[0], 1e-4f);
@@ -224,8 +224,8 @@ public class RateFollowerTests
         DropPoint Only(double drop, float threshold) => new(drop, drop, [new(threshold, threshold), DropThresholds.None], null, [2 * drop, 0]);
         var method = new DropMethod("one layer", DropScore.Gate, Compensate: false, null, [Only(0.2, 0.1f), Only(0.4, 0.2f)]);
         var followed = new FollowedMethod(method, [true, true]);
-        Assert.Null(LayerRule.Of(new DropRequest(), 0.2, followed, 1, Experts));
-        var rule = LayerRule.Of(new DropRequest(), 0.2, followed, 0, Experts)!;
+        Assert.Null(LayerRule.Of(new DropRequest(), followed.LayerRates(0.2), followed, 1, Experts));
+        var rule = LayerRule.Of(new DropRequest(), followed.LayerRates(0.2), followed, 0, Experts)!;
         // Two fifths of the one layer's work are a fifth of both layers'.
         Assert.Equal(0.4, rule.Rate, 1e-3);
         Assert.Equal(0.1, new RateFollower(followed).Next(rule, [0], [0.3f])[0].Major, 1e-3);
