@@ -35,9 +35,9 @@ internal static unsafe class WordTranspose
         }
     }
 
-    // a₀b₀a₁b₁ and a₂b₂a₃b₃.
+    /// <summary>a₀b₀a₁b₁ and a₂b₂a₃b₃.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<uint> Low, Vector128<uint> High) Zip(Vector128<uint> a, Vector128<uint> b)
+    public static (Vector128<uint> Low, Vector128<uint> High) Zip(Vector128<uint> a, Vector128<uint> b)
     {
         if (Sse2.IsSupported)
             return (Sse2.UnpackLow(a, b), Sse2.UnpackHigh(a, b));

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using DualSparse.Kernels.Packing;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Models.Safetensors;
@@ -108,10 +109,10 @@ internal static class Transposition
     private static void Square(ReadOnlySpan<uint> source, int lineStep, Span<uint> destination, int rowStep)
     {
         ref uint from = ref MemoryMarshal.GetReference(source[..(3 * lineStep + 4)]), to = ref MemoryMarshal.GetReference(destination[..(3 * rowStep + 4)]);
-        var (b0, b1) = Zip(Load(ref from, 0), Load(ref from, 2 * lineStep));
-        var (b2, b3) = Zip(Load(ref from, lineStep), Load(ref from, 3 * lineStep));
-        var (row0, row1) = Zip(b0, b2);
-        var (row2, row3) = Zip(b1, b3);
+        var (b0, b1) = WordTranspose.Zip(Load(ref from, 0), Load(ref from, 2 * lineStep));
+        var (b2, b3) = WordTranspose.Zip(Load(ref from, lineStep), Load(ref from, 3 * lineStep));
+        var (row0, row1) = WordTranspose.Zip(b0, b2);
+        var (row2, row3) = WordTranspose.Zip(b1, b3);
         row0.StoreUnsafe(ref to);
         row1.StoreUnsafe(ref to, (nuint)rowStep);
         row2.StoreUnsafe(ref to, (nuint)(2 * rowStep));
@@ -130,15 +131,6 @@ internal static class Transposition
         return (
             Vector128.Create(a[0], b[0], a[1], b[1], a[2], b[2], a[3], b[3]),
             Vector128.Create(a[4], b[4], a[5], b[5], a[6], b[6], a[7], b[7]));
-    }
-
-    private static (Vector128<uint> Low, Vector128<uint> High) Zip(Vector128<uint> a, Vector128<uint> b)
-    {
-        if (Sse2.IsSupported)
-            return (Sse2.UnpackLow(a, b), Sse2.UnpackHigh(a, b));
-        if (AdvSimd.Arm64.IsSupported)
-            return (AdvSimd.Arm64.ZipLow(a, b), AdvSimd.Arm64.ZipHigh(a, b));
-        return (Vector128.Create(a[0], b[0], a[1], b[1]), Vector128.Create(a[2], b[2], a[3], b[3]));
     }
 
     /// <summary>Turns a square of as many elements a side as a vector has.</summary>
