@@ -10,32 +10,43 @@ namespace DualSparse.Evaluation;
 /// <param name="Targets">The id that follows each of them.</param>
 internal sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IReadOnlyList<int[]> Targets)
 {
+    /// <summary>Ids of the whole text, of which windows may hold the first part only; null where windows are all that is known.</summary>
+    public int? TextTokens { get; init; }
+
     private const string InputSuffix = ".input_ids", TargetSuffix = ".targets";
 
-    /// <summary>Window i predicts the ids iN + 1 to iN + N from iN to iN + N − 1.</summary>
+    /// <summary>
+    /// Window i predicts the ids iN + 1 to iN + N from iN to iN + N − 1; with an opening id it predicts iN to iN + N − 1, the first of them from
+    /// the opening id alone.
+    /// </summary>
     /// <param name="name">The text.</param>
     /// <param name="ids">Its ids; what fills no window is left out.</param>
     /// <param name="context">N.</param>
     /// <param name="most">Windows at most.</param>
+    /// <param name="opening">The id that each window begins with; null: its first id is one of the text.</param>
     /// <exception cref="ArgumentException">A number isn't positive, or the text fills no window.</exception>
-    public static TextWindows Cut(string name, ReadOnlySpan<int> ids, int context, int most)
+    public static TextWindows Cut(string name, ReadOnlySpan<int> ids, int context, int most, int? opening = null)
     {
         if (context < 1 || most < 1)
             throw new ArgumentException($"{most} windows of {context} tokens of context, expected at least 1 of each");
-        int windows = Math.Min(most, (ids.Length - 1) / context);
+        int[] stream = opening is { } id ? [id, .. ids] : ids.ToArray();
+        int windows = Math.Min(most, (stream.Length - 1) / context);
         if (windows < 1)
-            throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context} and the one after it: take a longer text or a shorter window");
+            throw new ArgumentException($"{name} has {ids.Length} tokens, too few for a window of {context}{(opening is null ? " and the one after it" : "")}: take a longer text or a shorter window");
         var (inputs, targets) = (new int[windows][], new int[windows][]);
         for (int w = 0; w < windows; w++)
-            (inputs[w], targets[w]) = (ids.Slice(w * context, context).ToArray(), ids.Slice(w * context + 1, context).ToArray());
-        return new TextWindows(name, inputs, targets);
+        {
+            (inputs[w], targets[w]) = (stream[(w * context)..((w + 1) * context)], stream[(w * context + 1)..((w + 1) * context + 1)]);
+            inputs[w][0] = opening ?? inputs[w][0];
+        }
+
+        return new TextWindows(name, inputs, targets) { TextTokens = ids.Length };
     }
 
-    /// <summary>A UTF-8 file as one stream of ids, without the special tokens that a tokenizer puts around a prompt.</summary>
-    /// <exception cref="ModelFormatException">The file can't be read or isn't UTF-8.</exception>
+    /// <summary>A text as one stream of ids, without the special tokens that a tokenizer puts around a prompt.</summary>
     /// <exception cref="ArgumentException">As <see cref="Cut"/>.</exception>
-    public static TextWindows Read(string file, Tokenizer tokenizer, int context, int most) =>
-        Cut(Path.GetFileNameWithoutExtension(file), tokenizer.Encode(TextFile.Read(file), addSpecial: false, allowSpecial: false), context, most);
+    public static TextWindows Of(string name, string text, Tokenizer tokenizer, int context, int most, int? opening = null) =>
+        Cut(name, tokenizer.Encode(text, addSpecial: false, allowSpecial: false), context, most, opening);
 
     /// <summary>The sets of a safetensors file: NAME.input_ids and NAME.targets, [windows, N] integers.</summary>
     /// <param name="file">The file.</param>

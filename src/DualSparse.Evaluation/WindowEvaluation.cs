@@ -52,7 +52,7 @@ internal static class WindowEvaluation
             }
         }
 
-        return [.. others.Select((other, i) => new WindowReport(text.Name, windows[i], other?.Drop?.Counts.Rate, other?.Drop?.Expected))];
+        return [.. others.Select((other, i) => new WindowReport(text.Name, windows[i], other?.Drop?.Counts.Rate, other?.Drop?.Expected) { TextTokens = text.TextTokens })];
     }
 
     private static void Check(string name, int[] targets, int vocabulary)

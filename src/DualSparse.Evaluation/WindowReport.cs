@@ -15,6 +15,9 @@ internal readonly record struct WindowFigures(LossSums Loss, double DenseSeconds
 /// <param name="Expected">The loss that dualsparse.json let expect of the thresholds that the second run took; null where it says nothing.</param>
 internal sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, LossToExpect? Expected = null)
 {
+    /// <summary>Ids of the whole text, scored or not; null where it isn't known.</summary>
+    public int? TextTokens { get; init; }
+
     /// <summary>Ids predicted.</summary>
     public int Tokens => Windows.Sum(w => w.Loss.Tokens);
 

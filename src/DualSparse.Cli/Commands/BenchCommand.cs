@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using DualSparse.Benchmarking;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Kernels.Threading;
-using Spectre.Console;
 
 namespace DualSparse.Cli.Commands;
 
@@ -21,14 +21,13 @@ internal static class BenchCommand
     public static Command Create()
     {
         var command = new Command("bench", "Times a model: prompts and generation, medians of rounds.") { Layer() };
-        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
         var layers = NumberOption.Create<int>("--layers", $"Layers of the shape. [default: {DefaultLayers}]");
         var rounds = Rounds();
-        command.Arguments.Add(folder);
-        var engine = new EngineArguments(command, withModel: false);
+        var engine = new EngineArguments(command);
         foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
             command.Options.Add(option);
         var drop = new DropArguments(command);
@@ -44,10 +43,10 @@ internal static class BenchCommand
             if (tokens < 0)
                 throw new ArgumentException($"--generate is {tokens}, expected at least 0");
             OutputFile.Check(Save.Name, parsed.GetValue(Save));
-            var rule = drop.Rule(parsed);
+            var rule = drop.Request(parsed);
             using var interrupt = new Interrupt();
-            using var random = parsed.GetValue(shape) is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
-            string path = random?.Folder ?? ModelFolder.Find(parsed.GetValue(folder));
+            using var random = parsed.GetValue(shape)?.ToLowerInvariant() is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
+            string path = random?.Folder ?? folder.Folder(parsed);
             using var model = Transformer.Load(path, options, cancel: interrupt.Token);
             var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
             TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
@@ -98,14 +97,12 @@ internal static class BenchCommand
             return;
         }
 
-        output.WriteLine($"{machine.Cpu}, {run.Heading}");
-        foreach (string note in notes)
-            output.WriteLine(note);
-        output.WriteLine(run.Ceilings);
-        var table = Terminal.Table(output, columns);
+        foreach (string line in (string[])[$"{machine.Cpu}, {run.Heading}", .. notes, run.Ceilings])
+            Terminal.WriteLine(output, line);
+        var table = new ResultTable(columns);
         foreach (string[] row in rows)
-            table.AddRow(row);
-        Terminal.On(output).Write(table);
+            table.Add(row);
+        table.Write(output);
     }
 
     private static string Shapes => string.Join(", ", LayerShape.All.Select(s => s.Name));
@@ -117,7 +114,7 @@ internal static class BenchCommand
         var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
         var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
         var rounds = Rounds();
-        var engine = new EngineArguments(command, withModel: false);
+        var engine = new EngineArguments(command);
         foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
             command.Options.Add(option);
         // What stands before the word is the other command's.
@@ -126,7 +123,7 @@ internal static class BenchCommand
             foreach (var before in (result.Parent as CommandResult)?.Children ?? [])
             {
                 if (before is OptionResult { Implicit: false } option)
-                    result.AddError($"{option.Option.Name} stands before '{LayerWord}': put it behind");
+                    result.AddError($"{option.Option.Name} stands before '{LayerWord}': put it after");
                 else if (before is ArgumentResult { Tokens: [var model, ..] })
                     result.AddError($"'{LayerWord}' times a --shape with random weights: leave {model.Value} out");
             }
@@ -137,7 +134,7 @@ internal static class BenchCommand
             var options = engine.Engine(parsed);
             int threads = options.Threads ?? ThreadTeam.Available;
             var report = LayerBenchmark.Run(
-                LayerShape.Named(parsed.GetValue(shape)!), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
+                LayerShape.Named(parsed.GetValue(shape)!.ToLowerInvariant()), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
                 threads, Positive(parsed.GetValue(rounds)), parsed.InvocationConfiguration.Error.WriteLine);
             var run = new RunFacts(threads, report.Kernel, Figures.Name(options.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
             string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)", "routing ms"];
@@ -155,11 +152,11 @@ internal static class BenchCommand
 
     private static int Positive(int? given) => (given ?? DefaultRounds) is int rounds and > 0 ? rounds : throw new ArgumentException($"--rounds is {given}, expected at least 1");
 
-    private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, out int value) && value > 0
+    private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value > 0
         ? value
         : throw new ArgumentException($"'{n}' in a list of tokens, expected a positive whole number"))];
 
-    private static double[] Shares(string list) => [.. list.Split(',').Select(n => double.TryParse(n, out double value) && value is >= 0 and < 1
+    private static double[] Shares(string list) => [.. list.Split(',').Select(n => double.TryParse(n, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value is >= 0 and < 1
         ? value
         : throw new ArgumentException($"'{n}' in --drop, expected a number from 0 to below 1"))];
 }

@@ -16,8 +16,9 @@ internal static class EvalCommand
     public static Command Create()
     {
         var command = new Command("eval", "Measures a model on texts and tasks, and what a drop costs there.");
-        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
-        var text = new Option<string[]>("--text") { Description = "Texts, each cut into windows.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
+        var folder = new ModelArgument(command, positional: true);
+        var text = new TextFilesOption("--text", "Texts, each cut into windows; - reads standard input.");
+        var bos = new Option<bool>("--bos") { Description = "Begin each window of text with the model's opening token, as it begins a prompt. [default: windows of text alone]" };
         var ids = new Option<string?>("--ids") { Description = "Windows as ids: a safetensors file's NAME.input_ids and NAME.targets.", HelpName = "file" };
         var context = NumberOption.Create<int>("--context", $"Tokens in a window of text; of a longer task item the last so many are kept. [default: {DefaultContext}, or the model's context where that is less]");
         var windows = NumberOption.Create<int>("--windows", $"Windows of each text at most. [default: {DefaultWindows}]");
@@ -25,15 +26,15 @@ internal static class EvalCommand
         var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };
         var limit = NumberOption.Create<int>("--limit", "Rows of each task at most. [default: all]");
         var json = new Option<bool>("--json") { Description = "Write JSON." };
-        command.Arguments.Add(folder);
-        foreach (Option option in new Option[] { text, ids, context, windows, tasks, data, limit, json })
+        text.AddTo(command);
+        foreach (Option option in new Option[] { ids, context, windows, bos, tasks, data, limit, json })
             command.Options.Add(option);
-        var engine = new EngineArguments(command, withModel: false);
+        var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
         var sweep = new SweepArguments(command);
         command.SetAction(parsed =>
         {
-            string[] files = parsed.GetValue(text) ?? [];
+            var (files, path) = text.FilesAndModel(parsed, folder);
             var (idFile, taskList) = (parsed.GetValue(ids), parsed.GetValue(tasks));
             if (files.Length == 0 && idFile is null && taskList is null)
                 throw new ArgumentException("there is nothing to measure on: give --text FILE, --ids FILE or --tasks NAMES --data FOLDER");
@@ -47,14 +48,18 @@ internal static class EvalCommand
             if (parsed.GetValue(context) is < 1 and var given)
                 throw new ArgumentException($"--context is {given}, expected at least 1");
             List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
-            var rule = drop.Rule(parsed);
+            var rule = drop.Request(parsed);
             if (rule.Generated is not null)
                 throw new ArgumentException("--drop-generation has no meaning here: no text is generated");
+            if (parsed.GetValue(bos) && files.Length == 0)
+                throw new ArgumentException("--bos goes with --text");
 
-            string path = ModelFolder.Find(parsed.GetValue(folder));
+            path = ModelFolder.Find(path);
             var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;
-            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, ModelConfig.Load(path).MaxPositions);
-            List<TextWindows> texts = [.. files.Select(file => TextWindows.Read(file, tokenizer!, length, most))];
+            var config = ModelConfig.Load(path);
+            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, config.MaxPositions);
+            int? opening = parsed.GetValue(bos) ? OpeningToken.Of(config) : null;
+            List<TextWindows> texts = [.. files.Select(file => TextWindows.Of(InputText.Name(file), InputText.Read(file), tokenizer!, length, most, opening))];
             if (idFile is not null)
                 texts.AddRange(TextWindows.ReadIds(idFile, most));
             TextWindows.RequireNames(texts);

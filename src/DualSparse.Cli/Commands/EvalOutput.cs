@@ -1,7 +1,6 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Evaluation;
-using Spectre.Console;
 using static DualSparse.Cli.Hosting.Figures;
 
 namespace DualSparse.Cli.Commands;
@@ -23,6 +22,7 @@ internal static class EvalOutput
             Texts = texts.ToDictionary(t => t.Name, t => new
             {
                 t.Tokens,
+                t.TextTokens,
                 t.Nll,
                 t.Perplexity,
                 t.DeltaNll,
@@ -37,31 +37,30 @@ internal static class EvalOutput
 
     private static void WriteTables(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks)
     {
-        var console = Terminal.On(output);
         if (texts.Count > 0)
         {
-            var table = Terminal.Table(output, "text", "tokens", "NLL", "perplexity", "ΔNLL", "KL", "KL expected", "flips", "dropped");
+            var table = new ResultTable("text", "tokens", "in text", "NLL", "perplexity", "ΔNLL", "KL", "KL expected", "flips", "dropped");
             foreach (var t in texts)
             {
-                table.AddRow([.. new[] { t.Name, $"{t.Tokens}", Show(t.Nll, "0.0000"), Show(t.Perplexity, "0.000"), Show(t.DeltaNll, "0.0000"), Show(t.KullbackLeibler, "0.00000"), Show(t.Expected?.Kl, "0.00000"),
-                    Show(t.Flips, "0.00%"), $"{t.DropRate:0.0%}" }.Select(Cell)]);
+                table.Add(t.Name, $"{t.Tokens}", t.TextTokens is null ? "" : $"{t.TextTokens}", Show(t.Nll, "0.0000"), Show(t.Perplexity, "0.000"), Show(t.DeltaNll, "0.0000"), Show(t.KullbackLeibler, "0.00000"),
+                    Show(t.Expected?.Kl, "0.00000"), Show(t.Flips, "0.00%"), $"{t.DropRate:0.0%}");
             }
 
-            console.Write(table);
+            table.Write(output);
         }
 
         if (tasks.Count > 0)
         {
-            var table = Terminal.Table(output, "task", "n", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
+            var table = new ResultTable("task", "n", "cut", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
             foreach (var t in tasks)
             {
-                table.AddRow([.. new[] { t.Task, $"{t.N}", $"{t.Acc:0.0000}", $"{t.AccNorm:0.0000}", Show(t.DeltaAcc, "0.0000"), $"{t.RightToWrong}", $"{t.WrongToRight}",
-                    Show(t.DeltaAccNorm, "0.0000"), $"{t.DropRate:0.0%}" }.Select(Cell)]);
+                table.Add(t.Task, $"{t.N}", $"{t.Cut}", $"{t.Acc:0.0000}", $"{t.AccNorm:0.0000}", Show(t.DeltaAcc, "0.0000"), $"{t.RightToWrong}", $"{t.WrongToRight}",
+                    Show(t.DeltaAccNorm, "0.0000"), $"{t.DropRate:0.0%}");
             }
 
-            console.Write(table);
+            table.Write(output);
+            if (tasks.Sum(t => t.Cut) is > 0 and var cut)
+                output.WriteLine($"cut: {cut} items are longer than the context, and the model saw their end only; a larger --context keeps them whole");
         }
     }
-
-    private static Text Cell(string text) => new(text);
 }

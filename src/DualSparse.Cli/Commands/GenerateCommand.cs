@@ -1,13 +1,11 @@
 using System.CommandLine;
-using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
-using DualSparse.Models.Text;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse generate "prompt"</c>: text to standard output, a line of figures to standard error.</summary>
+/// <summary><c>dualsparse generate "prompt"</c>: text to standard output, figures to standard error.</summary>
 internal static class GenerateCommand
 {
     // Tokens when neither the user nor the checkpoint says how many: a paragraph or two.
@@ -16,20 +14,37 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var command = new Command("generate", "Continues a text.");
-        var prompt = new Argument<string>("prompt") { Description = "The text to continue; - reads it from standard input." };
+        var prompt = new Argument<string?>("prompt") { Description = "The text to continue; - reads it from standard input, without a line end at its end.", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Option<string?>("--file", "-f") { Description = "Read the text from a file instead, in UTF-8, without a line end at its end.", HelpName = "file" };
+        var json = new Option<bool>("--json") { Description = "Write text, tokens and figures as JSON." };
         command.Arguments.Add(prompt);
+        command.Options.Add(file);
+        var model = new ModelArgument(command, positional: false);
         var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
         var sampling = new SamplingArguments(command);
-        command.SetAction(parsed => Run(
-            parsed.InvocationConfiguration, engine.Folder(parsed), engine.Engine(parsed) with { Drop = drop.Rule(parsed) }, parsed.GetValue(prompt)!, defaults => sampling.Options(parsed, defaults)));
+        command.Options.Add(json);
+        command.SetAction(parsed =>
+        {
+            sampling.Options(parsed, new GenerationOptions()).Check();
+            string text = Prompt(parsed.GetValue(prompt), parsed.GetValue(file));
+            var options = engine.Engine(parsed) with { Drop = drop.Request(parsed) };
+            return Run(parsed.InvocationConfiguration, model.Folder(parsed), options, text, defaults => sampling.Options(parsed, defaults), parsed.GetValue(json));
+        });
         return command;
     }
 
-    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string prompt, Func<GenerationOptions, GenerationOptions> choose)
+    private static string Prompt(string? text, string? file) => (text, file) switch
     {
-        choose(new GenerationOptions()).Check();
-        string text = prompt == "-" ? ReadInput() : prompt;
+        (null, null) => throw new ArgumentException("there is nothing to continue: give a text, - for standard input, or -f FILE"),
+        (not null, not null) => throw new ArgumentException("a text and --file are two ways to say one thing: give one of them"),
+        (InputText.Standard, _) => InputText.ReadPrompt(InputText.Standard),
+        (_, not null) => InputText.ReadPrompt(file),
+        _ => text,
+    };
+
+    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, Func<GenerationOptions, GenerationOptions> choose, bool json)
+    {
         using var model = Load(streams.Error, folder, engine);
         var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
@@ -39,18 +54,19 @@ internal static class GenerateCommand
         var generation = session.Generate(text, options, interrupt.Token);
         using (var output = StandardOutput.Open(streams.Output))
         {
+            var writer = GenerateOutput.For(output, model, options, json);
             foreach (var token in generation)
             {
-                output.Write(options.LogProbs is null ? token.Text : Line(model, token));
+                writer.Add(token);
                 if (StandardOutput.ReaderGone(streams.Output))
                     return CommandHost.Unread;
             }
 
-            if (options.LogProbs is null)
-                output.WriteLine();
+            writer.End(generation.Summary, session);
         }
 
-        streams.Error.WriteLine(Figures.Line(model, engine, generation.Summary, session));
+        if (!json)
+            Terminal.WritePieces(streams.Error, Figures.Of(model, engine, generation.Summary, session), Terminal.Columns(streams.Error));
         return 0;
     }
 
@@ -58,23 +74,5 @@ internal static class GenerateCommand
     {
         using var progress = new LoadingLine(errors);
         return MoeModel.Load(folder, engine, progress);
-    }
-
-    private static string ReadInput()
-    {
-        // A file or a pipe is UTF-8; what is typed comes in the terminal's own encoding, on Windows a code page.
-        using var input = Console.OpenStandardInput();
-        if (Console.IsInputRedirected)
-            return TextFile.Read(input, "standard input");
-        using var typed = new StreamReader(input, Console.InputEncoding);
-        return typed.ReadToEnd();
-    }
-
-    // Tab-separated: id, log-probability, token; then id, log-probability and token of each alternative.
-    private static string Line(MoeModel model, GeneratedToken token)
-    {
-        var cells = token.Alternatives.Prepend(new TokenLogProb(token.Id, token.LogProb!.Value))
-            .Select(t => $"{t.Id}\t{t.LogProb:0.0000}\t\"{JsonEncodedText.Encode(model.Tokenizer.Decode([t.Id]))}\"");
-        return string.Join('\t', cells) + "\n";
     }
 }

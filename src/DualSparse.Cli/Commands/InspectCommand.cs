@@ -1,11 +1,8 @@
 using System.CommandLine;
+using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine.Loading;
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels;
-using DualSparse.Models;
-using DualSparse.Models.Safetensors;
-using Spectre.Console;
 
 namespace DualSparse.Cli.Commands;
 
@@ -15,69 +12,69 @@ internal static class InspectCommand
     public static Command Create()
     {
         var command = new Command("inspect", "Shows a model's shape and the memory it needs, or this machine's kernels.");
-        var model = new Argument<string?>("model")
-        {
-            Description = $"The model's folder. [default: {ModelFolder.Default}]",
-            Arity = ArgumentArity.ZeroOrOne,
-        };
+        var model = new ModelArgument(command, positional: true);
         var kernels = new Option<bool>("--kernels") { Description = "Show which kernels this machine runs, and why not the others." };
-        command.Arguments.Add(model);
+        var json = new Option<bool>("--json") { Description = "Write JSON." };
         command.Options.Add(kernels);
+        command.Options.Add(json);
         command.SetAction(parsed =>
         {
             var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(kernels) && model.Given(parsed) is { } given)
+                throw new ArgumentException($"--kernels shows this machine's kernels, not a model's: leave {given} out");
             if (parsed.GetValue(kernels))
-                ShowKernels(output);
+                ShowKernels(output, parsed.GetValue(json));
             else
-                ShowModel(output, ModelFolder.Find(parsed.GetValue(model)));
+                ShowModel(output, ModelFacts.Read(model.Folder(parsed)), parsed.GetValue(json));
             return 0;
         });
         return command;
     }
 
-    private static void ShowModel(TextWriter output, string folder)
+    private static void ShowModel(TextWriter output, ModelFacts facts, bool json)
     {
-        var console = Terminal.On(output);
-        using var checkpoint = Checkpoint.Open(folder);
-        var config = checkpoint.Config;
-        var size = ModelSize.Of(config);
-        var shape = Terminal.Table(output, "", "");
-        shape.ShowHeaders = false;
-        foreach (var (name, value) in ModelFacts.Of(config))
-            shape.AddRow(Markup.Escape(name), Markup.Escape(value));
-        shape.AddRow("parameters", $"{ModelSize.Show(size.Total)}, active for a token {ModelSize.Show(size.Active)}");
-        var tensors = config.Tensors.All().Select(t => checkpoint.Get(t)).ToArray();
-        string fused = config.Names.Experts == ExpertStorage.Separate ? "" : ", experts fused";
-        shape.AddRow("tensors", $"{tensors.Length} ({string.Join(", ", tensors.Select(t => t.Type.HeaderName()).Distinct())}{fused}), {MemoryBudget.Show(tensors.Sum(t => t.ByteLength))}");
-        shape.AddRow("keys and values", $"{MemoryNeed.KeyValueBytes(config, WeightFormat.Bf16) / 1024.0:0.#} KiB a token, with f32 weights {MemoryNeed.KeyValueBytes(config, WeightFormat.F32) / 1024.0:0.#}");
-        if (DropProfile.Find(folder)?.Methods is { Count: > 0 } methods)
-            shape.AddRow("thresholds", $"for --drop to {methods[0].Points[^1].Drop}, by {string.Join(" or ", methods.Select(m => m.Name))} (sparsified)");
-        console.Write(shape);
+        if (json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(facts, Figures.Json));
+            return;
+        }
 
-        var memory = Terminal.Table(output, "weights", "memory", "kernel here");
-        foreach (var format in Enum.GetValues<WeightFormat>())
-            memory.AddRow(Figures.Name(format), MemoryBudget.Show(MemoryNeed.WeightBytes(config, format)), KernelTable.Choose(format).Name);
-        console.Write(memory);
+        var shape = new ResultTable("", "");
+        foreach (var (name, value) in facts.Lines())
+            shape.Add(name, value);
+        shape.Write(output);
+        var memory = new ResultTable("weights", "memory", "kernel here");
+        foreach (var need in facts.Memory)
+            memory.Add(need.Weights, MemoryBudget.Show(need.Bytes), need.Kernel);
+        memory.Write(output);
     }
 
-    private static void ShowKernels(TextWriter output)
+    private static void ShowKernels(TextWriter output, bool json)
     {
-        var console = Terminal.On(output);
-        console.WriteLine(CpuFeatures.Current.Name);
-        var table = Terminal.Table(output, "weights", "kernel", "here");
-        foreach (var line in KernelReport.Current())
+        string cpu = CpuFeatures.Current.Name;
+        string? forced = Environment.GetEnvironmentVariable(KernelTable.Variable) is { Length: > 0 } name ? name : null;
+        var lines = KernelReport.Current();
+        if (json)
         {
-            string state = line.State switch
+            var kernels = lines.Select(line => new { Weights = Figures.Name(line.Weights), Kernel = line.Name, line.State, line.Reason });
+            output.WriteLine(JsonSerializer.Serialize(new { Cpu = cpu, Forced = forced, Kernels = kernels }, Figures.Json));
+            return;
+        }
+
+        output.WriteLine(cpu);
+        var table = new ResultTable("weights", "kernel", "here");
+        foreach (var line in lines)
+        {
+            table.Add(Figures.Name(line.Weights), line.Name, line.State switch
             {
                 KernelState.Serves => "serves",
                 KernelState.Available => "could serve",
                 _ => $"refused: {line.Reason}",
-            };
-            table.AddRow(Figures.Name(line.Weights), line.Name, Markup.Escape(state));
+            });
         }
 
-        console.Write(table);
-        if (Environment.GetEnvironmentVariable(KernelTable.Variable) is { Length: > 0 } forced)
-            console.WriteLine($"{KernelTable.Variable}={forced} forces this choice.");
+        table.Write(output);
+        if (forced is not null)
+            output.WriteLine($"{KernelTable.Variable}={forced} forces this choice.");
     }
 }

@@ -1,55 +1,135 @@
+using DualSparse.Cli.Hosting;
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe.Drop;
+using DualSparse.Kernels;
 using DualSparse.Models;
+using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary>A model's shape in words.</summary>
-internal static class ModelFacts
+/// <summary>The memory that a model's weights take in one format, and which kernel multiplies by them here.</summary>
+internal sealed record FormatNeed(string Weights, long Bytes, string Kernel);
+
+/// <summary>What <c>inspect</c> shows of a model; as JSON these very fields.</summary>
+internal sealed record ModelFacts
 {
-    public static IEnumerable<(string Name, string Value)> Of(ModelConfig config)
+    public required string Family { get; init; }
+
+    public required int Layers { get; init; }
+
+    public required int LayersWithExperts { get; init; }
+
+    public required int HiddenSize { get; init; }
+
+    public required string Attention { get; init; }
+
+    public int? Experts { get; init; }
+
+    public int? ExpertsPerToken { get; init; }
+
+    public int? NeuronsPerExpert { get; init; }
+
+    public int? SharedNeurons { get; init; }
+
+    public string? Groups { get; init; }
+
+    public bool SharedGate { get; init; }
+
+    public required int Context { get; init; }
+
+    public string? ContextReason { get; init; }
+
+    public required int Vocabulary { get; init; }
+
+    public required bool TiedHead { get; init; }
+
+    public required long Parameters { get; init; }
+
+    public required long ActiveParameters { get; init; }
+
+    public required int Tensors { get; init; }
+
+    public required string[] TensorTypes { get; init; }
+
+    public required bool FusedExperts { get; init; }
+
+    public required long TensorBytes { get; init; }
+
+    public required double KeyValueBytesPerToken { get; init; }
+
+    public required double KeyValueBytesPerTokenF32 { get; init; }
+
+    public double? MaxDrop { get; init; }
+
+    public string[]? DropMethods { get; init; }
+
+    public required FormatNeed[] Memory { get; init; }
+
+    /// <summary>Reads them from a model's folder.</summary>
+    /// <exception cref="ModelFormatException">It is none that can be run.</exception>
+    public static ModelFacts Read(string folder)
     {
-        var attention = config.Attention;
-        yield return ("family", config.ModelType);
-        yield return ("layers", $"{config.Layers}, of which {config.LayerPlan.Count(l => l.IsMoe)} with experts");
-        yield return ("hidden size", $"{config.HiddenSize}");
-        yield return ("attention", attention.Mla is { } mla
-            ? $"{attention.Heads} heads over a latent of {mla.KvRank} + {mla.RopeSize} (MLA)"
-            : $"{attention.Heads} heads of {attention.HeadSize}, {attention.KeyValueHeads} of keys and values");
-        if (config.Moe is { } moe)
+        using var checkpoint = Checkpoint.Open(folder);
+        var config = checkpoint.Config;
+        var (size, moe) = (ModelSize.Of(config), config.Moe);
+        var tensors = config.Tensors.All().Select(t => checkpoint.Get(t)).ToArray();
+        var methods = DropProfile.Find(folder)?.Methods;
+        return new ModelFacts
         {
-            string groups = moe.Groups > 1 ? $", in {moe.TopKGroups} of {moe.Groups} groups" : "";
-            yield return ("experts", $"{moe.Experts} of {moe.Intermediate} neurons, {moe.TopK} a token{groups}");
-            if (moe.SharedIntermediate > 0)
-                yield return ("shared expert", $"{moe.SharedIntermediate} neurons{(moe.SharedGate ? ", gated" : "")}");
-        }
-
-        yield return ("context", $"{config.MaxPositions} tokens");
-        yield return ("vocabulary", $"{config.VocabSize}{(config.TieEmbeddings ? ", head tied to the embedding" : "")}");
+            Family = config.ModelType,
+            Layers = config.Layers,
+            LayersWithExperts = config.LayerPlan.Count(l => l.IsMoe),
+            HiddenSize = config.HiddenSize,
+            Attention = config.Attention.Mla is { } mla
+                ? $"{config.Attention.Heads} heads over a latent of {mla.KvRank} + {mla.RopeSize} (MLA)"
+                : $"{config.Attention.Heads} heads of {config.Attention.HeadSize}, {config.Attention.KeyValueHeads} of keys and values",
+            Experts = moe?.Experts,
+            ExpertsPerToken = moe?.TopK,
+            NeuronsPerExpert = moe?.Intermediate,
+            SharedNeurons = moe?.SharedIntermediate > 0 ? moe.SharedIntermediate : null,
+            SharedGate = moe?.SharedGate ?? false,
+            Groups = moe?.Groups > 1 ? $"{moe.TopKGroups} of {moe.Groups} groups" : null,
+            Context = config.MaxPositions,
+            ContextReason = config.Rope.Scaling switch
+            {
+                RopeScaling.Linear(var factor, var trained) => $"{trained} × {factor} by linear RoPE scaling",
+                RopeScaling.Yarn yarn => $"{yarn.OriginalPositions} × {yarn.Factor} by YaRN",
+                RopeScaling.Llama3 => "RoPE scaled as in Llama 3",
+                _ => null,
+            },
+            Vocabulary = config.VocabSize,
+            TiedHead = config.TieEmbeddings,
+            Parameters = size.Total,
+            ActiveParameters = size.Active,
+            Tensors = tensors.Length,
+            TensorTypes = [.. tensors.Select(t => t.Type.HeaderName()).Distinct()],
+            FusedExperts = config.Names.Experts != ExpertStorage.Separate,
+            TensorBytes = tensors.Sum(t => t.ByteLength),
+            KeyValueBytesPerToken = MemoryNeed.KeyValueBytes(config, WeightFormat.Bf16),
+            KeyValueBytesPerTokenF32 = MemoryNeed.KeyValueBytes(config, WeightFormat.F32),
+            MaxDrop = methods is [var first, ..] ? first.Points[^1].Drop : null,
+            DropMethods = methods is { Count: > 0 } ? [.. methods.Select(m => m.Name)] : null,
+            Memory = [.. Enum.GetValues<WeightFormat>().Select(f => new FormatNeed(Figures.Name(f), MemoryNeed.WeightBytes(config, f), KernelTable.Choose(f).Name))],
+        };
     }
-}
 
-/// <summary>How many numbers a model has, and how many of them a token's way leads through.</summary>
-/// <param name="Total">All parameters; a tied head counts once.</param>
-/// <param name="Active">Those without the experts that a token doesn't visit.</param>
-internal readonly record struct ModelSize(long Total, long Active)
-{
-    public static ModelSize Of(ModelConfig config)
+    /// <summary>The facts in words.</summary>
+    public IEnumerable<(string Name, string Value)> Lines()
     {
-        long total = config.Tensors.All().Sum(t => t.Count);
-        long idle = 0;
-        if (config.Moe is { } moe)
-        {
-            long expert = 3L * config.HiddenSize * moe.Intermediate;
-            idle = config.LayerPlan.Count(l => l.IsMoe) * (moe.Experts - moe.TopK) * expert;
-        }
-
-        return new(total, total - idle);
+        yield return ("family", Family);
+        yield return ("layers", $"{Layers}, of which {LayersWithExperts} with experts");
+        yield return ("hidden size", $"{HiddenSize}");
+        yield return ("attention", Attention);
+        if (Experts is not null)
+            yield return ("experts", $"{Experts} of {NeuronsPerExpert} neurons, {ExpertsPerToken} a token{(Groups is null ? "" : $", in {Groups}")}");
+        if (SharedNeurons is not null)
+            yield return ("shared expert", $"{SharedNeurons} neurons{(SharedGate ? ", gated" : "")}");
+        yield return ("context", $"{Context} tokens{(ContextReason is null ? "" : $", {ContextReason}")}");
+        yield return ("vocabulary", $"{Vocabulary}{(TiedHead ? ", head tied to the embedding" : "")}");
+        yield return ("parameters", $"{ModelSize.Show(Parameters)}, active for a token {ModelSize.Show(ActiveParameters)}");
+        yield return ("tensors", $"{Tensors} ({string.Join(", ", TensorTypes)}{(FusedExperts ? ", experts fused" : "")}), {MemoryBudget.Show(TensorBytes)}");
+        yield return ("keys and values", $"{KeyValueBytesPerToken / 1024:0.#} KiB a token, with f32 weights {KeyValueBytesPerTokenF32 / 1024:0.#}");
+        if (DropMethods is not null)
+            yield return ("thresholds", $"for --drop to {MaxDrop}, by {string.Join(" or ", DropMethods)} (sparsified)");
     }
-
-    /// <summary>"14.7 M".</summary>
-    public static string Show(long parameters) => parameters switch
-    {
-        >= 1_000_000_000 => $"{parameters / 1e9:0.00} B",
-        >= 1_000_000 => $"{parameters / 1e6:0.0} M",
-        _ => $"{parameters}",
-    };
 }

@@ -2,7 +2,6 @@ using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Sparsify;
-using Spectre.Console;
 
 namespace DualSparse.Cli.Commands;
 
@@ -12,19 +11,14 @@ internal static class SparsifyCommand
     public static Command Create()
     {
         var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first, or with every expert cut into several.");
-        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var folder = new ModelArgument(command, positional: true);
         var output = new Option<string>("--output", "-o") { Description = "The folder to make.", HelpName = "folder", Required = true };
         var ids = new Option<string?>("--calibration-ids")
         {
             Description = "Calibrate on a safetensors file's calibration_ids or input_ids, [windows, tokens]. [default: a sample of text that ships]",
             HelpName = "file",
         };
-        var text = new Option<string[]>("--calibration-text")
-        {
-            Description = "Calibrate on these texts; a line <|endoftext|> ends a document.",
-            HelpName = "file",
-            AllowMultipleArgumentsPerToken = true,
-        };
+        var text = new TextFilesOption("--calibration-text", "Calibrate on these texts; a line <|endoftext|> ends a document.");
         var windows = NumberOption.Create<int>("--windows", $"Windows of text, a quarter of them kept apart to measure the loss on. [default: {CalibrationInput.DefaultWindows}]");
         var context = NumberOption.Create<int>(
             "--context", $"Tokens in a window of text. [default: {CalibrationInput.DefaultContext}, or the model's context where that is less]");
@@ -35,22 +29,22 @@ internal static class SparsifyCommand
         };
         var noSearch = new Option<bool>("--no-search") { Description = "Reorder only: no thresholds by search, no loss to expect." };
         command.Options.Add(noSearch);
-        command.Arguments.Add(folder);
         command.Options.Add(output);
         command.Options.Add(ids);
-        command.Options.Add(text);
+        text.AddTo(command);
         command.Options.Add(windows);
         command.Options.Add(context);
         command.Options.Add(metric);
         var complete = new CompleteArguments(command);
-        var engine = new EngineArguments(command, withModel: false);
+        var engine = new EngineArguments(command);
         command.SetAction(parsed =>
         {
+            var (files, path) = text.FilesAndModel(parsed, folder);
             if (complete.Given(parsed))
-                return complete.Run(parsed, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!);
+                return complete.Run(parsed, ModelFolder.Find(path), parsed.GetValue(output)!);
             var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
-            var input = new CalibrationInput(parsed.GetValue(ids), parsed.GetValue(text) ?? [], parsed.GetValue(windows), parsed.GetValue(context));
-            return Run(parsed.InvocationConfiguration, ModelFolder.Find(parsed.GetValue(folder)), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
+            var input = new CalibrationInput(parsed.GetValue(ids), files, parsed.GetValue(windows), parsed.GetValue(context));
+            return Run(parsed.InvocationConfiguration, ModelFolder.Find(path), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
         });
         return command;
     }
@@ -68,10 +62,10 @@ internal static class SparsifyCommand
             streams.Output.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
         if (report.Methods is { } methods)
         {
-            var table = Terminal.Table(streams.Output, ["--drop", .. methods.Select(m => $"KL to the dense run, {m.Name}")]);
+            var table = new ResultTable(["--drop", .. methods.Select(m => $"KL to the dense run, {m.Name}")]);
             foreach (double rate in new[] { 0.1, 0.25, 0.5 })
-                table.AddRow([FormattableString.Invariant($"{rate}"), .. methods.Select(m => Expected(m.Points.First(p => Math.Abs(p.Drop - rate) < 1e-9).Loss!.Kl))]);
-            Terminal.On(streams.Output).Write(table);
+                table.Add([$"{rate}", .. methods.Select(m => Figures.Show(m.Points.First(p => Math.Abs(p.Drop - rate) < 1e-9).Loss!.Kl, "0.00000"))]);
+            table.Write(streams.Output);
             streams.Output.WriteLine($"from here: {Program()} generate --model {output} --drop 0.25 \"text\"");
             return 0;
         }
@@ -79,12 +73,10 @@ internal static class SparsifyCommand
         if (search)
             streams.Output.WriteLine("no thresholds are searched and no loss is measured, as there is no text to keep apart: 4 windows of text or more have both");
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
-            streams.Output.WriteLine(FormattableString.Invariant($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}"));
+            streams.Output.WriteLine($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}");
         return 0;
     }
 
     // As the README calls it: the script is not on the path.
     private static string Program() => OperatingSystem.IsWindows() ? "dualsparse" : "./dualsparse";
-
-    private static string Expected(Interval kl) => FormattableString.Invariant($"{kl.Value:0.00000} ({kl.Low:0.00000}–{kl.High:0.00000})");
 }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Evaluation.Sweep;
-using Spectre.Console;
 using static DualSparse.Cli.Hosting.Figures;
 
 namespace DualSparse.Cli.Commands;
@@ -18,20 +17,19 @@ internal static class SweepOutput
             return;
         }
 
-        var console = Terminal.On(output);
-        var table = Terminal.Table(output, "text", "method", "dropped", "KL", "ΔNLL", "flips", "speed");
+        var table = new ResultTable("text", "method", "dropped", "KL", "ΔNLL", "flips", "speed");
         foreach (var p in points.OrderBy(p => p.Rate).GroupBy(p => p.Report.Name).SelectMany(g => g))
         {
             var report = p.Report;
-            table.AddRow([.. new[] { report.Name, p.Method.Name, $"{report.DropRate:0.00%}", Show(report.KullbackLeibler!, "0.00000"), Show(report.DeltaNll!, "0.0000"),
-                Show(report.Flips!, "0.00%"), Show(report.Speed!, "0.00") }.Select(cell => new Text(cell))]);
+            table.Add(report.Name, p.Method.Name, $"{report.DropRate:0.00%}", Show(report.KullbackLeibler!, "0.00000"), Show(report.DeltaNll!, "0.0000"),
+                Show(report.Flips!, "0.00%"), Show(report.Speed!, "0.00"));
         }
 
-        console.Write(table);
-        var beside = Terminal.Table(output, "text", "drop", "KL of", "over KL of", "ratio");
+        table.Write(output);
+        var beside = new ResultTable("text", "drop", "KL of", "over KL of", "ratio");
         foreach (var l in links)
-            beside.AddRow([.. new[] { l.Text, $"{l.Rate:0.0%}", l.Method, l.Beside, Show(l.Ratio, "0.000") }.Select(cell => new Text(cell))]);
-        console.Write(beside);
+            beside.Add(l.Text, $"{l.Rate:0.0%}", l.Method, l.Beside, Show(l.Ratio, "0.000"));
+        beside.Write(output);
     }
 
     private static object Row(SweepPoint p) => new

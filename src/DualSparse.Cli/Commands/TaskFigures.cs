@@ -10,6 +10,9 @@ namespace DualSparse.Cli.Commands;
 /// </summary>
 internal sealed record TaskFigures([property: JsonIgnore] string Task, int N, double Acc, double? AccNorm)
 {
+    /// <summary>Items whose beginning the model didn't see: they are longer than the context.</summary>
+    public required int Cut { get; init; }
+
     public double? DenseAcc { get; init; }
 
     public double? DenseAccNorm { get; init; }
@@ -28,7 +31,7 @@ internal sealed record TaskFigures([property: JsonIgnore] string Task, int N, do
     public double? DropRate { get; init; }
 
     /// <summary>Takes them from a run.</summary>
-    public static TaskFigures Of(TaskResult run) => new(run.Task, run.Items.Count, run.Accuracy, run.NormalisedAccuracy);
+    public static TaskFigures Of(TaskResult run) => new(run.Task, run.Items.Count, run.Accuracy, run.NormalisedAccuracy) { Cut = run.Cut };
 
     /// <summary>Takes them from a dense run and one under a drop.</summary>
     public static TaskFigures Of(TaskComparison runs) => Of(runs.Dropped) with

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Evaluation;
@@ -17,10 +18,13 @@ internal static class VerifyCommand
 
     private const int Differs = 1;
 
+    // Of a tokenizer's differences, as many as one reads.
+    private const int MostShown = 5;
+
     public static Command Create()
     {
         var command = new Command("verify", "Compares logits, greedy tokens or tokenizer with another engine's.");
-        var folder = new Argument<string?>("model") { Description = $"The model's folder. [default: {ModelFolder.Default}]", Arity = ArgumentArity.ZeroOrOne };
+        var folder = new ModelArgument(command, positional: true);
         var reference = new Option<string?>("--reference")
         {
             Description = "A safetensors file with input_ids, logits and, if there is one, greedy. [default: the model's golden.safetensors]",
@@ -29,22 +33,22 @@ internal static class VerifyCommand
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Compare the tokenizer instead: a file of JSON lines with text and ids.", HelpName = "file" };
         var tolerance = NumberOption.Create<double>(
             "--tolerance", "RMS error that is accepted, over the logits' standard deviation. [default: 1e-4 in f32; else 1.5 times what plain rounding costs beside f32]");
-        command.Arguments.Add(folder);
-        var engine = new EngineArguments(command, withModel: false);
-        foreach (Option option in new Option[] { reference, tokenizer, tolerance })
+        var json = new Option<bool>("--json") { Description = "Write JSON." };
+        var engine = new EngineArguments(command);
+        foreach (Option option in new Option[] { reference, tokenizer, tolerance, json })
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
-            string model = ModelFolder.Find(parsed.GetValue(folder));
+            string model = folder.Folder(parsed);
             var output = parsed.InvocationConfiguration.Output;
             return parsed.GetValue(tokenizer) is { } cases
-                ? Tokenizer(output, model, cases)
-                : Logits(output, model, parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors"), engine.Engine(parsed), parsed.GetValue(tolerance));
+                ? Tokenizer(output, model, cases, parsed.GetValue(json))
+                : Logits(output, model, parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors"), engine.Engine(parsed), parsed.GetValue(tolerance), parsed.GetValue(json));
         });
         return command;
     }
 
-    private static int Logits(TextWriter output, string folder, string reference, EngineOptions options, double? given)
+    private static int Logits(TextWriter output, string folder, string reference, EngineOptions options, double? given, bool json)
     {
         if (given is double.NaN or < 0)
             throw new ArgumentException($"--tolerance is {given}, expected at least 0");
@@ -56,24 +60,54 @@ internal static class VerifyCommand
         double limit = given ?? (options.Weights == WeightFormat.F32
             ? F32Tolerance
             : ScalarFactor * Verification.RoundingError(folder, options, reference));
+        // Greedy tokens must be the same where the arithmetic is the same; rounded weights may turn a near tie.
+        bool agrees = ours.RelativeError <= limit && (options.Weights != WeightFormat.F32 || ours.GreedyMismatches == 0);
+        if (json)
+            output.WriteLine(JsonSerializer.Serialize(new
+            {
+                Weights = Figures.Name(options.Weights),
+                Rows = ours.Tokens,
+                ours.RelativeError,
+                Accepted = limit,
+                Kl = ours.KullbackLeibler,
+                ours.TopOneAgreement,
+                ours.GreedyTokens,
+                ours.GreedyMismatches,
+                Agrees = agrees,
+            }, Figures.Json));
+        else
+            WriteLogits(output, ours, options, limit, agrees);
+        return agrees ? 0 : Differs;
+    }
+
+    private static void WriteLogits(TextWriter output, VerificationReport ours, EngineOptions options, double limit, bool agrees)
+    {
         output.WriteLine($"{ours.Tokens} rows of logits, weights {Figures.Name(options.Weights)}");
-        output.WriteLine($"RMS error / deviation  {ours.RelativeError:0.000e+0} (accepted: {limit:0.000e+0})");
+        output.WriteLine($"RMS error              {ours.RelativeError:0.000e+0} standard deviations of the logits (accepted: {limit:0.000e+0})");
         output.WriteLine($"KL(reference ‖ ours)   {ours.KullbackLeibler:0.000e+0} nats a token");
         output.WriteLine($"top-1 agreement        {ours.TopOneAgreement:0.00%}");
         if (ours.GreedyTokens > 0)
             output.WriteLine($"greedy tokens          {ours.GreedyTokens - ours.GreedyMismatches} of {ours.GreedyTokens} the same");
-        // Greedy tokens must be the same where the arithmetic is the same; rounded weights may turn a near tie.
-        bool agrees = ours.RelativeError <= limit && (options.Weights != WeightFormat.F32 || ours.GreedyMismatches == 0);
         output.WriteLine(agrees ? "agrees" : "DIFFERS");
-        return agrees ? 0 : Differs;
     }
 
-    private static int Tokenizer(TextWriter output, string folder, string cases)
+    private static int Tokenizer(TextWriter output, string folder, string cases, bool json)
     {
         var report = TokenizerVerification.Compare(Models.Text.Tokenizer.Load(folder), cases);
-        output.WriteLine($"{report.Cases - report.Differences.Count} of {report.Cases} cases the same");
-        foreach (string difference in report.Differences.Take(5))
-            output.WriteLine(difference);
-        return report.Differences.Count == 0 ? 0 : Differs;
+        int differences = report.Differences.Count;
+        if (json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(new { report.Cases, Same = report.Cases - differences, report.Differences }, Figures.Json));
+        }
+        else
+        {
+            output.WriteLine($"{report.Cases - differences} of {report.Cases} cases the same");
+            foreach (string difference in report.Differences.Take(MostShown))
+                output.WriteLine(difference);
+            if (differences > MostShown)
+                output.WriteLine($"and {differences - MostShown} more; --json has them all");
+        }
+
+        return differences == 0 ? 0 : Differs;
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Text;
 
 namespace DualSparse.Cli.Hosting;
@@ -39,10 +40,27 @@ internal static class CommandHost
     /// <summary>Runs a command that writes what it would print to <paramref name="output"/>, what it would say beside it to <paramref name="errors"/>.</summary>
     public static int Run(RootCommand root, string[] args, TextWriter output, TextWriter errors)
     {
+        // Numbers are read and written with a point, whatever the user's language.
+        var culture = CultureInfo.CurrentCulture;
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        try
+        {
+            return Invoke(root, args, output, errors);
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = culture;
+        }
+    }
+
+    private static int Invoke(RootCommand root, string[] args, TextWriter output, TextWriter errors)
+    {
         // A prompt may begin with @, which would else name a file of arguments.
         var parsed = root.Parse(args is [] ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.CommandResult.Command == root && parsed.UnmatchedTokens is [var stray, ..])
             return Fail(errors, $"there is no command or option '{stray}'; 'dualsparse --help' says what there is");
+        if (UnknownOption.Find(parsed, args) is { } unknown)
+            return Fail(errors, unknown);
         if (parsed.Errors is [var first, ..])
         {
             string command = "";

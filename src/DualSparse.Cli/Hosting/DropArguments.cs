@@ -37,8 +37,8 @@ internal sealed class DropArguments
         command.Options.Add(noGuard);
     }
 
-    /// <summary>The rule asked for; the model checks it.</summary>
-    public DropRequest Rule(ParseResult parsed)
+    /// <summary>What was asked for; the model checks it.</summary>
+    public DropRequest Request(ParseResult parsed)
     {
         bool guard = !parsed.GetValue(noGuard), byThreshold = parsed.GetValue(major) is not null || parsed.GetValue(minor) is not null;
         var (share, kl, name) = (parsed.GetValue(rate), parsed.GetValue(maxKl), parsed.GetValue(method));

@@ -5,7 +5,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>The options of every command that runs a model: which, in which weights, on how many threads.</summary>
+/// <summary>The options of every command that runs a model: in which weights, on how many threads.</summary>
 internal sealed class EngineArguments
 {
     // More than any machine has; beyond it a typing error would start threads until the system refuses.
@@ -17,12 +17,6 @@ internal sealed class EngineArguments
 
     private static readonly string Choice = $"{string.Join(", ", Formats[..^1])} or {Formats[^1]}";
 
-    private readonly Option<string?> model = new("--model", "-m")
-    {
-        Description = $"The model's folder. [default: {ModelFolder.Default}]",
-        HelpName = "folder",
-    };
-
     private readonly Option<string> weights = new("--weights", "-w")
     {
         Description = $"How weights are kept: {Choice}.",
@@ -33,24 +27,17 @@ internal sealed class EngineArguments
     private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads. [default: as many as this process may use]", "-t");
 
     /// <summary>Adds the options to a command.</summary>
-    /// <param name="command">The command.</param>
-    /// <param name="withModel">Whether the model is an option; otherwise the command names it in its own way.</param>
-    public EngineArguments(Command command, bool withModel = true)
+    public EngineArguments(Command command)
     {
         weights.Validators.Add(result =>
         {
             string value = result.GetValueOrDefault<string>();
-            if (WeightFormats.Named(value) is null)
+            if (WeightFormats.Named(value.ToLowerInvariant()) is null)
                 result.AddError($"--weights is '{value}', expected {Choice}");
         });
-        if (withModel)
-            command.Options.Add(model);
         command.Options.Add(weights);
         command.Options.Add(threads);
     }
-
-    /// <summary>The folder of the model.</summary>
-    public string Folder(ParseResult parsed) => ModelFolder.Find(parsed.GetValue(model));
 
     /// <summary>How it is to be loaded.</summary>
     /// <exception cref="ArgumentException">A number that makes no sense.</exception>
@@ -61,7 +48,7 @@ internal sealed class EngineArguments
             throw new ArgumentException($"--threads is {count}, expected 1 to {MostThreads}");
         return new EngineOptions
         {
-            Weights = WeightFormats.Named(parsed.GetValue(weights)!)!.Value,
+            Weights = WeightFormats.Named(parsed.GetValue(weights)!.ToLowerInvariant())!.Value,
             Threads = count,
             Kernels = KernelSet.Best(),
         };

@@ -21,12 +21,38 @@ internal static class Terminal
         return console;
     }
 
-    /// <summary>A table for a command's output.</summary>
-    public static Table Table(TextWriter output, params string[] columns)
+    /// <summary>Characters in a line: a terminal's width; a file or pipe has no limit.</summary>
+    public static int Columns(TextWriter writer) => Is(writer) ? On(writer).Profile.Width : int.MaxValue;
+
+    /// <summary>Writes a line, and on a terminal breaks it between words.</summary>
+    public static void WriteLine(TextWriter output, string line)
     {
-        var table = new Table { Border = Is(output) ? TableBorder.Rounded : TableBorder.Ascii };
-        foreach (string column in columns)
-            table.AddColumn(column);
-        return table;
+        if (Is(output))
+            On(output).Write(new Text(line + "\n"));
+        else
+            output.WriteLine(line);
+    }
+
+    /// <summary>Writes pieces with " · " between them, and a new line where the next one would be broken.</summary>
+    /// <param name="output">A command's output.</param>
+    /// <param name="pieces">In order; none is broken.</param>
+    /// <param name="width">Characters in a line.</param>
+    /// <param name="indent">Spaces before each line.</param>
+    public static void WritePieces(TextWriter output, IEnumerable<string> pieces, int width, int indent = 0)
+    {
+        const string Separator = " · ";
+        string margin = new(' ', indent), line = "";
+        foreach (string piece in pieces)
+        {
+            if (line.Length > 0 && indent + line.Length + Separator.Length + piece.Length > width)
+            {
+                output.WriteLine(margin + line);
+                line = "";
+            }
+
+            line += line.Length > 0 ? Separator + piece : piece;
+        }
+
+        output.WriteLine(margin + line);
     }
 }

@@ -6,11 +6,14 @@ public enum FinishReason
     /// <summary>The model ended its text: it sampled one of <see cref="GenerationOptions.EosIds"/>.</summary>
     EndOfText,
 
-    /// <summary>One of <see cref="GenerationOptions.StopStrings"/> was written.</summary>
+    /// <summary>The model wrote one of <see cref="GenerationOptions.StopStrings"/>; <see cref="GenerationSummary.StopString"/> says which.</summary>
     StopString,
 
-    /// <summary><see cref="GenerationOptions.MaxTokens"/> are there, or the context is full.</summary>
-    Length,
+    /// <summary>As many tokens were generated as <see cref="GenerationOptions.MaxTokens"/> asked for.</summary>
+    MaxTokens,
+
+    /// <summary>The session's context has no room for another token.</summary>
+    ContextFull,
 }
 
 /// <summary>A token and the natural logarithm of its probability.</summary>
@@ -31,17 +34,18 @@ public sealed record GeneratedToken(int Id, string Text, float? LogProb, IReadOn
 
 /// <summary>What a finished generation was.</summary>
 /// <param name="Finish">Why it ended.</param>
-/// <param name="PromptTokens">Tokens that went through the model before the first new one; those already cached don't count.</param>
+/// <param name="PromptTokens">Tokens of the context that the cache didn't have yet: they went through the model before the first new one.</param>
 /// <param name="GeneratedTokens">Tokens sampled, one that ended the text included.</param>
 /// <param name="ContextTokens">Tokens in the session's context now.</param>
 /// <param name="PromptSeconds">Time until the first token was sampled; the consumer's own time between tokens isn't counted.</param>
 /// <param name="GenerationSeconds">Time for the tokens after the first.</param>
 /// <param name="Seed">Generates the same again, with the same options, context and kernels.</param>
+/// <param name="StopString">The stop string that ended it; null where something else did.</param>
 public sealed record GenerationSummary(
-    FinishReason Finish, int PromptTokens, int GeneratedTokens, int ContextTokens, double PromptSeconds, double GenerationSeconds, ulong Seed)
+    FinishReason Finish, int PromptTokens, int GeneratedTokens, int ContextTokens, double PromptSeconds, double GenerationSeconds, ulong Seed, string? StopString = null)
 {
-    /// <summary>Prompt tokens a second; 0 if there were none.</summary>
-    public double PromptTokensPerSecond => PromptTokens == 0 ? 0 : PromptTokens / PromptSeconds;
+    /// <summary>Prompt tokens a second; 0 if none went through the model.</summary>
+    public double PromptTokensPerSecond => PromptSeconds == 0 ? 0 : PromptTokens / PromptSeconds;
 
     /// <summary>Tokens a second after the first, which the prompt's pass has paid for; 0 if there were none.</summary>
     public double GenerationTokensPerSecond => GeneratedTokens < 2 ? 0 : (GeneratedTokens - 1) / GenerationSeconds;

@@ -91,10 +91,12 @@ public sealed class Generation : IEnumerable<GeneratedToken>
         foreach (int id in session.Ids)
             decoder.Push(id);
 
-        int most = Math.Min(options.MaxTokens ?? int.MaxValue, session.ContextTokens - session.Ids.Length);
-        int promptTokens = 0;
+        int room = session.ContextTokens - session.Ids.Length;
+        int most = Math.Min(options.MaxTokens ?? int.MaxValue, room);
+        var limit = options.MaxTokens <= room ? FinishReason.MaxTokens : FinishReason.ContextFull;
+        int promptTokens = session.Ids.Length - session.CachedTokens;
         TimeSpan promptTime = default, generationTime = default;
-        FinishReason? finish = most == 0 ? FinishReason.Length : null;
+        FinishReason? finish = most == 0 ? limit : null;
         int count = 0;
         while (finish is null)
         {
@@ -103,11 +105,11 @@ public sealed class Generation : IEnumerable<GeneratedToken>
                 throw new InvalidOperationException("the session's context has changed, or another generation has begun, since this one's last token");
             var (token, passed) = session.Step(sampler, logProbs, options.LogProbs ?? 0, cancel);
             count++;
-            string text = stops.Push(decoder.Push(token.Id));
-            finish = eosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? FinishReason.Length : null;
+            string text = model.Tokenizer.IsSpecial(token.Id) ? stops.PushHidden(model.Tokenizer.TokenText(token.Id)!) : stops.Push(decoder.Push(token.Id));
+            finish = eosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? limit : null;
             if (finish is not null)
                 text += stops.Push(decoder.Flush());
-            if (stops.Stopped)
+            if (stops.Stop is not null)
                 finish = FinishReason.StopString;
             if (finish is not null)
                 text += stops.Flush();
@@ -124,6 +126,6 @@ public sealed class Generation : IEnumerable<GeneratedToken>
         summary ??= Summarise(finish.Value);
 
         GenerationSummary Summarise(FinishReason reason) => new(
-            reason, promptTokens, count, session.Ids.Length, promptTime.TotalSeconds, generationTime.TotalSeconds, sampler.Seed);
+            reason, promptTokens, count, session.Ids.Length, promptTime.TotalSeconds, generationTime.TotalSeconds, sampler.Seed, stops.Stop);
     }
 }

@@ -23,7 +23,7 @@ public sealed class Session : IDisposable
         int longest = model.Config.MaxPositions;
         int wanted = contextTokens ?? longest;
         if (wanted < 1 || wanted > longest)
-            throw new ArgumentException($"a context of {wanted} tokens was asked for, expected 1 to {longest}, the model's longest (max_position_embeddings)");
+            throw new ArgumentException($"a context of {wanted} tokens was asked for, expected 1 to {longest}, the model's longest");
         this.model = model;
         ContextTokens = wanted;
         drop = model.Transformer.NewText();
@@ -203,7 +203,7 @@ public sealed class Session : IDisposable
         {
             string has = before == 0 ? $"the prompt has {tokens.Length} tokens" : $"{tokens.Length} more tokens make the context {before + tokens.Length} tokens long";
             string longest = model.Config.MaxPositions == ContextTokens
-                ? "the model's longest (max_position_embeddings)"
+                ? "the model's longest"
                 : $"as the session was made for (the model could take {model.Config.MaxPositions})";
             throw new ArgumentException($"{has}, expected at most {ContextTokens}, {longest}");
         }

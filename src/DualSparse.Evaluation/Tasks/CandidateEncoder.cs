@@ -5,8 +5,9 @@ namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>A candidate as ids.</summary>
 /// <param name="Ids">The sequence: opening id, context, continuation.</param>
-/// <param name="First">Index of the first id that is scored, at least 1: an id is predicted from those before it.</param>
-internal readonly record struct EncodedCandidate(int[] Ids, int First);
+/// <param name="First">Index of the first id that is scored; below 1 where the continuation alone doesn't fit: an id is predicted from those before it.</param>
+/// <param name="Lost">Ids of the context that didn't fit.</param>
+internal readonly record struct EncodedCandidate(int[] Ids, int First, int Lost);
 
 /// <summary>
 /// Context and continuation become ids together, as the model would read them; the continuation's are those after the longest common
@@ -28,9 +29,7 @@ internal sealed class CandidateEncoder
         if (length < 2 || length > config.MaxPositions)
             throw new ArgumentException($"a context of {length} tokens, expected 2 to the model's {config.MaxPositions}");
         (this.tokenizer, this.length) = (tokenizer, length);
-        // Models without an opening id saw documents follow one another with the closing id between them.
-        opening = config.Generation.BosId
-            ?? (config.Generation.EosIds is [var eos, ..] ? eos : throw new ArgumentException("this model has no token that opens or ends a text"));
+        opening = OpeningToken.Of(config);
     }
 
     /// <summary>Encodes.</summary>
@@ -39,8 +38,8 @@ internal sealed class CandidateEncoder
         int[] context = Plain(candidate.Context), joint = Plain(candidate.Context + candidate.Continuation);
         int first = 1 + context.AsSpan().CommonPrefixLength(joint);
         int[] ids = [opening, .. joint];
-        int cut = Math.Max(0, ids.Length - length);
-        return new EncodedCandidate(ids[cut..], Math.Max(1, first - cut));
+        int lost = Math.Max(0, ids.Length - length);
+        return new EncodedCandidate(ids[lost..], first - lost, lost);
     }
 
     private int[] Plain(string text) => tokenizer.Encode(text, addSpecial: false, allowSpecial: false);

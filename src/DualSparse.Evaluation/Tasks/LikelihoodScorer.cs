@@ -155,7 +155,7 @@ internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
         /// <summary>Adds the row that predicts a candidate's id at <paramref name="position"/>, if that id is scored.</summary>
         public void Add(int c, int position, ReadOnlySpan<float> row)
         {
-            var (ids, first) = Candidates[c];
+            var (ids, first, _) = Candidates[c];
             if (position < first || position >= ids.Length)
                 return;
             double score = row[ids[position]] - Distributions.LogSumExp(row);

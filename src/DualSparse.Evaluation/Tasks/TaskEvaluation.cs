@@ -19,7 +19,7 @@ internal static class TaskEvaluation
     /// <param name="progress">Told the share of items done, from 0 to 1.</param>
     /// <param name="cancel">Looked at between batches.</param>
     /// <exception cref="ArgumentException">
-    /// The model has no id that opens a text, the context makes no sense for it, or a continuation is empty.
+    /// The model has no id that opens a text, the context makes no sense for it, or a continuation is empty or longer than the context.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskResult Run(
@@ -34,8 +34,14 @@ internal static class TaskEvaluation
             throw new ArgumentException($"{task.Name}: item {empty + 1} has the continuation \"{text}\", of which no id is left to score, expected at least one");
         }
 
+        if (items.FindIndex(item => item.Any(c => c.First < 1)) is >= 0 and var tooLong)
+        {
+            var worst = items[tooLong].MinBy(c => c.First);
+            throw new ArgumentException($"{task.Name}: item {tooLong + 1} has a continuation of {worst.Ids.Length - worst.First} tokens, more than a context of {worst.Ids.Length} holds after one token: its score would be a part's; take a larger context (--context)");
+        }
+
         var scores = new LikelihoodScorer(model, drop).Score(items, done => progress?.Report((double)done / items.Count), cancel);
-        return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]);
+        return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]) { Cut = items.Count(item => item.Any(c => c.Lost > 0)) };
     }
 
     /// <summary>Right or wrong.</summary>

@@ -11,6 +11,9 @@ internal sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Rig
 /// <param name="Items">In the order of the rows.</param>
 internal sealed record TaskResult(string Task, IReadOnlyList<ItemResult> Items)
 {
+    /// <summary>Items whose context was too long: the model saw its end only.</summary>
+    public int Cut { get; init; }
+
     /// <summary>Share of items that are right.</summary>
     public double Accuracy => Items.Average(i => i.Right ? 1.0 : 0.0);
 

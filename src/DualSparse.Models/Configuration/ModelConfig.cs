@@ -20,7 +20,7 @@ internal sealed record ModelConfig
     /// <summary>Width of the hidden state.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>The longest context, in positions.</summary>
+    /// <summary>The longest context, in positions: <c>max_position_embeddings</c>, or what RoPE's scaling reaches where that is more.</summary>
     public required int MaxPositions { get; init; }
 
     /// <summary>What RMS norms add to the mean square.</summary>
@@ -73,6 +73,8 @@ internal sealed record ModelConfig
         var defaults = GenerationDefaults.Read(fields, generationFields, model.VocabSize);
         KnownFields.Finish(fields);
         ConfigChecks.Check(model, fields);
-        return model with { Generation = defaults };
+        // Who turns a scaling on often adds rope_scaling alone, and leaves max_position_embeddings as the model was trained.
+        int reached = (int)Math.Min(model.Rope.Scaling?.Positions ?? 0, int.MaxValue);
+        return model with { Generation = defaults, MaxPositions = Math.Max(model.MaxPositions, reached) };
     }
 }

@@ -38,7 +38,7 @@ internal static class RopeFields
         RopeScaling? scaling = kind switch
         {
             "default" => null,
-            "linear" => new RopeScaling.Linear(Factor(inner)),
+            "linear" => new RopeScaling.Linear(Factor(inner), inner.Int("original_max_position_embeddings", 1, int.MaxValue, trained)),
             "yarn" => ReadYarn(inner, trained, maxPositions),
             "llama3" => ReadLlama3(inner, trained),
             _ => throw inner.Error($"RoPE of type '{kind}' is not implemented (expected default, linear, yarn or llama3)"),

@@ -10,6 +10,9 @@ internal abstract record RopeScaling
     /// <summary>What cosines and sines are multiplied with.</summary>
     internal virtual double AttentionFactor => 1;
 
+    /// <summary>The positions that the rule makes usable; 0 where it says nothing about them.</summary>
+    internal virtual double Positions => 0;
+
     /// <summary>Changes the unscaled frequencies in place.</summary>
     internal abstract void Apply(Span<float> frequencies, double theta, int size);
 
@@ -18,8 +21,12 @@ internal abstract record RopeScaling
 
     /// <summary>All frequencies are divided by the factor.</summary>
     /// <param name="Factor">Trained context times this is the context reached.</param>
-    public sealed record Linear(double Factor) : RopeScaling
+    /// <param name="OriginalPositions">The trained context, in positions.</param>
+    public sealed record Linear(double Factor, int OriginalPositions) : RopeScaling
     {
+        /// <inheritdoc/>
+        internal override double Positions => OriginalPositions * Factor;
+
         /// <inheritdoc/>
         internal override void Apply(Span<float> frequencies, double theta, int size)
         {
@@ -57,6 +64,9 @@ internal abstract record RopeScaling
 
         /// <summary>The attention factor where it is given outright; null: it follows from the factor and the weights.</summary>
         public double? GivenAttentionFactor { get; init; }
+
+        /// <inheritdoc/>
+        internal override double Positions => OriginalPositions * Factor;
 
         /// <inheritdoc/>
         internal override double AttentionFactor => GivenAttentionFactor

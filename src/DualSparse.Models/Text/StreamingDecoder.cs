@@ -90,11 +90,7 @@ internal sealed class StreamingDecoder
             token = token.Replace(dropped, "", StringComparison.Ordinal);
         }
 
-        foreach ((string from, string to) in rules.Replacements)
-        {
-            token = token.Replace(from, to, StringComparison.Ordinal);
-        }
-
+        token = rules.Replace(token);
         if (rules.ByteFallback && TokenDecoder.FallbackByte(token) is int value and >= 0)
         {
             held[heldCount++] = (byte)value;

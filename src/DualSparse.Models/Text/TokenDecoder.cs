@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace DualSparse.Models.Text;
 
 /// <summary>How tokens become text again: the section <c>decoder</c>.</summary>
@@ -37,6 +39,17 @@ internal sealed record TokenDecoder
             && char.IsAsciiHexDigit(token[3]) && char.IsAsciiHexDigit(token[4])
             ? Convert.ToInt32(token[3..5], 16)
             : -1;
+
+    /// <summary>What a token adds to a text in its middle, as UTF-8; not for byte-level tokens.</summary>
+    public byte[] BytesOf(string token)
+    {
+        string text = Replace(token);
+        return ByteFallback && FallbackByte(text) is int value and >= 0 ? [(byte)value] : Encoding.UTF8.GetBytes(JoinWithSpaces ? " " + text : text);
+    }
+
+    /// <summary>Makes the replacements in a token.</summary>
+    public string Replace(string token) =>
+        Replacements.Aggregate(token, (text, pair) => text.Replace(pair.From, pair.To, StringComparison.Ordinal));
 
     private TokenDecoder With(JsonField section)
     {

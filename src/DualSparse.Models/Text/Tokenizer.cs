@@ -141,6 +141,17 @@ public sealed class Tokenizer
         return vocabulary.Id(token) is int id and >= 0 ? id : null;
     }
 
+    /// <summary>
+    /// The UTF-8 bytes that the token of <paramref name="id"/> adds to a text in its middle: a leading space is there, and half a character is the
+    /// bytes it consists of. Empty where no token has this id.
+    /// </summary>
+    public byte[] BytesOf(int id)
+    {
+        if (Decoder.ByteLevel)
+            return TokenBytes(id) is { } known ? [.. known] : [];
+        return TokenText(id) is { } token ? Decoder.BytesOf(token) : [];
+    }
+
     /// <summary>The bytes that a byte-level token stands for; null where no token has this id.</summary>
     internal byte[]? TokenBytes(int id) => vocabulary.Entry(id) is int entry and >= 0 ? bytes[entry] ??= ByteAlphabet.ToBytes(vocabulary.Token(id)!) : null;
 

@@ -42,7 +42,7 @@ public class CommandTests
     [InlineData("--temperature is 'hot', expected a number", "generate", "x", "--temperature", "hot")]
     [InlineData("temperature is -1, expected at least 0", "generate", "x", "--temperature", "-1")]
     [InlineData("expected 0 ≤ major ≤ minor", "generate", "x", "--t-major", "0.2", "--t-minor", "0.1")]
-    [InlineData("'prompt'", "generate")]
+    [InlineData("there is nothing to continue", "generate")]
     [InlineData("the metric is 7, expected 1 to 4, or 1w to 4w", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--metric", "7")]
     [InlineData("not both", "sparsify", "-o", "nowhere/new", "--calibration-ids", "x.safetensors", "--calibration-text", "y.txt")]
     [InlineData("--metric has no meaning beside it", "sparsify", "-o", "nowhere/new", "--complete", "2", "--metric", "4w")]

@@ -27,7 +27,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
         var tokens = generation.ToArray();
         Assert.Equal(12, tokens.Length);
         Assert.Equal(model.Tokenizer.Decode([.. tokens.Select(t => t.Id)]), string.Concat(tokens.Select(t => t.Text)));
-        Assert.Equal(FinishReason.Length, tokens[^1].Finish);
+        Assert.Equal(FinishReason.MaxTokens, tokens[^1].Finish);
         Assert.All(tokens[..^1], t => Assert.Null(t.Finish));
         int prompt = model.Tokenizer.Encode("The city of").Length;
         Assert.Equal((prompt, 12, prompt + 12), (generation.Summary.PromptTokens, generation.Summary.GeneratedTokens, generation.Summary.ContextTokens));
@@ -143,7 +143,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
         using var session = model.NewSession();
         var generation = session.Generate("The city of", Greedy with { StopStrings = ["never written", stop] }, Cancel);
         Assert.Equal(whole[..whole.IndexOf(stop, StringComparison.Ordinal)], generation.ReadToEnd());
-        Assert.Equal(FinishReason.StopString, generation.Summary.Finish);
+        Assert.Equal((FinishReason.StopString, stop), (generation.Summary.Finish, generation.Summary.StopString));
     }
 
     [Fact]
@@ -200,7 +200,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     {
         using var session = model.NewSession();
         var error = Assert.Throws<ArgumentException>(() => session.Append(new int[600]));
-        Assert.Equal("the prompt has 600 tokens, expected at most 512, the model's longest (max_position_embeddings)", error.Message);
+        Assert.Equal("the prompt has 600 tokens, expected at most 512, the model's longest", error.Message);
         session.Append(new int[500]);
         error = Assert.Throws<ArgumentException>(() => session.Append(new int[13]));
         Assert.StartsWith("13 more tokens make the context 513 tokens long, expected at most 512", error.Message, StringComparison.Ordinal);
@@ -238,8 +238,10 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
         session.Append([5, 6, 7, 8, 9, 10]);
         var generation = session.Generate(Greedy with { MaxTokens = null }, Cancel);
         Assert.Equal(4, Ids(generation).Length);
-        Assert.Equal(FinishReason.Length, generation.Summary.Finish);
-        Assert.Empty(session.Generate(Greedy, Cancel));
+        Assert.Equal(FinishReason.ContextFull, generation.Summary.Finish);
+        var another = session.Generate(Greedy, Cancel);
+        Assert.Empty(another);
+        Assert.Equal((FinishReason.ContextFull, 1, 0), (another.Summary.Finish, another.Summary.PromptTokens, another.Summary.GeneratedTokens));
     }
 
     [Fact]

@@ -15,7 +15,7 @@ public class RopeTests
 
     [Fact]
     public void Linear() =>
-        Check(new RopeConfig { Theta = 1e4, Size = 64, Scaling = new RopeScaling.Linear(4) }, (_, frequency) => frequency / 4);
+        Check(new RopeConfig { Theta = 1e4, Size = 64, Scaling = new RopeScaling.Linear(4, 512) }, (_, frequency) => frequency / 4);
 
     [Theory]
     [InlineData(64, 1e4, 40, 4096, true)]
