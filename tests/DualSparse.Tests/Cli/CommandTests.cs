@@ -213,4 +213,36 @@ public class CommandTests
         Assert.InRange(kl.GetProperty("value").GetDouble(), kl.GetProperty("low").GetDouble(), kl.GetProperty("high").GetDouble());
         Assert.Equal(1, CommandRun.Of(["eval"]).Code);
     }
+
+    [Fact]
+    public void Eval_begins_windows_with_the_opening_token_where_asked_to()
+    {
+        string[] arguments = ["eval", "--text", TestPaths.InRepository("README.md"), "--context", "64", "--windows", "2", "--json"];
+        double without = Nll(arguments), with = Nll([.. arguments, "--bos"]);
+        Assert.NotEqual(without, with);
+
+        static double Nll(string[] arguments)
+        {
+            using var json = JsonDocument.Parse(CommandRun.Of(arguments).Output);
+            var text = json.RootElement.GetProperty("texts").GetProperty("README");
+            Assert.Equal(128, text.GetProperty("tokens").GetInt32());
+            Assert.True(text.GetProperty("textTokens").GetInt32() > 1000);
+            return text.GetProperty("nll").GetProperty("value").GetDouble();
+        }
+    }
+
+    [Fact]
+    public void Inspect_and_verify_write_json()
+    {
+        using var facts = JsonDocument.Parse(CommandRun.Of("inspect", "--json").Output);
+        Assert.Equal((32, 8, 512), (facts.RootElement.GetProperty("experts").GetInt32(), facts.RootElement.GetProperty("expertsPerToken").GetInt32(), facts.RootElement.GetProperty("context").GetInt32()));
+        Assert.Equal(4, facts.RootElement.GetProperty("memory").GetArrayLength());
+        using var kernels = JsonDocument.Parse(CommandRun.Of("inspect", "--kernels", "--json").Output);
+        Assert.Contains(kernels.RootElement.GetProperty("kernels").EnumerateArray(), k => k.GetProperty("state").GetString() == "serves");
+        using var logits = JsonDocument.Parse(CommandRun.Of("verify", TestPaths.Golden("mixtral"), "--weights", "f32", "--json").Output);
+        Assert.True(logits.RootElement.GetProperty("agrees").GetBoolean());
+        string[] tokenizer = ["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl"), "--json"];
+        using var cases = JsonDocument.Parse(CommandRun.Of(tokenizer).Output);
+        Assert.Equal(cases.RootElement.GetProperty("cases").GetInt32(), cases.RootElement.GetProperty("same").GetInt32());
+    }
 }

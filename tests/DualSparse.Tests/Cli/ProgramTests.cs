@@ -54,6 +54,25 @@ public class ProgramTests
     }
 
     [Fact]
+    public void A_text_to_measure_on_comes_from_standard_input()
+    {
+        string file = TestPaths.InRepository("README.md");
+        string[] options = ["--context", "32", "--windows", "1", "--json"];
+        var given = CommandRun.Of(["eval", "--text", file, .. options]);
+        Assert.Equal(0, given.Code);
+        string expected = given.Output.Replace("\"README\"", "\"standard input\"", StringComparison.Ordinal);
+        Assert.Equal(expected, Run("dotnet", [Program, "eval", "--text", "-", .. options], input: File.ReadAllText(file)).Output);
+    }
+
+    [Fact]
+    public void The_last_line_end_of_standard_input_is_no_part_of_a_prompt()
+    {
+        string[] arguments = [Program, "generate", "-", "-n", "1", "--temperature", "0"];
+        Assert.Equal(Run("dotnet", arguments, input: "The city of").Output, Run("dotnet", arguments, input: "The city of\n").Output);
+        Assert.StartsWith("prompt 1 token,", Run("dotnet", arguments, input: "").Errors);
+    }
+
+    [Fact]
     public void An_interrupt_ends_it_with_130()
     {
         // A process that is started in the background of a script inherits that interrupts are ignored: env takes that back.

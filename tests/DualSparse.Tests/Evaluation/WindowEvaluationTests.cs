@@ -21,6 +21,17 @@ public class WindowEvaluationTests
     }
 
     [Fact]
+    public void With_an_opening_id_every_window_begins_with_it_and_predicts_all_of_its_own()
+    {
+        var windows = TextWindows.Cut("text", [0, 1, 2, 3, 4, 5, 6], 3, 9, opening: 9);
+        Assert.Equal([[9, 0, 1], [9, 3, 4]], windows.Inputs);
+        Assert.Equal([[0, 1, 2], [3, 4, 5]], windows.Targets);
+        Assert.Equal(7, windows.TextTokens);
+        Assert.Single(TextWindows.Cut("text", [0, 1, 2], 3, 9, opening: 9).Inputs);
+        Assert.Throws<ArgumentException>(() => TextWindows.Cut("text", [0, 1], 3, 9, opening: 9));
+    }
+
+    [Fact]
     public void Intervals_are_the_closed_cases()
     {
         Assert.Equal(new Interval(2, 2, 2), PairedBootstrap.Ratio([2, 4, 8], [1, 2, 4]));

@@ -37,15 +37,31 @@ public sealed class TaskEvaluationTests : IDisposable
         }
     }
 
-    [Theory]
-    [InlineData(8)]
-    [InlineData(3)]
-    public void Of_a_longer_sequence_the_last_ids_are_kept(int context)
+    [Fact]
+    public void Of_a_longer_sequence_the_last_ids_are_kept_and_the_item_is_counted_as_cut()
     {
+        const int context = 8;
         TaskItem item = new([new("The old man went down to the harbour early in the morning and", " saw the ships"), new("The old man went down to the harbour early in the morning and", " sea")], 0);
         var result = TaskEvaluation.Run(model.Transformer, model.Tokenizer, new TaskSet("hand-made", TaskJudgement.BestChoice, [item]), context, cancel: TestContext.Current.CancellationToken);
         for (int c = 0; c < 2; c++)
             Assert.Equal(Slowly(item.Candidates[c], context).LogLikelihood, result.Items[0].Scores[c].LogLikelihood, 1e-4);
+        Assert.Equal(1, result.Cut);
+        Assert.Equal(0, Run(new TaskSet("hand-made", TaskJudgement.BestChoice, [item])).Cut);
+    }
+
+    // A part's score would stand for the whole, divided by the whole's length.
+    [Theory]
+    [InlineData(TaskJudgement.BestChoice)]
+    [InlineData(TaskJudgement.GreedyMatch)]
+    public void A_continuation_longer_than_the_context_is_refused(object judgement)
+    {
+        TaskItem item = new([new("The old man", " saw the ships"), new("The old man", " sea")], 0);
+        int tokens = model.Tokenizer.Encode(" saw the ships", addSpecial: false).Length;
+        Assert.NotNull(Within(tokens + 1));
+        Assert.Contains($"hand-made: item 1 has a continuation of {tokens} tokens, more than a context of {tokens} holds", Assert.Throws<ArgumentException>(() => Within(tokens)).Message);
+
+        TaskResult Within(int context) => TaskEvaluation.Run(
+            model.Transformer, model.Tokenizer, new TaskSet("hand-made", (TaskJudgement)judgement, [item]), context, cancel: TestContext.Current.CancellationToken);
     }
 
     [Fact]

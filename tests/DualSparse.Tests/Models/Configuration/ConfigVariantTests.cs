@@ -42,6 +42,27 @@ public class ConfigVariantTests
         Assert.Equal(Text(Parse(older)), Text(Parse(newer)));
     }
 
+    // Model cards tell to switch a scaling on by adding it alone; some releases have raised max_position_embeddings already.
+    [Theory]
+    [InlineData("{\"rope_type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":256}", 256, 1024)]
+    [InlineData("{\"rope_type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":256}", 1024, 1024)]
+    [InlineData("{\"rope_type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":256}", 2048, 2048)]
+    [InlineData("{\"rope_type\":\"yarn\",\"factor\":2.5}", 256, 640)]
+    [InlineData("{\"type\":\"linear\",\"factor\":2.0}", 256, 512)]
+    [InlineData("{\"type\":\"linear\",\"factor\":0.5}", 256, 256)]
+    [InlineData("{\"type\":\"linear\",\"factor\":1000000}", 2147483647, 2147483647)]
+    [InlineData("{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":64}", 256, 256)]
+    [InlineData("null", 256, 256)]
+    public void The_context_is_what_the_scaling_reaches(string scaling, int positions, int context)
+    {
+        var model = Parse(Config("qwen3_moe", config =>
+        {
+            config.Remove("rope_parameters");
+            (config["rope_theta"], config["rope_scaling"], config["max_position_embeddings"]) = (1e6, JsonNode.Parse(scaling), positions);
+        }));
+        Assert.Equal(context, model.MaxPositions);
+    }
+
     [Fact]
     public void Experts_may_go_by_either_name()
     {
