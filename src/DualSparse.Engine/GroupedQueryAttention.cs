@@ -50,7 +50,7 @@ internal sealed unsafe class GroupedQueryAttention : Attention
                 if (config.ClipQkv is { } limit)
                     TensorPrimitives.Clamp(token, -limit, limit, token);
                 for (int h = 0; h < config.Heads + config.KeyValueHeads; h++)
-                    rope.Apply(token.Slice(h * config.HeadSize, config.HeadSize), position);
+                    rope.Rotate(token.Slice(h * config.HeadSize, config.HeadSize), position);
                 for (int h = 0; h < config.KeyValueHeads; h++)
                 {
                     shape.Cache.Write(

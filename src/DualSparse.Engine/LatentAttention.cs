@@ -105,7 +105,7 @@ internal sealed unsafe class LatentAttention : Attention
         return queries;
     }
 
-    private void Rotate(float* positional, int position) => rope.Apply(new Span<float>(positional, mla.RopeSize), position);
+    private void Rotate(float* positional, int position) => rope.Rotate(new Span<float>(positional, mla.RopeSize), position);
 
     private void Normalise(Pass pass, float* x, int stride, float[] weight) =>
         RmsNorm.Forward(pass.Work.Team, x, pass.Rows, stride, weight, epsilon, x, stride);

@@ -77,7 +77,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     public float* Stream(int stream)
     {
         if (streams[stream])
-            return Memory.Residual[stream].Taken;
+            return Memory.Residual[stream].Current;
         streams[stream] = true;
         return Memory.Residual[stream].Floats((nint)Rows * Hidden);
     }
@@ -93,7 +93,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     public float* Normalised(int stream, float[] norm)
     {
         if (normalised is { } last && last.Stream == stream && last.Norm == norm)
-            return Memory.Normalised.Taken;
+            return Memory.Normalised.Current;
         float* normed = Memory.Normalised.Floats((nint)Rows * Hidden);
         RmsNorm.Forward(work.Team, Stream(stream), Rows, Hidden, norm, epsilon, normed, Hidden);
         normalised = (stream, norm);

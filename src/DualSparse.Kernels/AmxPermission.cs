@@ -12,7 +12,7 @@ internal static partial class AmxPermission
     private const long RequestComponentPermission = 0x1023;
     private const long TileData = 18;
 
-    /// <summary>Asks for the tiles, once a process is enough. Returns null when granted, else why not.</summary>
+    /// <summary>Requests the tiles; once per process is enough. Returns null when granted, otherwise the reason.</summary>
     public static string? Request()
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)

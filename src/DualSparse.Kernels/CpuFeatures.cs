@@ -6,7 +6,7 @@ namespace DualSparse.Kernels;
 /// <summary>What this processor, its operating system and this container let us use.</summary>
 internal sealed record CpuFeatures
 {
-    /// <summary>The machine we run on, looked at once.</summary>
+    /// <summary>The features of this machine, detected once.</summary>
     public static CpuFeatures Current { get; } = Detect();
 
     /// <summary>AVX2 and FMA.</summary>
@@ -20,18 +20,18 @@ internal sealed record CpuFeatures
 
     /// <summary>
     /// Whether bfloat16 dot products are slow: on an Intel core (x86 family 6) one begins every other cycle, which is half of what its two f32
-    /// multiply-adds a cycle do. On Emerald Rapids OLMoE's layer takes, by multiply-adds, 0.73–0.75 of the time at 512 tokens, 1.2 at 128, and as
-    /// long at 1 and 32.
+    /// multiply-adds a cycle do. On Emerald Rapids an OLMoE layer with multiply-adds takes 0.73–0.75 of the time at 512 tokens, 1.2 at 128,
+    /// and the same at 1 and 32.
     /// </summary>
     public bool SlowBf16Dot => Avx512Bf16 && Family == 6;
 
     /// <summary>AVX512-VNNI: dot products of byte quads.</summary>
     public bool Avx512Vnni { get; init; }
 
-    /// <summary>AMX tiles with bfloat16, and leave to use them.</summary>
+    /// <summary>AMX tiles with bfloat16, and permission to use them.</summary>
     public bool AmxBf16 { get; init; }
 
-    /// <summary>AMX tiles with int8, and leave to use them.</summary>
+    /// <summary>AMX tiles with int8, and permission to use them.</summary>
     public bool AmxInt8 { get; init; }
 
     /// <summary>Why AMX is not used, or null where it is.</summary>
@@ -59,7 +59,7 @@ internal sealed record CpuFeatures
         return new CpuFeatures
         {
             Name = Brand(),
-            // As cpuid is to be read: the extended family counts for family 15 alone, the extended model for 6 and 15.
+            // As CPUID defines them: the extended family counts for family 15 alone, the extended model for 6 and 15.
             Family = Bits(signature, 8, 4) is 15 ? 15 + Bits(signature, 20, 8) : Bits(signature, 8, 4),
             Model = Bits(signature, 4, 4) + (Bits(signature, 8, 4) is 6 or 15 ? Bits(signature, 16, 4) << 4 : 0),
             Avx2 = System.Runtime.Intrinsics.X86.Avx2.IsSupported && Fma.IsSupported,

@@ -7,7 +7,7 @@ public sealed class KernelSet
 {
     private readonly PanelKernel[] kernels;
 
-    /// <summary>Whatever is chosen for each format.</summary>
+    /// <summary>Takes the kernel that <paramref name="choose"/> returns for each format.</summary>
     internal KernelSet(Func<WeightFormat, PanelKernel> choose) => kernels = [.. Enum.GetValues<WeightFormat>().Select(choose)];
 
     /// <summary>The best that this machine runs, or what <see cref="KernelTable.Variable"/> forces.</summary>

@@ -11,10 +11,10 @@ using DualSparse.Kernels.Jit;
 namespace DualSparse.Kernels;
 
 /// <summary>One line of <see cref="KernelTable"/>.</summary>
-/// <param name="Name">What it is forced and reported by.</param>
+/// <param name="Name">The name by which it is forced and reported.</param>
 /// <param name="Weights">The weights that it multiplies.</param>
 /// <param name="Refusal">Null where a processor can run it, else one clause that says why not. Costs nothing.</param>
-/// <param name="Create">Makes the kernel; what only trying tells (no executable memory, a failed self-check) is an exception.</param>
+/// <param name="Create">Makes the kernel; throws for what only trying shows (no executable memory, a failed self-check).</param>
 internal sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFeatures, string?> Refusal, Func<PanelKernel> Create)
 {
     /// <summary>Makes the kernel, or returns one clause that says why this machine can't run it; null where it can.</summary>
@@ -38,8 +38,8 @@ internal sealed record KernelEntry(string Name, WeightFormat Weights, Func<CpuFe
 /// <summary>THE table of kernels: for each weight format, in order of preference.</summary>
 /// <remarks>
 /// The environment variable <c>DUALSPARSE_KERNEL</c> forces one by name; a format that has no kernel of this name takes the first
-/// that stands below it in the order amx, avx512-dot, avx512, avx2, vector, scalar. Unforced, bf16 takes avx512 before avx512-dot where
-/// <see cref="CpuFeatures.SlowBf16Dot"/> says so, for prompts' sake.
+/// that follows it in the order amx, avx512-dot, avx512, avx2, vector, scalar. Unforced, bf16 takes avx512 before avx512-dot where
+/// <see cref="CpuFeatures.SlowBf16Dot"/> says so, because prompts are then faster.
 /// </remarks>
 internal static class KernelTable
 {
@@ -49,7 +49,7 @@ internal static class KernelTable
     /// <summary>Kernel names, from the most to the least preferred.</summary>
     public static IReadOnlyList<string> Names { get; } = ["amx", "avx512-dot", "avx512", "avx2", "vector", "scalar"];
 
-    /// <summary>Every kernel there is, the best of each format first.</summary>
+    /// <summary>Every kernel, the best of each format first.</summary>
     public static IReadOnlyList<KernelEntry> Entries { get; } =
     [
         new(AmxKernels.Name, WeightFormat.Bf16, AmxKernels.Bf16Refusal, AmxKernels.Bf16),

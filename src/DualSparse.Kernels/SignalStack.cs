@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace DualSparse.Kernels;
 
 /// <summary>
-/// Room for the signals of a thread that uses AMX. Once it has, Linux puts eight KiB of tiles into every signal's frame; the stack that
-/// .NET gives a thread for signals has 12 KiB, and the handler that makes a NullReferenceException of a fault would run off its end: the
-/// process would die of it.
+/// Enlarges the signal stack of a thread that uses AMX. Once it has, Linux stores eight KiB of tiles in every signal's frame; the signal
+/// stack that .NET gives a thread has 12 KiB, and the handler that turns a fault into a NullReferenceException would overflow it and end
+/// the process.
 /// </summary>
 internal static unsafe partial class SignalStack
 {
@@ -19,27 +19,27 @@ internal static unsafe partial class SignalStack
     [ThreadStatic]
     private static bool seen;
 
-    /// <summary>Sees to it that the calling thread has a large one; costs a look from the second time on.</summary>
+    /// <summary>Makes sure that the calling thread has a large signal stack; from the second call on this costs one check.</summary>
     public static void Ensure()
     {
         if (seen)
             return;
         seen = true;
-        // A thread without a stack of its own for signals takes them on its ordinary one.
+        // A thread without a signal stack handles signals on its ordinary stack.
         if (OperatingSystem.IsLinux() && Exchange(null, out var present) == 0 && (present.Flags & (Active | Disabled)) == 0 && present.Size < Bytes)
             Enlarge();
     }
 
-    /// <summary>Bytes of the calling thread's; 0: it has none.</summary>
+    /// <summary>Bytes of the calling thread's signal stack; 0: it has none.</summary>
     internal static nuint Size() => Exchange(null, out var present) == 0 && (present.Flags & Disabled) == 0 ? present.Size : 0;
 
-    // The runtime unmaps whatever it finds when the thread ends. Its own smaller one is then left over: it might be another's.
+    // The runtime unmaps the stack it finds when the thread ends. Its smaller one then leaks, since it may belong to another owner.
     private static void Enlarge()
     {
         nint block = Map(null, Bytes, ReadWrite, PrivateAnonymous, -1, 0);
         if (block == Failed)
             return;
-        // Whoever runs off this end too is to fault, not to write elsewhere.
+        // A guard page: an overflow of this stack faults too, instead of writing elsewhere.
         _ = Protect((void*)block, (nuint)Environment.SystemPageSize, NoAccess);
         var large = new Stack { Pointer = (void*)block, Size = Bytes };
         if (Exchange(&large, out _) != 0)

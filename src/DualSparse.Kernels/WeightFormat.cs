@@ -1,6 +1,6 @@
 namespace DualSparse.Kernels;
 
-/// <summary>How the weights of a linear map are kept in memory. Chosen at load, for all matrices alike.</summary>
+/// <summary>The format of a linear map's weights in memory. It is chosen at load, for all matrices alike.</summary>
 public enum WeightFormat
 {
     /// <summary>IEEE single precision: exact for every checkpoint that we read.</summary>
@@ -16,10 +16,10 @@ public enum WeightFormat
     Int4,
 }
 
-/// <summary>How a kernel wants the rows that it multiplies.</summary>
+/// <summary>The format of the rows that a kernel multiplies.</summary>
 internal enum ActivationFormat
 {
-    /// <summary>Single precision, as they come.</summary>
+    /// <summary>Single precision, not converted.</summary>
     F32,
 
     /// <summary>bfloat16, rounded to nearest even.</summary>

@@ -67,7 +67,7 @@ internal static class InspectCommand
         {
             table.Add(Figures.Name(line.Weights), line.Name, line.State switch
             {
-                KernelState.Serves => "serves",
+                KernelState.Used => "serves",
                 KernelState.Available => "could serve",
                 _ => $"refused: {line.Reason}",
             });

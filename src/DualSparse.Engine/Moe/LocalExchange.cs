@@ -45,7 +45,7 @@ internal static unsafe class LocalExchange
         foreach (var share in ticket.Ranks)
         {
             if (share.Batch.Tokens.Count > 0)
-                parts.Add((nint)share.Sums.Taken);
+                parts.Add((nint)share.Sums.Current);
         }
 
         AllReduce(work.Team, parts, ticket.RowCount, hidden, y);

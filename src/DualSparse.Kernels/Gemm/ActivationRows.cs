@@ -4,8 +4,8 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Gemm;
 
 /// <summary>
-/// Rows of activations in the form that a kernel wants: [rows, inputs], each row padded with zeros to a multiple of 64 inputs,
-/// with its scale and its sums where the form is an integer one. Grows as needed and is used again and again.
+/// Rows of activations in the form a kernel reads: [rows, inputs], each row padded with zeros to a multiple of 64 inputs,
+/// with its scale and its sums if the form is an integer one. The memory grows as needed and is reused.
 /// </summary>
 internal sealed unsafe class ActivationRows : IDisposable
 {
@@ -19,7 +19,7 @@ internal sealed unsafe class ActivationRows : IDisposable
     /// <summary>Inputs of a row, padding included: a multiple of 64.</summary>
     public int Inputs { get; private set; }
 
-    /// <summary>Rows there is room for.</summary>
+    /// <summary>The number of rows that there is room for.</summary>
     public int RowCount { get; private set; }
 
     /// <summary>Bytes from one row to the next.</summary>
@@ -27,7 +27,7 @@ internal sealed unsafe class ActivationRows : IDisposable
 
     private int SumStride => 1 + Inputs / PanelLayout.GroupInputs;
 
-    /// <summary>Makes room for <paramref name="rows"/> rows; what was there is lost.</summary>
+    /// <summary>Makes room for <paramref name="rows"/> rows; previous contents are lost.</summary>
     public void Reset(ActivationFormat format, int rows, int inputs)
     {
         Format = format;
@@ -46,7 +46,7 @@ internal sealed unsafe class ActivationRows : IDisposable
         Poison();
     }
 
-    // What was there is lost: in debug builds nobody can rely on it. All bits set are a NaN in f32 and bf16.
+    // Debug builds make reading lost contents visible. All bits set are a NaN in f32 and bf16.
     [System.Diagnostics.Conditional("DEBUG")]
     private void Poison() => System.Runtime.InteropServices.NativeMemory.Fill(values.Pointer, (nuint)RowCount * (nuint)RowBytes, 0xff);
 
@@ -106,13 +106,13 @@ internal sealed unsafe class ActivationRows : IDisposable
     {
         if (buffer.Bytes >= bytes)
             return;
-        // Should there be no memory, nothing is left that could be taken for it.
+        // If the allocation fails, the buffer is left empty.
         buffer.Dispose();
         buffer = new AlignedBuffer(0);
         var grown = new AlignedBuffer(bytes + bytes / 4);
         buffer.Dispose();
         buffer = grown;
-        // Padding rows are multiplied, never used: zero once, so that no uninitialised NaN slows or stains anything.
+        // Padding rows are multiplied, never used: zeroed once, so that no uninitialised NaN or denormal slows the product.
         System.Runtime.InteropServices.NativeMemory.Clear(buffer.Pointer, buffer.Bytes);
     }
 }

@@ -10,21 +10,21 @@ namespace DualSparse.Kernels.Gemm;
 /// All experts of a layer on their own rows: y[token] += weight · expert(x[token]). Two loops over panels with one barrier between
 /// them; the instructions are the kernel's.
 /// <list type="number">
-/// <item>Gate and up, panel by panel, SiLU·up as soon as a tile is done. A major-only row isn't in the lists of the minor half's
-/// panels, so these are read for the others' sake or not at all.</item>
+/// <item>Gate and up, panel by panel, SiLU·up as soon as a tile is done. A major-only row isn't in the lists of the minor half's panels, so
+/// these are read only if another row needs them.</item>
 /// <item>Down, panel by panel, all experts of a panel by the same thread in order, so that each sum is made in one order.</item>
 /// </list>
 /// </summary>
 internal static unsafe class GroupedGemm
 {
-    // Panels of gate and up in one piece of work: 64 neurons, the finest cut between major and minor half.
+    // Panels of gate and up in one work item: 64 neurons, the granularity of the cut between major and minor half.
     private const int PanelsPerItem = PanelLayout.InputAlignment / NeuronLayout.PerPanel;
 
-    // Panels of the second product in one piece of work, at most: a longer stream from memory, and the intermediate rows are read once
-    // for all of them. Of more tokens the sums, a panel of every token for each, would not stay near.
+    // The most panels of the second product in one work item. More panels are a longer stream from memory, and the intermediate rows are
+    // read once for all of them; but with many tokens their sums, a panel's columns of every token, would leave the cache.
     private const int MostPanels = 4, MostPanelsOfFew = 8, FewTokens = 64;
 
-    // Rows that one thread encodes in some microseconds: less than another loop is worth.
+    // Rows that one thread encodes in a few microseconds: not worth another parallel loop.
     private const int LateRows = 64;
 
     /// <summary>Adds the experts' weighted outputs to y.</summary>
@@ -100,8 +100,8 @@ internal static unsafe class GroupedGemm
         int majorItems = layout.MajorPadded / PanelLayout.InputAlignment;
         bool quantised = kernel.Activations is ActivationFormat.Int8 or ActivationFormat.Int16;
         work.Hidden.Reset(kernel.Activations, batch.Tokens.Count, layout.Padded);
-        // An integer row's scale needs the whole row: it waits in f32 until its expert's last panel is done. Of many experts the rows are
-        // then encoded by whoever did that panel, while others go on with the next; of few, all threads encode when all is done.
+        // An integer row's scale needs the whole row: it stays in f32 until its expert's last panel is done. With many experts the thread
+        // that finishes that panel then encodes the rows, while others go on with the next expert; with few, all threads encode at the end.
         nint stride = quantised ? layout.Padded + 16 : 0;
         float* wide = quantised ? work.WideHidden.Floats(stride * batch.Tokens.Count) : null;
         bool encodeLater = quantised && batch.Tokens.Count > LateRows && batch.Experts.Count < 4 * work.Team.Size;
@@ -146,7 +146,7 @@ internal static unsafe class GroupedGemm
             work.Team.For((expert.Count + chunk - 1) / chunk, (item, _) => Encode(expert, item * chunk, Math.Min(expert.Count, (item + 1) * chunk)));
         }
 
-        // Of the item that this thread is likely to take next, if that has rows.
+        // The first panel of the item that this thread is likely to take next, if that has rows.
         byte* FirstPanel(int item)
         {
             int index = item / itemsPerExpert, part = item % itemsPerExpert;
@@ -185,10 +185,10 @@ internal static unsafe class GroupedGemm
                 var expert = batch.Experts[i];
                 var weights = experts.Down(expert.Expert);
                 int majorOnly = expert.Count - expert.Full;
-                // What isn't read to the end isn't fetched to the end either.
+                // A panel is prefetched as far as the current one is read, so both must be read to the same length.
                 bool sameLength = i + 1 < batch.Experts.Count && (majorOnly > 0 || batch.Experts[i + 1].Full > 0);
                 byte* after = sameLength ? experts.Down(batch.Experts[i + 1].Expert).Panel(firstPanel) : null;
-                // Of an expert with rows of either kind a panel serves both while it is near.
+                // If an expert has full rows and major-only rows, each panel is used for both while it is in the cache.
                 bool oneKind = majorOnly == 0 || expert.Full == 0;
                 int together = oneKind ? Math.Min(endPanel - firstPanel, MatMul.PanelsAtOnce(expert.Count)) : 1;
                 for (int panel = firstPanel; panel < endPanel; panel += together)
@@ -229,7 +229,7 @@ internal static unsafe class GroupedGemm
         });
     }
 
-    // A thread's share of the panels in pieces that are half of what is left of it, at most: threads end at about the same time.
+    // A thread's share of the panels, in pieces of at most half of what remains, so that threads end at about the same time.
     private static (int First, int End)[] Pieces(int panels, int threads, int most)
     {
         var pieces = new List<(int, int)>();

@@ -6,10 +6,10 @@ namespace DualSparse.Kernels.Gemm;
 /// <summary>y = x·Wᵀ (+ bias): tiling and threads; the instructions are the kernel's.</summary>
 internal static unsafe class MatMul
 {
-    // Pieces of work a thread, where several panels make one.
-    private const int PiecesAThread = 8;
+    // Work items per thread, where several panels make one item.
+    private const int ItemsPerThread = 8;
 
-    // Rows converted at a time by one thread: some microseconds of work.
+    // Rows converted at a time by one thread: a few microseconds of work.
     private const int EncodeRows = 8;
 
     /// <summary>Multiplies rows with a packed matrix.</summary>
@@ -68,15 +68,15 @@ internal static unsafe class MatMul
     /// <param name="inputs">Inputs without padding, at most the matrices'.</param>
     /// <param name="xStride">Floats from one row of x to the next.</param>
     /// <param name="xStep">Floats from one matrix's rows to the next's; 0: all have the same.</param>
-    /// <param name="body">Told of each tile, on any thread.</param>
+    /// <param name="body">Called for each tile, on any thread.</param>
     public static void Multiply(
         Workspace work, ArraySegment<PackedMatrix> weights, float* x, int rows, int inputs, nint xStride, nint xStep, TileBody body)
     {
         var kernel = work.Kernels[weights[0].Format];
         Encode(work, work.Rows, kernel.Activations, x, rows, inputs, xStride, xStep == 0 ? 1 : weights.Count, xStep);
         int panels = weights[0].PanelCount;
-        // Several panels in one piece of work, as long as there are enough pieces for an even end.
-        int together = Math.Clamp(weights.Count * panels / (PiecesAThread * work.Team.Size), 1, PanelsAtOnce(rows));
+        // Several panels in one work item, as long as there are enough items for threads to end together.
+        int together = Math.Clamp(weights.Count * panels / (ItemsPerThread * work.Team.Size), 1, PanelsAtOnce(rows));
         int pieces = (panels + together - 1) / together, all = weights.Count * pieces;
         work.Team.For(all, (item, worker) =>
         {
@@ -95,10 +95,10 @@ internal static unsafe class MatMul
         });
     }
 
-    /// <summary>Panels that a kernel is given at most with so many rows: their results fill a tile.</summary>
+    /// <summary>The most panels in one call of a kernel with this number of rows: their results fill a tile.</summary>
     internal static int PanelsAtOnce(int rows) => Math.Max(1, Workspace.MaxRows / PanelLayout.PadRows(Math.Max(rows, 1)));
 
-    /// <summary>Converts rows, or several matrices' rows one after another, into the form that a kernel wants, on all threads.</summary>
+    /// <summary>Converts rows, or several matrices' rows one after another, into the form a kernel reads, on all threads.</summary>
     internal static void Encode(
         Workspace work, ActivationRows target, ActivationFormat format, float* x, int rows, int inputs, nint xStride, int matrices = 1, nint xStep = 0)
     {
@@ -133,8 +133,8 @@ internal static unsafe class MatMul
     }
 }
 
-/// <summary>What is done with a tile of products.</summary>
-/// <param name="matrix">Of which matrix.</param>
+/// <summary>Receives a tile of products.</summary>
+/// <param name="matrix">The index of the matrix.</param>
 /// <param name="column">Its first output, a multiple of 32.</param>
 /// <param name="first">Its first row, a multiple of 128.</param>
 /// <param name="count">Rows.</param>

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DualSparse.Kernels.Gemm;
 
-/// <summary>What a kernel is given: some rows of activations, one panel of weights or several side by side, and room for their products.</summary>
+/// <summary>The arguments of a kernel: some rows of activations, one panel of weights or several side by side, and room for their products.</summary>
 /// <remarks>Code emitted at run time reads the fields by their offsets: their order is part of the contract.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct PanelArgs
@@ -34,7 +34,7 @@ internal unsafe struct PanelArgs
     /// <summary>Inputs to sum over, a multiple of 64; may be fewer than the panel holds: then its prefix is used.</summary>
     public nint Inputs;
 
-    /// <summary>The panel that this thread multiplies after the last, or null: it may be fetched ahead, as far as this one is read.</summary>
+    /// <summary>The panel that this thread multiplies next, or null: it may be prefetched, as far as this one is read.</summary>
     public byte* Next;
 
     /// <summary>Panels to multiply, at least 1.</summary>
@@ -46,7 +46,7 @@ internal unsafe struct PanelArgs
 
 /// <summary>
 /// Multiplies rows of activations with panels of 32 outputs: result[r, c] = Σ_k rows[r, k] · panel[k, c], summed over k in one
-/// order whatever the number of rows, so that results are batch-invariant: a row's doesn't depend on the other rows.
+/// order whatever the number of rows, so that results are batch-invariant: a row's value does not depend on the other rows.
 /// </summary>
 /// <remarks>
 /// Integer kernels compute exact 32-bit sums, hence equal ones: int8 gives (float)Σ · column scale · row scale, in this order;
@@ -54,13 +54,13 @@ internal unsafe struct PanelArgs
 /// </remarks>
 internal abstract class PanelKernel(string name, WeightFormat weights, ActivationFormat activations)
 {
-    /// <summary>The name under which it is listed, forced and reported.</summary>
+    /// <summary>The name by which it is listed, forced and reported.</summary>
     public string Name => name;
 
     /// <summary>The weights that it multiplies.</summary>
     public WeightFormat Weights => weights;
 
-    /// <summary>The form in which it wants its rows.</summary>
+    /// <summary>The form of the rows that it reads.</summary>
     public ActivationFormat Activations => activations;
 
     /// <summary>Computes <see cref="PanelArgs.Result"/>. Checks nothing.</summary>

@@ -4,12 +4,12 @@ using System.Runtime.Intrinsics.X86;
 namespace DualSparse.Kernels.Gemm;
 
 /// <summary>
-/// Asks for weights before they are needed. With few rows a kernel goes at the pace of memory, and the processor's own prefetchers,
-/// which stop at each page, leave a seventh of it unused.
+/// Prefetches weights. With few rows a kernel is bound by memory, and the processor's own prefetchers, which stop at each page, leave a
+/// seventh of the bandwidth unused.
 /// </summary>
 internal static unsafe class Prefetch
 {
-    // By measurement: 1 to 2 KiB are best, a distance of 512 or 4096 bytes loses half of the gain.
+    // As measured, 1 to 2 KiB are best; 512 or 4096 bytes lose half of the gain.
     private const int Distance = 1024;
     private const int LineBytes = 64;
 
@@ -23,7 +23,7 @@ internal static unsafe class Prefetch
         Sse.Prefetch0((byte*)step + Distance + LineBytes);
     }
 
-    /// <summary>One cache line of a later step: int4's scales, which stand before each group's four steps.</summary>
+    /// <summary>One cache line of a later step: int4's scales, which precede each group's four steps.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Line(byte* line)
     {
@@ -33,8 +33,8 @@ internal static unsafe class Prefetch
 }
 
 /// <summary>
-/// A tile's share of the panel that follows: while some rows are multiplied, arithmetic sets the pace and memory would idle. Each step of
-/// the tile asks for a little of <see cref="PanelArgs.Next"/>, so that all tiles together have asked for it once, into the second level.
+/// A tile's share of the next panel: with several rows the kernel is bound by arithmetic and memory would idle. Each step of the tile
+/// prefetches a part of <see cref="PanelArgs.Next"/> into the second-level cache, so that all tiles together fetch it once.
 /// </summary>
 internal unsafe struct NextPanel
 {
@@ -42,7 +42,7 @@ internal unsafe struct NextPanel
     private readonly nint pace;
 
     /// <summary>The share of tile <paramref name="tile"/> of <paramref name="tiles"/>.</summary>
-    /// <param name="args">What the kernel was given; without a next panel one line at hand is asked for again and again.</param>
+    /// <param name="args">What the kernel was given; without a next panel one line of the current one is requested each time.</param>
     /// <param name="tile">From 0.</param>
     /// <param name="tiles">Tiles of the whole call.</param>
     /// <param name="steps">Steps of a tile.</param>
@@ -53,7 +53,7 @@ internal unsafe struct NextPanel
         line = args.Next is null ? args.Panel : args.Next + Math.Min(tile * pace, stepBytes - pace) * steps;
     }
 
-    /// <summary>Asks for the next bit.</summary>
+    /// <summary>Prefetches the next part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Step()
     {

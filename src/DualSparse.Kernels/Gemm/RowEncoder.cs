@@ -5,7 +5,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Gemm;
 
-/// <summary>One row of f32 activations into the form that a kernel wants.</summary>
+/// <summary>Encodes one row of f32 activations in the form a kernel reads.</summary>
 internal static unsafe class RowEncoder
 {
     // 1.5 · 2²³: added to a float of magnitude below 2²¹ it leaves the nearest integer, ties to even, in the low bits.

@@ -5,12 +5,11 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Kernels.Gemm;
 
 /// <summary>
-/// What products need besides their operands: the threads, the kernels, and scratch memory that is used again and again. One
-/// forward pass at a time uses it.
+/// What products need besides their operands: threads, kernels and reusable scratch memory. One forward pass uses it at a time.
 /// </summary>
 internal sealed unsafe class Workspace : IDisposable
 {
-    /// <summary>Rows that a kernel is given at most: their results, 16 KiB, stay in the first-level cache.</summary>
+    /// <summary>The most rows in one call of a kernel: their results, 16 KiB, stay in the first-level cache.</summary>
     public const int MaxRows = 128;
 
     private readonly AlignedBuffer tiles;
@@ -20,7 +19,7 @@ internal sealed unsafe class Workspace : IDisposable
     {
         Team = team;
         Kernels = kernels;
-        // Behind the last tile: who transposes a tile reads rows by 32.
+        // Padding after the last tile: a transpose reads rows in blocks of 32.
         tiles = new AlignedBuffer((nuint)((team.Size * MaxRows + PanelLayout.Columns) * PanelLayout.Columns * sizeof(float)));
     }
 
@@ -39,7 +38,7 @@ internal sealed unsafe class Workspace : IDisposable
     /// <summary>The experts' intermediate rows.</summary>
     internal ActivationRows Hidden { get; } = new();
 
-    /// <summary>The experts' intermediate rows in f32, until they are whole and can be quantised.</summary>
+    /// <summary>The experts' intermediate rows in f32, until they are complete and can be quantised.</summary>
     internal ScratchBuffer WideHidden { get; } = new();
 
     /// <summary>Each worker's sums of the experts' outputs, some panels of every token.</summary>

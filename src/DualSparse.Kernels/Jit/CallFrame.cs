@@ -3,25 +3,25 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Jit;
 
-/// <summary>Whose rules a function is called by.</summary>
+/// <summary>The calling convention of a function.</summary>
 internal enum CallAbi
 {
-    /// <summary>Linux and macOS: argument in rdi; rbx, rbp, r12–r15 are the caller's; no vector register is.</summary>
+    /// <summary>Linux and macOS: argument in rdi; rbx, rbp and r12–r15 are callee-saved; no vector register is.</summary>
     SystemV,
 
-    /// <summary>Windows: argument in rcx; rsi, rdi and xmm6–xmm15 are the caller's too.</summary>
+    /// <summary>Windows: argument in rcx; rsi, rdi and xmm6–xmm15 are callee-saved too.</summary>
     Windows,
 }
 
 /// <summary>
-/// What stands before and after every body, so that bodies know one rule only: the argument is in rdi, every general register but
-/// rsp and every vector register is free.
+/// The prologue and epilogue of every body, so that bodies follow one convention: the argument is in rdi, and every vector register and
+/// general register but rsp is free.
 /// </summary>
 internal static class CallFrame
 {
     private const int FirstSavedVector = 6, SavedVectors = 10, VectorBytes = 16;
 
-    /// <summary>The rules of the system we run on.</summary>
+    /// <summary>The calling convention of this system.</summary>
     public static CallAbi Native => OperatingSystem.IsWindows() ? CallAbi.Windows : CallAbi.SystemV;
 
     /// <summary>Saves the caller's registers and brings the argument to rdi.</summary>
@@ -40,7 +40,7 @@ internal static class CallFrame
     /// <summary>Restores the caller's registers and returns.</summary>
     public static void Leave(Assembler c, CallAbi abi)
     {
-        // Without it the caller's SSE code would wait for upper halves that nobody needs.
+        // Without it the caller's SSE code would wait for unused upper halves.
         c.vzeroupper();
         if (abi == CallAbi.Windows)
         {

@@ -19,7 +19,7 @@ internal unsafe class EmittedKernel(string name, WeightFormat weights, Activatio
             return;
         }
 
-        // The function's own, to change as it goes.
+        // A copy, since the function modifies it.
         var copy = args;
         code(&copy);
     }

@@ -5,7 +5,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Jit;
 
-/// <summary>An assembler for functions of one <see cref="PanelArgs"/>*, which stands in rdi.</summary>
+/// <summary>An assembler for functions of one <see cref="PanelArgs"/>*, which is in rdi.</summary>
 internal sealed class FunctionAssembler() : Assembler(64)
 {
     private readonly List<(Label Label, byte[] Bytes)> constants = [];
@@ -26,7 +26,7 @@ internal sealed class FunctionAssembler() : Assembler(64)
         zero_bytes();
     }
 
-    /// <summary>Bytes to stand behind the code, found by the returned label.</summary>
+    /// <summary>Bytes placed after the code, at the returned label.</summary>
     public Label Constant(byte[] bytes)
     {
         var label = CreateLabel();

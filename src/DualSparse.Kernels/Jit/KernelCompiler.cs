@@ -17,7 +17,7 @@ internal sealed class EmittedFunction(string name, Action<FunctionAssembler> bod
     public Action<FunctionAssembler> Body => body;
 }
 
-/// <summary>Emitted functions into machine code, each once a process.</summary>
+/// <summary>Compiles emitted functions to machine code, each once per process.</summary>
 internal static unsafe class KernelCompiler
 {
     // Code stays for the life of the process: a kernel may be in use by any thread at any time.

@@ -1,4 +1,4 @@
 namespace DualSparse.Kernels.Jit;
 
-/// <summary>A kernel that can't serve on this machine although its processor has the instructions; the message is one clause that says why.</summary>
+/// <summary>Thrown where a kernel can't run although the processor has its instructions; the message is one clause that says why.</summary>
 internal sealed class KernelRefusedException(string message) : Exception(message);

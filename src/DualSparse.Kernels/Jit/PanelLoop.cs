@@ -5,15 +5,15 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Jit;
 
-/// <summary>From panel to panel within one call.</summary>
+/// <summary>The loop over the panels of one call.</summary>
 /// <remarks>
-/// A panel of few rows streams through the first-level cache and takes with it what the way out to the caller and in again needs: some
-/// 200 ns on Zen 4, a sixth of an int4 panel of 2048 inputs. Here nothing is needed but the arguments, which move on in place.
+/// With few rows a panel streams through the first-level cache and evicts what returning to the caller and calling again need: about 200 ns
+/// on Zen 4, a sixth of an int4 panel of 2048 inputs. This loop needs only the arguments, which it advances in place.
 /// </remarks>
 internal static class PanelLoop
 {
-    /// <summary>Emits the loop; the arguments in rdi, which are the function's to change, are those of one panel for the body.</summary>
-    /// <param name="c">Where to.</param>
+    /// <summary>Emits the loop; it modifies the arguments at rdi, so that the body sees those of one panel.</summary>
+    /// <param name="c">The assembler.</param>
     /// <param name="body">Multiplies one panel. Every register but rdi and rsp is free.</param>
     public static void Emit(FunctionAssembler c, Action<FunctionAssembler> body)
     {

@@ -3,13 +3,13 @@ using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Kernels.Jit;
 
-/// <summary>A loop of one instruction on registers alone: how fast this machine could be if nothing but arithmetic cost time.</summary>
+/// <summary>A loop of one instruction on registers alone: the arithmetic ceiling of this machine.</summary>
 /// <param name="function">Loads its registers from <see cref="PanelArgs.Rows"/> and <see cref="PanelArgs.Panel"/>, each <see cref="DataBytes"/>, and loops <see cref="PanelArgs.Inputs"/> times.</param>
-/// <param name="operationsPerRound">Additions and multiplications of one time round.</param>
-/// <param name="activations">What the registers are to hold.</param>
+/// <param name="operationsPerRound">Additions and multiplications of one round.</param>
+/// <param name="activations">The format of the registers' values.</param>
 internal sealed unsafe class RateLoop(EmittedFunction function, long operationsPerRound, ActivationFormat activations)
 {
-    /// <summary>Bytes to fill any register from: one tile.</summary>
+    /// <summary>Bytes that fill any register: one tile.</summary>
     public const int DataBytes = 1024;
 
     // Random: on zeros a processor draws less power and runs faster than it ever will on weights.
@@ -23,7 +23,7 @@ internal sealed unsafe class RateLoop(EmittedFunction function, long operationsP
     /// <summary>The loop itself.</summary>
     public EmittedFunction Function => function;
 
-    /// <summary>Loops so many times; returns the operations done.</summary>
+    /// <summary>Runs the loop; returns the operations done.</summary>
     /// <exception cref="KernelRefusedException">The system gives no executable memory.</exception>
     public long Run(int rounds)
     {
@@ -32,7 +32,7 @@ internal sealed unsafe class RateLoop(EmittedFunction function, long operationsP
         return rounds * operationsPerRound;
     }
 
-    /// <summary>What the loop is called with.</summary>
+    /// <summary>The arguments of the loop.</summary>
     public PanelArgs Args(int rounds) => new() { Rows = data.Value.Pointer, Panel = data.Value.Pointer + DataBytes, Inputs = rounds };
 
     private static void Fill(ActivationFormat activations, AlignedBuffer buffer)

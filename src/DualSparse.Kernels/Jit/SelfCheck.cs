@@ -5,8 +5,8 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Jit;
 
 /// <summary>
-/// Before an emitted kernel serves it multiplies a small problem: a processor, a hypervisor or an emulator that gets an instruction
-/// wrong costs speed, not correctness.
+/// Checks an emitted kernel on a small product before it is used: a processor, a hypervisor or an emulator that gets an instruction wrong
+/// costs speed, not correctness.
 /// </summary>
 internal static unsafe class SelfCheck
 {
@@ -18,8 +18,11 @@ internal static unsafe class SelfCheck
 
     private static readonly ConcurrentDictionary<(string, WeightFormat), Lazy<string?>> Results = new();
 
-    /// <summary>Returns <paramref name="kernel"/> once it has computed correctly, tried once a process and only where this machine has its instructions.</summary>
-    /// <exception cref="KernelRefusedException">It computes something else than the scalar kernel.</exception>
+    /// <summary>
+    /// Returns <paramref name="kernel"/> once it has computed correctly, checked once per process and only where this machine has its
+    /// instructions.
+    /// </summary>
+    /// <exception cref="KernelRefusedException">Its results differ from the scalar kernel's.</exception>
     public static PanelKernel Verified(PanelKernel kernel, Func<CpuFeatures, string?> refusal)
     {
         if (refusal(CpuFeatures.Current) is not null)

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DualSparse.Kernels.Memory;
 
-/// <summary>A block of native memory, freed on <see cref="Dispose"/> (or, forgotten, by the finalizer). Its contents start undefined.</summary>
+/// <summary>A block of native memory, freed on <see cref="Dispose"/> (or by the finalizer). Its contents start undefined.</summary>
 internal sealed unsafe class AlignedBuffer : IDisposable
 {
     // A cache line, and a vector of 512 bits.
@@ -11,18 +11,18 @@ internal sealed unsafe class AlignedBuffer : IDisposable
     private byte* pointer;
 
     /// <summary>Allocates <paramref name="bytes"/> bytes, aligned to 64, or, on Linux, in huge pages where they fill one.</summary>
-    /// <exception cref="OutOfMemoryException">The system gives no more memory.</exception>
+    /// <exception cref="OutOfMemoryException">The system has no more memory.</exception>
     public AlignedBuffer(nuint bytes)
     {
         Bytes = bytes;
         huge = bytes >= HugePages.Bytes && OperatingSystem.IsLinux();
         pointer = huge ? HugePages.Allocate(bytes) : (byte*)NativeMemory.AlignedAlloc((Math.Max(bytes, 1) + Alignment - 1) / Alignment * Alignment, Alignment);
         if (pointer is null)
-            throw new OutOfMemoryException($"the system gives no block of {bytes:N0} bytes");
+            throw new OutOfMemoryException($"the system can't allocate {bytes:N0} bytes");
         GC.AddMemoryPressure((long)Math.Max(bytes, 1));
     }
 
-    /// <summary>Frees a forgotten block.</summary>
+    /// <summary>Frees a block that wasn't disposed.</summary>
     ~AlignedBuffer() => Free();
 
     /// <summary>The size asked for, in bytes.</summary>

@@ -3,26 +3,28 @@ using System.Runtime.InteropServices;
 namespace DualSparse.Kernels.Memory;
 
 /// <summary>
-/// Large blocks straight from Linux: aligned to a huge page and asked to be made of them, and given back to the system when freed,
-/// where an allocator may keep them for later.
+/// Large blocks mapped directly from Linux: aligned to a huge page, advised to use huge pages, and returned to the system when freed, where
+/// an allocator may keep them.
 /// </summary>
 internal static unsafe partial class HugePages
 {
-    /// <summary>Bytes of one. From this size on a block is worth them: weights are streamed, and 4 KiB pages would cost a table walk each.</summary>
+    /// <summary>
+    /// Bytes of a huge page. Blocks from this size on use them: weights are streamed, and 4 KiB pages would cost a table walk each.
+    /// </summary>
     public const nuint Bytes = 2 << 20;
 
     // Names and values of sys/mman.h.
     private const int ReadWrite = 3, PrivateAnonymous = 0x22, AdviseHugePages = 14;
     private const nint Failed = -1;
 
-    /// <summary>A block of at least so many bytes, all zero; null if the system gives none.</summary>
+    /// <summary>A zeroed block of at least <paramref name="bytes"/> bytes; null if the system has none.</summary>
     public static byte* Allocate(nuint bytes)
     {
         nuint size = RoundUp(bytes);
         nint found = Map(null, size + Bytes, ReadWrite, PrivateAnonymous, -1, 0);
         if (found == Failed)
             return null;
-        // What lies before the first boundary and behind the block goes back at once.
+        // Unmaps what lies before the first boundary and after the block.
         byte* start = (byte*)RoundUp((nuint)found);
         nuint before = (nuint)(start - (byte*)found);
         if (before > 0)
@@ -32,7 +34,7 @@ internal static unsafe partial class HugePages
         return start;
     }
 
-    /// <summary>Gives a block of <see cref="Allocate"/> back.</summary>
+    /// <summary>Frees a block of <see cref="Allocate"/>.</summary>
     public static void Free(byte* block, nuint bytes) => _ = Unmap(block, RoundUp(bytes));
 
     private static nuint RoundUp(nuint value) => (value + Bytes - 1) / Bytes * Bytes;

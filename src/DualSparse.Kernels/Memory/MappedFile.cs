@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Memory;
 /// <summary>
 /// A file mapped read-only into memory. Spans over it are valid until <see cref="Dispose"/>; the file must not shrink meanwhile:
 /// the system answers a read past a shrunken file's end with a signal that ends the process, which managed code can't catch.
-/// <see cref="RequireWhole"/> before a read leaves only what happens during it. (Windows lets nobody cut a mapped file.)
+/// <see cref="RequireWhole"/> before a read leaves only what happens during it. (On Windows a mapped file can't be truncated.)
 /// </summary>
 internal sealed unsafe partial class MappedFile : IDisposable
 {
@@ -51,7 +51,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
         return length == 0 ? default : new ReadOnlySpan<byte>(start + offset, length);
     }
 
-    /// <summary>Looks whether the file has become shorter than it was when it was mapped; one system call, less than a microsecond.</summary>
+    /// <summary>Checks that the file hasn't shrunk since it was mapped; one system call, less than a microsecond.</summary>
     /// <exception cref="IOException">It has.</exception>
     /// <exception cref="ObjectDisposedException">The file has been unmapped.</exception>
     public void RequireWhole()

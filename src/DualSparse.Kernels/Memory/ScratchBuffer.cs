@@ -1,21 +1,21 @@
 namespace DualSparse.Kernels.Memory;
 
 /// <summary>
-/// Scratch memory for f32 values: one use, one buffer. It grows as needed and is used again and again. What it holds is undefined each time it
-/// is taken; debug builds fill it with NaN, so that nobody can rely on it.
+/// Scratch memory for f32 values: one use, one buffer. It grows as needed and is reused. Its contents are undefined after each
+/// <see cref="Floats"/>; debug builds fill it with NaN.
 /// </summary>
 internal sealed unsafe class ScratchBuffer : IDisposable
 {
     private AlignedBuffer? memory;
 
-    /// <summary>Room for <paramref name="count"/> floats, aligned to 64 bytes; valid until the next call. What was there is lost.</summary>
-    /// <exception cref="OutOfMemoryException">The system gives no more memory; a later call may ask for less.</exception>
+    /// <summary>Room for <paramref name="count"/> floats, aligned to 64 bytes; valid until the next call. Previous contents are lost.</summary>
+    /// <exception cref="OutOfMemoryException">The system has no more memory; a later call may ask for less.</exception>
     public float* Floats(nint count)
     {
         nuint bytes = (nuint)count * sizeof(float);
         if (memory is null || memory.Bytes < bytes)
         {
-            // Should there be no memory, nothing is left that could be taken for it.
+            // If the allocation fails, the buffer is left empty.
             memory?.Dispose();
             memory = null;
             memory = new AlignedBuffer(bytes + bytes / 4);
@@ -25,9 +25,9 @@ internal sealed unsafe class ScratchBuffer : IDisposable
         return (float*)memory.Pointer;
     }
 
-    /// <summary>What was taken last.</summary>
-    /// <exception cref="InvalidOperationException">Nothing was.</exception>
-    public float* Taken => memory is null ? throw new InvalidOperationException("nothing was taken of this buffer") : (float*)memory.Pointer;
+    /// <summary>The memory that <see cref="Floats"/> returned last.</summary>
+    /// <exception cref="InvalidOperationException">There was no such call.</exception>
+    public float* Current => memory is null ? throw new InvalidOperationException("this scratch buffer has no memory yet") : (float*)memory.Pointer;
 
     /// <summary>Frees the memory.</summary>
     public void Dispose()

@@ -1,6 +1,6 @@
 namespace DualSparse.Kernels.Ops;
 
-/// <summary>What is the same for all that one call attends to.</summary>
+/// <summary>What all segments of one attention call share.</summary>
 /// <param name="Heads">Query heads, a multiple of the key-value heads; heads that share one are neighbours.</param>
 /// <param name="Cache">Where keys and values lie.</param>
 /// <param name="Scale">Multiplies the products of queries and keys.</param>

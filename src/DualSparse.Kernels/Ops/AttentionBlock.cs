@@ -5,8 +5,8 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>
-/// Some rows of queries, (position, head) pairs of one key-value head ordered by position, against a span of keys, page by page: scores
-/// are one product with the keys' panels, what the weights collect another with the values'.
+/// Some rows of queries, (position, head) pairs of one key-value head ordered by position, against a span of keys, page by page: the scores
+/// are a product with the keys' panels, the outputs a product with the values'.
 /// </summary>
 internal unsafe ref struct AttentionBlock<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
@@ -26,10 +26,10 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     private readonly byte* queries;
     private readonly byte* weights;
 
-    // [panels, rows that see the page, 32]: scores, then what was collected.
+    // [panels, rows that see the page, 32]: scores, then weights · values.
     private readonly float* products;
 
-    // [rows]: what the state is multiplied with before that is added.
+    // [rows]: the factors of the state before weights · values are added.
     private readonly float* scales;
 
     /// <summary>Gathers and scales the rows' queries.</summary>
@@ -71,7 +71,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
 
     private readonly nint WeightBytes => (nint)Keys * ElementBytes;
 
-    /// <summary>Floats of scratch for so many rows, a multiple of a cache line.</summary>
+    /// <summary>Floats of scratch for <paramref name="rows"/> rows, a multiple of a cache line.</summary>
     public static nint Scratch(in AttentionShape shape, int rows)
     {
         nint readable = PanelLayout.PadRows(rows) + PanelLayout.RowAlignment;
@@ -84,11 +84,11 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         for (int start = from; start < to; start += Keys)
         {
             byte* page = segment.Pages[start / Keys];
-            int count = Math.Min(Keys, to - start), first = FirstToSee(start);
+            int count = Math.Min(Keys, to - start), first = FirstRowSeeing(start);
             Score(page, start, count, first);
-            Weigh(start, count, first, state);
+            Exponentiate(start, count, first, state);
             byte* next = start + Keys < to ? shape.Cache.Keys(segment.Pages[start / Keys + 1], head) : null;
-            Collect(page, start, count, first, state, next);
+            Accumulate(page, start, count, first, state, next);
         }
     }
 
@@ -97,8 +97,8 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
 
     private readonly int Position(int row) => segment.First + (firstRow + row) / shape.Group;
 
-    // The first row, of this block, that sees the key at a position.
-    private readonly int FirstToSee(int position) => Math.Max(0, (position - segment.First) * shape.Group - firstRow);
+    // The first row of this block that sees the key at a position.
+    private readonly int FirstRowSeeing(int position) => Math.Max(0, (position - segment.First) * shape.Group - firstRow);
 
     // Keys of the page that the row sees end here: at its own position.
     private readonly int End(int row, int start, int count) => Math.Min(count, Position(row) + 1 - start);
@@ -108,11 +108,11 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     {
         int panels = PanelLayout.PanelCount(count), sharing = rows - first;
         byte* keys = shape.Cache.Keys(page, head);
-        // A panel that all rows see goes with the ones before it in one call.
+        // Panels that all rows see are multiplied in one call.
         for (int panel = 0, together; panel < panels; panel += together)
         {
-            int from = Math.Max(first, FirstToSee(start + panel * Columns));
-            for (together = 1; from == first && panel + together < panels && FirstToSee(start + (panel + together) * Columns) <= first;)
+            int from = Math.Max(first, FirstRowSeeing(start + panel * Columns));
+            for (together = 1; from == first && panel + together < panels && FirstRowSeeing(start + (panel + together) * Columns) <= first;)
                 together++;
             var args = Args(queries + from * QueryBytes, QueryBytes, rows - from, shape.Cache.KeyInputs);
             args.Panel = keys + panel * shape.Cache.KeyPanelBytes;
@@ -124,8 +124,8 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         }
     }
 
-    // Scores become weights e^(s−m), for a new m where a larger score came.
-    private readonly void Weigh(int start, int count, int first, AttentionState state)
+    // weights = e^(s−m); m becomes larger where a score exceeds it.
+    private readonly void Exponentiate(int start, int count, int first, AttentionState state)
     {
         nint panelFloats = (nint)(rows - first) * Columns;
         for (int r = first; r < rows; r++)
@@ -152,7 +152,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
                 scales[r] = MathF.Exp(before - largest);
             }
 
-            state.Sum[r] = state.Sum[r] * scales[r] + Exponentiate(row, panels, panelFloats, largest, target);
+            state.Sum[r] = state.Sum[r] * scales[r] + ExponentiateRow(row, panels, panelFloats, largest, target);
             new Span<byte>(target + panels * Columns * ElementBytes, (Keys - panels * Columns) * ElementBytes).Clear();
         }
     }
@@ -169,7 +169,7 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
         return TSimd.Largest(lanes);
     }
 
-    private readonly float Exponentiate(float* row, int panels, nint panelFloats, float largest, byte* target)
+    private readonly float ExponentiateRow(float* row, int panels, nint panelFloats, float largest, byte* target)
     {
         bool narrow = kernel.Activations == ActivationFormat.Bf16;
         var shift = TSimd.Create(largest);
@@ -191,13 +191,13 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     }
 
     // state = scale · state + weights · values, over as many keys as the rows see.
-    private readonly void Collect(byte* page, int start, int count, int first, AttentionState state, byte* next)
+    private readonly void Accumulate(byte* page, int start, int count, int first, AttentionState state, byte* next)
     {
         const int step = PanelLayout.InputAlignment;
         for (int depth = step, from = first, end; depth <= Keys && from < rows; depth += step, from = end)
         {
-            // Those that see no further; at the last depth all that are left.
-            end = depth < Keys && depth < count ? Math.Clamp(FirstToSee(start + depth), from, rows) : rows;
+            // The rows that see no further; at the last depth all remaining rows.
+            end = depth < Keys && depth < count ? Math.Clamp(FirstRowSeeing(start + depth), from, rows) : rows;
             if (end == from)
                 continue;
             var args = Args(weights + from * WeightBytes, WeightBytes, end - from, depth);

@@ -10,9 +10,9 @@ namespace DualSparse.Kernels.Ops;
 /// the panel kernel's of the cache's format, f32 or bf16 (queries and weights rounded to it); scores, softmax and sums are f32.
 /// </summary>
 /// <remarks>
-/// A query's keys are taken in spans of 256 from position 0, each span in blocks of 128, and the spans' sums are merged in order. So the
-/// result is the same to the last bit however a prompt is cut into calls, whatever stands beside it, and on any number of threads;
-/// it may differ between machines with vectors of other widths. A NaN in a query, or in a key or value that it sees, gives NaN.
+/// A query's keys are taken in spans of 256 from position 0, each span in blocks of 128, and the spans' sums are merged in order. So
+/// results are batch-invariant: the same to the bit however a prompt is cut into calls, whatever else is in the batch, and on any number of
+/// threads. They may differ between machines with vectors of other widths. A NaN in a query, or in a key or value that it sees, gives NaN.
 /// </remarks>
 internal static unsafe class AttentionKernel
 {
@@ -23,7 +23,7 @@ internal static unsafe class AttentionKernel
     // With fewer items than this a thread, a segment's spans become items of their own.
     private const int ItemsPerThread = 8;
 
-    /// <summary>Attends.</summary>
+    /// <summary>Computes attention.</summary>
     /// <param name="work">Threads, kernels, scratch.</param>
     /// <param name="shape">What is common to the segments.</param>
     /// <param name="segments">Sequences with their queries; all keys and values have been written.</param>
@@ -35,7 +35,7 @@ internal static unsafe class AttentionKernel
             Forward<PortableSimd, Vector<float>>(work, shape, segments);
     }
 
-    /// <summary>Attends, with softmax in vectors of one width.</summary>
+    /// <summary>Computes attention, with softmax in vectors of one width.</summary>
     internal static void Forward<TSimd, TVector>(Workspace work, AttentionShape shape, AttentionSegment[] segments)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct

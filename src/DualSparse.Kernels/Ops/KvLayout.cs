@@ -7,33 +7,32 @@ namespace DualSparse.Kernels.Ops;
 /// <summary>
 /// How keys and values lie in memory: as the two matrices that attention multiplies with, in the panels of a weight format
 /// (<see cref="PanelLayout"/>). A page holds <see cref="PageKeys"/> consecutive positions of one layer; in it, for each key-value head, the
-/// keys, each an output of a product over the key's numbers, and then the values, whose numbers are outputs of a product over
-/// positions.
+/// keys, each an output of a product over the key's elements, and then the values, whose elements are outputs of a product over positions.
 /// </summary>
 /// <param name="Heads">Key-value heads.</param>
-/// <param name="KeySize">Numbers of a key.</param>
-/// <param name="ValueSize">Numbers of a value.</param>
+/// <param name="KeySize">Elements of a key.</param>
+/// <param name="ValueSize">Elements of a value.</param>
 /// <param name="Format">f32 or bf16.</param>
 internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int ValueSize, WeightFormat Format)
 {
     /// <summary>Positions in a page: enough for long runs of memory, few enough for a short sequence to stay small.</summary>
     public const int PageKeys = 128;
 
-    /// <summary>Pages that so many positions take.</summary>
+    /// <summary>The number of pages that <paramref name="positions"/> positions take.</summary>
     public static long PageCount(long positions) => (positions + PageKeys - 1) / PageKeys;
 
     private const float LargestValue = 3.38e38f;
 
-    /// <summary>Panels that a page's keys are.</summary>
+    /// <summary>Panels of a page's keys.</summary>
     internal const int KeyPanels = PageKeys / PanelLayout.Columns;
 
     /// <summary>The format for the cache of a model with such weights: f32 for f32, bf16 for all others.</summary>
     public static WeightFormat FormatFor(WeightFormat weights) => WeightFormats.Of(weights).Cache;
 
-    /// <summary>Bytes of a page; see <see cref="Clear"/>: what was never written is multiplied by zero, and must not be a NaN.</summary>
+    /// <summary>Bytes of a page; see <see cref="Clear"/>: positions never written are multiplied by zero, so they must not hold a NaN.</summary>
     public nuint PageBytes => (nuint)Heads * (nuint)HeadBytes;
 
-    /// <summary>Numbers of a key, padding included.</summary>
+    /// <summary>Elements of a key, padding included.</summary>
     internal int KeyInputs => PanelLayout.PadInputs(KeySize);
 
     /// <summary>Panels of a value.</summary>
@@ -51,8 +50,8 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
     private static bool Finite(ReadOnlySpan<float> value) =>
         value.IsEmpty || MathF.Abs(TensorPrimitives.MaxMagnitude(value)) <= LargestValue;
 
-    // The key's first number, which every query multiplies.
-    private void SpoilKey(byte* page, int slot, int head)
+    // Makes the key's first element, which every query multiplies, a NaN.
+    private void SetNaN(byte* page, int slot, int head)
     {
         byte* keys = Keys(page, head) + slot / PanelLayout.Columns * KeyPanelBytes;
         int column = slot % PanelLayout.Columns;
@@ -71,7 +70,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
     /// <summary>A head's first panel of values.</summary>
     internal byte* Values(byte* page, int head) => Keys(page, head) + KeyPanels * KeyPanelBytes;
 
-    /// <summary>Clears a page that is to be written, unless every number of it will be.</summary>
+    /// <summary>Clears a page that is to be written, unless all of it will be.</summary>
     /// <param name="page">The page.</param>
     /// <param name="positions">Positions that will be written before anything is multiplied with it.</param>
     public void Clear(byte* page, int positions)
@@ -82,8 +81,8 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
 
     /// <summary>Writes one position's key and value of one head. Threads may write different positions at a time.</summary>
     /// <remarks>
-    /// Positions that a query doesn't see are multiplied too, by a weight of 0, which a value that isn't finite would make a NaN. So such
-    /// a value is kept as zeros, and its key holds a NaN instead: who sees the position gets a NaN, and nobody else.
+    /// Positions that a query doesn't see are multiplied too, by a weight of 0, which a value that isn't finite would make a NaN. So such a
+    /// value is stored as zeros, and its key holds a NaN instead: only queries that see the position get a NaN.
     /// </remarks>
     /// <param name="page">The page.</param>
     /// <param name="slot">The position's place in it, 0…127.</param>
@@ -104,7 +103,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
             for (int i = 0; i < value.Length; i++)
                 ((float*)(values + i / columns * ValuePanelBytes))[slot * columns + i % columns] = finite ? value[i] : 0;
             if (!finite)
-                SpoilKey(page, slot, head);
+                SetNaN(page, slot, head);
             return;
         }
 
@@ -125,14 +124,14 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
                 Bf16.FromSingle(value.Slice(from, count), new Span<ushort>(narrow, count));
             else
                 new Span<ushort>(narrow, count).Clear();
-            // Beside a neighbour that another thread may be writing: two bytes at a time.
+            // Two bytes at a time: another thread may be writing the neighbouring element.
             ushort* at = (ushort*)(values + from / columns * ValuePanelBytes) + slot / 2 * 2 * columns + slot % 2;
             for (int i = 0; i < count; i++)
                 at[2 * i] = narrow[i];
         }
 
         if (!finite)
-            SpoilKey(page, slot, head);
+            SetNaN(page, slot, head);
     }
 
     /// <summary>Reads one position's key of one head.</summary>
@@ -153,14 +152,14 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
         }
     }
 
-    /// <summary>Writes some numbers of many positions' keys of one head, from a page's first position on.</summary>
+    /// <summary>Writes some elements of many positions' keys of one head, from a page's first position on.</summary>
     /// <param name="page">The page.</param>
     /// <param name="head">The key-value head.</param>
-    /// <param name="from">The first number.</param>
-    /// <param name="count">Numbers.</param>
+    /// <param name="from">The first element.</param>
+    /// <param name="count">The number of elements.</param>
     /// <param name="numbers">[positions, count], readable to a multiple of 32 positions.</param>
-    /// <param name="stride">Floats from one position's numbers to the next's.</param>
-    /// <param name="positions">Positions, at most <see cref="PageKeys"/>; what lies behind them up to a multiple of 32 becomes undefined.</param>
+    /// <param name="stride">Floats from one position's elements to the next's.</param>
+    /// <param name="positions">Positions, at most <see cref="PageKeys"/>; what follows them up to a multiple of 32 becomes undefined.</param>
     public void WriteKeys(byte* page, int head, int from, int count, float* numbers, nint stride, int positions)
     {
         const int columns = PanelLayout.Columns, most = PanelLayout.InputAlignment;
@@ -196,7 +195,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
         }
     }
 
-    // Numbers that begin or end within a word: bf16, one by one.
+    // Elements that begin or end within a word: bf16, one by one.
     private void WriteHalfWords(byte* page, int head, int from, int count, float* numbers, nint stride, int positions)
     {
         const int columns = PanelLayout.Columns;
@@ -209,12 +208,12 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
     }
 
     /// <summary>
-    /// Writes 32 numbers of many positions' values of one head, from a page's first position on, behind their keys: what isn't finite as
-    /// in <see cref="Write"/>.
+    /// Writes 32 elements of many positions' values of one head, from a page's first position on, after their keys. What isn't finite is
+    /// stored as in <see cref="Write"/>.
     /// </summary>
     /// <param name="page">The page.</param>
     /// <param name="head">The key-value head.</param>
-    /// <param name="from">The first number, a multiple of 32; those past the value's end are padding.</param>
+    /// <param name="from">The first element, a multiple of 32; those past the value's end are padding.</param>
     /// <param name="numbers">[positions, 32]; what isn't finite is overwritten.</param>
     /// <param name="positions">Positions, at most <see cref="PageKeys"/>.</param>
     public void WriteValues(byte* page, int head, int from, float* numbers, int positions)
@@ -227,7 +226,7 @@ internal readonly unsafe record struct KvLayout(int Heads, int KeySize, int Valu
             if (Finite(value))
                 continue;
             value.Clear();
-            SpoilKey(page, p, head);
+            SetNaN(page, p, head);
         }
 
         if (Format == WeightFormat.F32)

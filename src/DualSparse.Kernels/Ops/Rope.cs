@@ -3,9 +3,9 @@ using System.Numerics;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>
-/// Rotary position embedding: pair i of a head is turned by the angle position · f_i and multiplied with the attention factor. Pairs
-/// are (x_i, x_{i+n}) in the half-split layout (GPT-NeoX, Llama), (x_{2i}, x_{2i+1}) in the interleaved one (DeepSeek); what lies past
-/// the 2n rotated values stays as it is.
+/// Rotary position embedding: pair i of a head is rotated by the angle position · f_i and multiplied by the attention factor. Pairs
+/// are (x_i, x_{i+n}) in the half-split layout (GPT-NeoX, Llama), (x_{2i}, x_{2i+1}) in the interleaved one (DeepSeek). Values past the
+/// first 2n don't change.
 /// </summary>
 internal sealed class Rope
 {
@@ -27,10 +27,10 @@ internal sealed class Rope
         this.interleaved = interleaved;
     }
 
-    /// <summary>Values of a head that are turned: 2n.</summary>
+    /// <summary>The number of values of a head that are rotated: 2n.</summary>
     public int Size => 2 * frequencies.Length;
 
-    /// <summary>Makes sure that positions 0…<paramref name="positions"/>−1 can be applied, from any thread, without waiting.</summary>
+    /// <summary>Extends the table to positions 0…<paramref name="positions"/>−1, so that no thread waits for it.</summary>
     public void Prepare(int positions)
     {
         if (Size == 0 || table.Length / Size >= positions)
@@ -58,11 +58,11 @@ internal sealed class Rope
         }
     }
 
-    /// <summary>Turns one head in place.</summary>
+    /// <summary>Rotates one head in place.</summary>
     /// <param name="head">At least <see cref="Size"/> values.</param>
     /// <param name="position">From 0.</param>
     /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
-    public void Apply(Span<float> head, int position)
+    public void Rotate(Span<float> head, int position)
     {
         if (head.Length < Size || position < 0)
             throw new ArgumentException($"expected at least {Size} values and a position from 0, found {head.Length} and {position}");
@@ -74,12 +74,12 @@ internal sealed class Rope
         var cos = table.AsSpan(position * Size, n);
         var sin = table.AsSpan(position * Size + n, n);
         if (interleaved)
-            TurnPairs(head, cos, sin);
+            RotatePairs(head, cos, sin);
         else
-            TurnHalves(head[..n], head.Slice(n, n), cos, sin);
+            RotateHalves(head[..n], head.Slice(n, n), cos, sin);
     }
 
-    private static void TurnHalves(Span<float> a, Span<float> b, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
+    private static void RotateHalves(Span<float> a, Span<float> b, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
     {
         int i = 0;
         for (; i + Vector<float>.Count <= a.Length; i += Vector<float>.Count)
@@ -94,7 +94,7 @@ internal sealed class Rope
             (a[i], b[i]) = (a[i] * cos[i] - b[i] * sin[i], b[i] * cos[i] + a[i] * sin[i]);
     }
 
-    private static void TurnPairs(Span<float> head, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
+    private static void RotatePairs(Span<float> head, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
     {
         for (int i = 0; i < cos.Length; i++)
         {

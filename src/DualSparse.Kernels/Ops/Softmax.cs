@@ -3,7 +3,7 @@ using System.Numerics.Tensors;
 
 namespace DualSparse.Kernels.Ops;
 
-/// <summary>Scores into probabilities.</summary>
+/// <summary>Turns scores into probabilities.</summary>
 internal static class Softmax
 {
     /// <summary>y_i = e^(x_i − max x) / Σ_j e^(x_j − max x), in f32, summed in one order for each length.</summary>

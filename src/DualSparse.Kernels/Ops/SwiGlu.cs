@@ -7,7 +7,7 @@ namespace DualSparse.Kernels.Ops;
 /// <summary>The gated unit between an expert's two products.</summary>
 internal static unsafe class SwiGlu
 {
-    /// <summary>y = SiLU(gate) ⊙ up, SiLU(g) = g / (1 + e^−g), in f32; a value's result depends on nothing but itself.</summary>
+    /// <summary>y = SiLU(gate) ⊙ up, SiLU(g) = g / (1 + e^−g), in f32; element by element.</summary>
     /// <param name="gate">[neurons]. −∞ gives NaN, as it does in the formula; NaN gives NaN.</param>
     /// <param name="up">[neurons].</param>
     /// <param name="y">[neurons], overwritten; may be <paramref name="gate"/> or <paramref name="up"/> itself.</param>

@@ -8,8 +8,8 @@ namespace DualSparse.Kernels.Ops;
 internal static class TopK
 {
     /// <summary>
-    /// Chooses as many as there is room for, largest first; of equal scores the lower index comes first. NaN counts as larger than
-    /// every number. For a small k: the time grows with n, and with k times the scores that are ever among the k best so far.
+    /// Chooses the k largest scores, largest first; of equal scores the lower index comes first. NaN counts as larger than
+    /// every number. Meant for a small k: the time is O(n), plus O(k) for each score that is among the k best when it is read.
     /// </summary>
     /// <param name="scores">[n].</param>
     /// <param name="indices">[k], overwritten, k ≤ n.</param>
@@ -22,32 +22,32 @@ internal static class TopK
             throw new ArgumentException($"expected at most {scores.Length} indices and as many values, found {k} and {values.Length}");
         if (k == 0)
             return;
-        // Scores below the floor can't be chosen: most vectors hold nothing else. It rises to the last score chosen so far.
-        var floor = Vector256.Create(Floor(scores, k));
+        // Scores below this bound can't be chosen: most vectors hold no others. The bound rises to the k-th best score so far.
+        var bound = Vector256.Create(LowerBound(scores, k));
         ref float first = ref MemoryMarshal.GetReference(scores);
         int found = 0, next = 0;
         for (; next + Vector256<float>.Count <= scores.Length; next += Vector256<float>.Count)
         {
-            // The lanes that aren't below: NaN, of a score or of the floor, counts as none.
-            uint lanes = (~Vector256.LessThan(Vector256.LoadUnsafe(ref first, (nuint)next), floor)).ExtractMostSignificantBits();
+            // The lanes that aren't below it; a NaN, of a score or the bound, isn't below.
+            uint lanes = (~Vector256.LessThan(Vector256.LoadUnsafe(ref first, (nuint)next), bound)).ExtractMostSignificantBits();
             if (lanes == 0)
                 continue;
             for (; lanes != 0; lanes &= lanes - 1)
             {
                 int i = next + BitOperations.TrailingZeroCount(lanes);
-                found = Offer(scores[i], i, indices, values, found);
+                found = Insert(scores[i], i, indices, values, found);
             }
 
             if (found == k)
-                floor = Vector256.Create(values[k - 1]);
+                bound = Vector256.Create(values[k - 1]);
         }
 
         for (; next < scores.Length; next++)
-            found = Offer(scores[next], next, indices, values, found);
+            found = Insert(scores[next], next, indices, values, found);
     }
 
-    // A score that k others reach: of 16 disjoint sets' largest, the k-th. NaN if there is one among them; −∞ if it isn't worth it.
-    private static float Floor(ReadOnlySpan<float> scores, int k)
+    // A score that at least k scores reach: the k-th of the largest of 16 disjoint sets. NaN if one of these is NaN; −∞ for few scores or a large k.
+    private static float LowerBound(ReadOnlySpan<float> scores, int k)
     {
         const int sets = 16;
         int width = Vector256<float>.Count;
@@ -61,7 +61,7 @@ internal static class TopK
             high = Vector256.Max(high, Vector256.LoadUnsafe(ref first, (nuint)(i + width)));
         }
 
-        float floor = float.PositiveInfinity;
+        float least = float.PositiveInfinity;
         for (int i = 0; i < sets; i++)
         {
             float largest = i < width ? low[i] : high[i - width];
@@ -69,14 +69,14 @@ internal static class TopK
             int ahead = BitOperations.PopCount(Vector256.GreaterThan(low, limit).ExtractMostSignificantBits())
                 + BitOperations.PopCount(Vector256.GreaterThan(high, limit).ExtractMostSignificantBits());
             if (ahead < k)
-                floor = MathF.Min(floor, largest);
+                least = MathF.Min(least, largest);
         }
 
-        return floor;
+        return least;
     }
 
     // Insertion into a short sorted list; returns its length.
-    private static int Offer(float score, int index, Span<int> indices, Span<float> values, int found)
+    private static int Insert(float score, int index, Span<int> indices, Span<float> values, int found)
     {
         int place = found;
         if (found < values.Length)

@@ -18,15 +18,15 @@ internal static unsafe class Int4Group
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static ushort Quantize(float* weights, byte* bytes)
     {
-        // A scale that isn't a number says what its weights can't: a code has no place for it.
+        // A NaN scale marks weights that aren't finite, since no code can.
         if (!AllFinite(weights))
         {
             new Span<byte>(bytes, PanelLayout.GroupInputs / 2).Clear();
             return NotANumber;
         }
 
-        // Where the largest weight lands: on ±7, or on the extra code −8, or clipped a little so that the others are finer. One a lane;
-        // with every target stands its negative, so the largest magnitude suffices.
+        // The code of the largest weight: ±7, the extra code −8, or clipped a little so that the others are finer. One target a lane; each
+        // comes with its negative, so the largest magnitude suffices.
         var targets = Vector256.Create(-8f, 7f, -7f, 8f, -7.5f, 7.5f, -8.6f, 8.6f);
         var scales = RoundToBf16(Vector256.Create(LargestMagnitude(weights)) / targets);
         var inverses = Vector256<float>.One / scales;

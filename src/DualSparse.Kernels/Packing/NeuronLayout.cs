@@ -5,13 +5,13 @@ namespace DualSparse.Kernels.Packing;
 /// padded likewise. So either half is contiguous, no block of quantised weights straddles the cut, and the major half is a prefix.
 /// <para>
 /// Down's inputs are the positions. Of gate and up, one matrix, each panel's 32 outputs are the gates of <see cref="PerPanel"/>
-/// positions, then the ups of the same: what one product gives is all that SiLU(gate)·up needs.
+/// positions, then the ups of the same: one product gives all that SiLU(gate)·up needs.
 /// </para>
 /// </summary>
 /// <param name="Neurons">F, the expert's intermediate size.</param>
 internal readonly record struct NeuronLayout(int Neurons)
 {
-    /// <summary>Neurons in one panel of gate and up: as many gates, and behind them as many ups.</summary>
+    /// <summary>Neurons in one panel of gate and up: as many gates, then as many ups.</summary>
     public const int PerPanel = PanelLayout.Columns / 2;
 
     /// <summary>Neurons in the major half.</summary>
@@ -34,7 +34,7 @@ internal readonly record struct NeuronLayout(int Neurons)
     public (int Neuron, bool IsUp) NeuronOfOutput(int output) =>
         (NeuronAt(output / PanelLayout.Columns * PerPanel + output % PerPanel), output % PanelLayout.Columns >= PerPanel);
 
-    /// <summary>Takes a row of products with gate and up apart.</summary>
+    /// <summary>Splits a row of products with gate and up.</summary>
     /// <param name="row">[2 · <see cref="Padded"/>], as the product with the packed matrix gives it.</param>
     /// <param name="gate">[F], overwritten: x·W1 in the order in which the neurons were packed.</param>
     /// <param name="up">[F], overwritten: x·W3.</param>

@@ -19,7 +19,7 @@ internal sealed class PackedExperts : IDisposable
         set = new PackedSet(format, count, Shapes(hidden, Neurons));
     }
 
-    /// <summary>How the weights are kept.</summary>
+    /// <summary>The format of the weights.</summary>
     public WeightFormat Format { get; }
 
     /// <summary>Experts.</summary>

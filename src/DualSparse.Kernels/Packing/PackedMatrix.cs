@@ -4,13 +4,13 @@ using DualSparse.Kernels.Memory;
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>A matrix of weights in panels (<see cref="PanelLayout"/>): [outputs, inputs], inputs padded to a multiple of 64.</summary>
-/// <remarks>It lies in a block that others may share (all experts of a layer lie in one); who made the block frees it.</remarks>
+/// <remarks>It lies in a block that others may share (all experts of a layer lie in one); the owner of the block frees it.</remarks>
 internal sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int inputs, AlignedBuffer block, nuint offset)
 {
-    /// <summary>How the weights are kept.</summary>
+    /// <summary>The format of the weights.</summary>
     public WeightFormat Format => format;
 
-    /// <summary>Outputs: the last panel's others are zeros.</summary>
+    /// <summary>The number of outputs; the last panel is padded with zeros.</summary>
     public int Outputs => outputs;
 
     /// <summary>Inputs, padding included.</summary>

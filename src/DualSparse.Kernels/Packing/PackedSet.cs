@@ -2,13 +2,13 @@ using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>Packed matrices of given shapes, one behind another in one block of memory.</summary>
+/// <summary>Packed matrices of given shapes, one after another in one block of memory.</summary>
 internal sealed class PackedSet : IDisposable
 {
     private readonly AlignedBuffer block;
 
     /// <summary>Makes room for <paramref name="count"/> times matrices of some shapes; the weights are undefined until packed.</summary>
-    /// <param name="format">How all are kept.</param>
+    /// <param name="format">The format of all.</param>
     /// <param name="count">How often the shapes are repeated.</param>
     /// <param name="shapes">[outputs, inputs] of each, without padding.</param>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>

@@ -1,9 +1,9 @@
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>
-/// A panel of one format into a panel of another, on the caller's thread, with no memory but the stack's. What comes out is, to the bit,
-/// what packing gives for the weights that the source holds, widened to f32 (<c>scale · integer</c>); so from bf16 it is what packing the
-/// checkpoint's bf16 gives. Into f32 it is decoding: [inputs, 32] f32.
+/// Converts a panel of one format to another, on the caller's thread, with no memory but the stack. The result equals, to the bit, packing
+/// the source's weights widened to f32 (<c>scale · integer</c>); from bf16 it equals packing the checkpoint's bf16. To f32 it is decoding:
+/// [inputs, 32] f32.
 /// </summary>
 internal static unsafe class PanelConvert
 {
@@ -11,7 +11,7 @@ internal static unsafe class PanelConvert
     /// <param name="from">The source's format; the same as <paramref name="to"/>: a copy.</param>
     /// <param name="source">The panel that is read.</param>
     /// <param name="to">The target's format.</param>
-    /// <param name="target">Where the new panel goes: <see cref="PanelLayout.PanelBytes"/> bytes, that overlap the source's nowhere.</param>
+    /// <param name="target">Where the new panel goes: <see cref="PanelLayout.PanelBytes"/> bytes, which must not overlap the source.</param>
     /// <param name="inputs">Inputs, a multiple of <see cref="PanelLayout.InputAlignment"/>; fewer than the source has: its prefix alone counts, for scales too.</param>
     /// <exception cref="ArgumentException">No such number of inputs.</exception>
     public static void Run(WeightFormat from, byte* source, WeightFormat to, byte* target, int inputs)

@@ -4,12 +4,12 @@ using System.Runtime.Intrinsics;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>Rows of weights into a panel, rounding on the way: each row becomes words of four bytes, then words are transposed.</summary>
+/// <summary>Packs rows of weights into a panel and rounds them: each row becomes words of four bytes, then words are transposed.</summary>
 internal static unsafe class PanelPacker
 {
     private const int Columns = PanelLayout.Columns;
 
-    // Words of each of the 32 rows that wait in scratch: 8 KiB, a part of the first-level cache.
+    // Words of each of the 32 rows in scratch: 8 KiB, a part of the first-level cache.
     private const int ChunkWords = 64;
 
     // Adding it to a float of magnitude below 2²¹ leaves the nearest integer (ties to even) + 128 in the low bits.
@@ -64,7 +64,7 @@ internal static unsafe class PanelPacker
         }
     }
 
-    /// <summary>An output's scale, and what its weights are multiplied with, from its largest magnitude; a NaN makes the scale one.</summary>
+    /// <summary>An output's scale, and the factor of its weights, from its largest magnitude; a NaN makes the scale a NaN.</summary>
     public static (float Scale, float Inverse) Int8Scale(float largest) => (largest / 127, largest > 0 ? 127 / largest : 0);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -82,7 +82,7 @@ internal static unsafe class PanelPacker
     private static Vector128<uint> Code(float* source, float inverse) =>
         (Vector128.Load(source) * inverse + Vector128.Create(RoundPlus128)).AsUInt32();
 
-    /// <summary>Packs [32, inputs] f32 as integers of four bits, each group with a scale of its own: <see cref="Int4Group"/>.</summary>
+    /// <summary>Packs [32, inputs] f32 as integers of four bits, each group with its own scale: <see cref="Int4Group"/>.</summary>
     [SkipLocalsInit]
     public static void PackInt4(float* rows, int inputs, byte* panel)
     {

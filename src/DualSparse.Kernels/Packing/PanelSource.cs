@@ -13,5 +13,5 @@ internal readonly unsafe struct PanelSource(WeightFormatEntry format, byte* pane
 /// <summary>Widens <see cref="PanelSource.Inputs"/> inputs of a panel from <paramref name="first"/> on, a multiple of them, to f32: a step of 32 floats an input.</summary>
 internal unsafe delegate void ReadSteps(byte* panel, int first, float* steps);
 
-/// <summary>Packs the first <paramref name="inputs"/> inputs of what another panel holds; <paramref name="panel"/> overlaps it nowhere.</summary>
+/// <summary>Packs the first <paramref name="inputs"/> inputs of what another panel holds; <paramref name="panel"/> must not overlap it.</summary>
 internal unsafe delegate void WritePanel(PanelSource source, int inputs, byte* panel);

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace DualSparse.Kernels.Packing;
 
 /// <summary>
-/// Panels widened to f32, one step of 32 outputs an input: what an f32 panel is anyhow. Neighbouring lanes are neighbouring outputs in
+/// Panels widened to f32, one step of 32 outputs for each input: the layout of an f32 panel. Neighbouring lanes are neighbouring outputs in
 /// every format, so nothing is transposed.
 /// </summary>
 internal static unsafe class StepReader

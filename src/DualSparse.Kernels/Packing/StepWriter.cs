@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>Steps of f32 into a panel of another format: to the bit what <see cref="PanelPacker"/> makes of the same weights in rows.</summary>
+/// <summary>Writes steps of f32 to a panel of any format: to the bit what <see cref="PanelPacker"/> makes of the same weights in rows.</summary>
 internal static unsafe class StepWriter
 {
     private const int Columns = PanelLayout.Columns;
@@ -28,7 +28,7 @@ internal static unsafe class StepWriter
         }
     }
 
-    /// <summary>Into an int8 panel. The source is read twice: a scale needs the whole of its output.</summary>
+    /// <summary>Into an int8 panel. The source is read twice: a scale depends on all weights of its output.</summary>
     [SkipLocalsInit]
     public static void WriteInt8(PanelSource source, int inputs, byte* panel)
     {

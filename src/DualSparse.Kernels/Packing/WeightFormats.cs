@@ -1,6 +1,9 @@
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>THE table of weight formats: what each is, in the order of <see cref="WeightFormat"/>. Where its bytes stand is <see cref="PanelLayout"/>'s.</summary>
+/// <summary>
+/// THE table of weight formats: their properties, in the order of <see cref="WeightFormat"/>. <see cref="PanelLayout"/> describes where the
+/// bytes are.
+/// </summary>
 internal static unsafe class WeightFormats
 {
     private static readonly WeightFormatEntry[] Table =
@@ -14,16 +17,16 @@ internal static unsafe class WeightFormats
     /// <summary>Every format.</summary>
     public static IReadOnlyList<WeightFormatEntry> All => Table;
 
-    /// <summary>The line of a format.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It is none.</exception>
+    /// <summary>The entry of a format.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
     public static WeightFormatEntry Of(WeightFormat format) =>
         (uint)format < (uint)Table.Length ? Table[(int)format] : throw new ArgumentOutOfRangeException(nameof(format), format, "not a weight format");
 
-    /// <summary>The format of a name; null where none is called so.</summary>
+    /// <summary>The format with a name; null if there is none.</summary>
     public static WeightFormat? Named(string name) => Array.Find(Table, entry => entry.Name == name)?.Format;
 }
 
-/// <summary>What one weight format is.</summary>
+/// <summary>The properties of one weight format.</summary>
 internal sealed class WeightFormatEntry
 {
     internal WeightFormatEntry(
@@ -43,22 +46,25 @@ internal sealed class WeightFormatEntry
         Write = write;
     }
 
-    /// <summary>Which.</summary>
+    /// <summary>The format.</summary>
     public WeightFormat Format { get; }
 
-    /// <summary>As the command line and reports spell it.</summary>
+    /// <summary>Its name on the command line and in reports.</summary>
     public string Name { get; }
 
-    /// <summary>Of one weight, without scales.</summary>
+    /// <summary>Bits of one weight, without scales.</summary>
     public int Bits { get; }
 
-    /// <summary>Bytes of the one scale of an output; those of a panel stand before its first step. 0: there is none.</summary>
+    /// <summary>Bytes of the one scale of an output; a panel's scales precede its first step. 0: there is none.</summary>
     public int OutputScaleBytes { get; }
 
-    /// <summary>Bytes of the scale that <see cref="PanelLayout.GroupInputs"/> inputs of an output share; those of a panel stand before the group's steps. 0: there is none.</summary>
+    /// <summary>
+    /// Bytes of the scale that <see cref="PanelLayout.GroupInputs"/> inputs of an output share; a panel's scales precede the group's steps.
+    /// 0: there is none.
+    /// </summary>
     public int GroupScaleBytes { get; }
 
-    /// <summary>The format of keys and values beside such weights.</summary>
+    /// <summary>The format of the KV cache of a model with such weights.</summary>
     public WeightFormat Cache { get; }
 
     /// <summary>Inputs of an output in one step, whose bytes are four.</summary>

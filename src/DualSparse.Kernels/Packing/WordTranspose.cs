@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace DualSparse.Kernels.Packing;
 
-/// <summary>[rows, n] words of four bytes to [n, rows]: what every weight format's packing comes down to, and that of keys.</summary>
+/// <summary>[rows, n] words of four bytes to [n, rows]: the core of packing weights, in every format, and keys.</summary>
 internal static unsafe class WordTranspose
 {
     /// <summary>Writes <paramref name="count"/> steps, the words of one row to each place in them.</summary>

@@ -4,7 +4,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Kernels.Probe;
 
-/// <summary>A product of random values small enough for the first-level cache, one a worker: a kernel's own best rate.</summary>
+/// <summary>A product of random values small enough for the first-level cache, one a worker: the best rate of a kernel.</summary>
 internal sealed unsafe class CachedProduct : IDisposable
 {
     // Divisible by the tile heights in use: 1, 2, 3, 4, 6, 8, 12, 16.
@@ -39,7 +39,7 @@ internal sealed unsafe class CachedProduct : IDisposable
         }
     }
 
-    /// <summary>Multiplies so many times; returns the operations done.</summary>
+    /// <summary>Multiplies <paramref name="rounds"/> times; returns the operations done.</summary>
     public long Run(int worker, int rounds)
     {
         var args = rows.Args(kernel.Weights, worker * Rows, Rows, inputs);

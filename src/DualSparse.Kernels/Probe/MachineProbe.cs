@@ -7,15 +7,15 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Kernels.Probe;
 
 /// <summary>
-/// What the machine gives at this moment: a benchmark's ceilings. Each call is one short round, so that a caller can interleave
-/// rounds with the work that it measures and keep the best of them.
+/// Measures the machine's ceilings, bandwidth and arithmetic, for the roofline of a benchmark. Each call is one short round, so that a
+/// caller can interleave rounds with the work that it measures and keep the best of them.
 /// </summary>
 internal static unsafe class MachineProbe
 {
     // Long enough for a good share of the prefetchers' streams, short enough for an even end on all threads.
     private const int ChunkBytes = 1 << 20;
 
-    // Where what was read goes, so that the compiler has to read it.
+    // Keeps what was read alive, so that the compiler reads it.
     private static byte sink;
 
     /// <summary>Bytes per second at which all threads of the team together read <paramref name="buffer"/> once.</summary>

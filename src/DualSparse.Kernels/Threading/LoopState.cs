@@ -4,15 +4,15 @@ namespace DualSparse.Kernels.Threading;
 
 /// <summary>The loop that a team runs at the moment: its items, and how many are taken and done.</summary>
 /// <remarks>
-/// Each worker has a run of items to itself, so that one item's memory mostly follows the last one's, for which the processor's
-/// prefetchers thank. Who is through with its own run helps with the others'.
+/// Each worker has its own run of items, so that one item's memory mostly follows the last one's, which suits the processor's prefetchers.
+/// A worker that finishes its run helps with the others'.
 /// </remarks>
 internal sealed class LoopState(int workers)
 {
     // Integers from one worker's counter to the next's: two cache lines, see Counters.
     private const int Stride = 32;
 
-    // Items of each worker's run that nobody has taken; below zero when more than all were asked for.
+    // Items of each worker's run that no thread has taken; below zero when more than all were asked for.
     private readonly int[] untaken = new int[(workers + 1) * Stride];
     private Action<int, int>? body;
     private int items;
@@ -20,7 +20,7 @@ internal sealed class LoopState(int workers)
     private Counters counters;
 
     /// <summary>Changes with each loop.</summary>
-    public int Generation => Volatile.Read(ref counters.Generation);
+    public int Epoch => Volatile.Read(ref counters.Epoch);
 
     /// <summary>True once there will be no more loops.</summary>
     public bool Closed { get; private set; }
@@ -34,10 +34,10 @@ internal sealed class LoopState(int workers)
         this.items = items;
         this.body = body;
         counters.Unfinished = items;
-        // From here on a thread that is late from the loop before may take items too, which is as good.
+        // From here on a late thread of the previous loop may take items too, which does no harm.
         for (int run = 0; run < workers; run++)
             Volatile.Write(ref Untaken(run), First(run + 1) - First(run));
-        Interlocked.Increment(ref counters.Generation);
+        Interlocked.Increment(ref counters.Epoch);
     }
 
     /// <summary>Takes items until none is left. True for the thread that finished the last one.</summary>
@@ -60,10 +60,10 @@ internal sealed class LoopState(int workers)
     public void Close()
     {
         Closed = true;
-        Interlocked.Increment(ref counters.Generation);
+        Interlocked.Increment(ref counters.Epoch);
     }
 
-    // Whoever takes an item keeps the loop open until it has been counted, so body and items belong to this loop.
+    // A thread that takes an item keeps the loop open until the item is counted, so body and items belong to this loop.
     private int TakeFrom(int run, int worker)
     {
         int taken = 0;
@@ -89,12 +89,12 @@ internal sealed class LoopState(int workers)
 
     private ref int Untaken(int run) => ref untaken[(run + 1) * Stride];
 
-    // Apart by two cache lines, since processors fetch them in pairs: who spins on one must not slow who counts on another.
+    // Two cache lines apart, since processors fetch lines in pairs: spinning on one must not slow counting on another.
     [StructLayout(LayoutKind.Explicit, Size = 384)]
     private struct Counters
     {
         [FieldOffset(128)]
-        public int Generation;
+        public int Epoch;
 
         [FieldOffset(256)]
         public int Unfinished;

@@ -1,6 +1,6 @@
 namespace DualSparse.Kernels.Threading;
 
-/// <summary>One thread's bed: it sleeps until a condition that others make true, each of whom calls <see cref="Wake"/> afterwards.</summary>
+/// <summary>Lets one thread sleep until a condition holds; a thread that makes it true calls <see cref="Wake"/> afterwards.</summary>
 internal sealed class Sleeper : IDisposable
 {
     private readonly SemaphoreSlim wake = new(0);
@@ -15,8 +15,8 @@ internal sealed class Sleeper : IDisposable
 
     /// <summary>Sleeps until the condition holds. For one thread only.</summary>
     /// <remarks>
-    /// The condition is read after "asleep" has been announced, and a waker announces after making it true: one of both sees the other.
-    /// Each announcement is taken back exactly once, by the waker, who then owes one release, or by the sleeper.
+    /// The condition is read after "asleep" has been announced, and a waker announces after making it true: one of them sees the other.
+    /// Each announcement is withdrawn exactly once: by the waker, which then releases once, or by the sleeper.
     /// </remarks>
     public void SleepUntil<T>(Func<T, bool> condition, T argument)
     {

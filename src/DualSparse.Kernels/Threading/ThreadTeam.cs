@@ -4,11 +4,11 @@ namespace DualSparse.Kernels.Threading;
 
 /// <summary>
 /// Threads that share the items of one loop at a time. The caller works too; a loop is over when its items are done, not when every
-/// thread has woken, so a thread that the system keeps waiting costs its share of the work and no more.
+/// thread has woken, so a thread that the system delays costs its share of the work and no more.
 /// </summary>
 /// <remarks>
 /// A thread that waits spins for a moment, since the next loop of a forward pass is mostly microseconds away, and then sleeps: an idle
-/// team costs nothing, and a core that another process wants isn't held. Calls from several threads take turns.
+/// team costs nothing, and a core that another process wants isn't held. Calls from several threads run one after another.
 /// </remarks>
 internal sealed class ThreadTeam : IDisposable
 {
@@ -126,15 +126,15 @@ internal sealed class ThreadTeam : IDisposable
         for (int seen = 0; ;)
         {
             long start = Stopwatch.GetTimestamp();
-            while (state.Generation == seen)
+            while (state.Epoch == seen)
             {
                 if (Stopwatch.GetTimestamp() - start < SpinTicks)
                     Thread.SpinWait(1);
                 else
-                    sleeper.SleepUntil(static wait => wait.State.Generation != wait.Seen, (State: state, Seen: seen));
+                    sleeper.SleepUntil(static wait => wait.State.Epoch != wait.Seen, (State: state, Seen: seen));
             }
 
-            seen = state.Generation;
+            seen = state.Epoch;
             if (state.Closed)
                 return;
             Work(worker);

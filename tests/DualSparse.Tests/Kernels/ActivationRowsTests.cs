@@ -126,8 +126,8 @@ public unsafe class ActivationRowsTests
         using var scratch = new ScratchBuffer();
         scratch.Floats(1000);
         Assert.Throws<OutOfMemoryException>(() => { scratch.Floats((nint)1 << 46); });
-        Assert.Throws<InvalidOperationException>(() => { _ = scratch.Taken; });
+        Assert.Throws<InvalidOperationException>(() => { _ = scratch.Current; });
         scratch.Floats(10)[0] = 1;
-        Assert.Equal(1, scratch.Taken[0]);
+        Assert.Equal(1, scratch.Current[0]);
     }
 }

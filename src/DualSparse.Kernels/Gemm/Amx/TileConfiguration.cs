@@ -22,11 +22,11 @@ internal static class TileConfiguration
     private const int Tiles = 8, RowBytesOffset = 16, RowsOffset = 48;
 
     /// <summary>
-    /// Emits what sets up the tiles for the number of rows in the argument; rbx, rdx and rax are lost. Tiles are set up and given back
-    /// in each call, some 200 cycles against thousands of work: so no thread ever carries tile state through managed code, where the system would save
-    /// eight KiB at each switch, and there is nothing to clean up when a thread ends.
+    /// Emits the setup of the tiles for the number of rows in the argument; clobbers rbx, rdx and rax. Tiles are set up and released
+    /// in each call, about 200 cycles against thousands of work: so no thread ever carries tile state through managed code, where the
+    /// system would save eight KiB at each switch, and there is nothing to clean up when a thread ends.
     /// </summary>
-    /// <param name="c">Where to.</param>
+    /// <param name="c">The assembler.</param>
     /// <param name="depthBytes">Bytes of a row of activations in a tile product.</param>
     public static void Load(FunctionAssembler c, int depthBytes = RowBytes)
     {

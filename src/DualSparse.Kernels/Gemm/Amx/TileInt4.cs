@@ -9,14 +9,14 @@ namespace DualSparse.Kernels.Gemm.Amx;
 
 /// <summary>int4 weights, int8 rows: nibbles become signed bytes once for all rows, a group of 32 inputs is a tile product of half depth (TDPBSSD).</summary>
 /// <remarks>
-/// <para>A group has a scale of its own, so each of its sums leaves the tiles: stored, loaded again, converted, multiplied by the scale and
+/// <para>Each group has its own scale, so each of its sums leaves the tiles: stored, loaded again, converted, multiplied by the scale and
 /// added to a total, by AVX-512. For 16 rows and 16 outputs that is 16 cycles of stores and 16 of arithmetic beside 16 of the product, which
 /// can run at the same time: 8,192 multiply-adds in some 20 cycles, where dot products (VPDPBUSD, two a cycle) take 64 and the unpacking of
 /// nibbles for every six rows. The sums are the same integers as theirs, and so are the totals.</para>
 /// <para>Order of loops: inputs are cut into blocks, whose weights, unpacked on the stack, and scales are 18 KiB: they stay in the
 /// first-level cache while all rows pass, sixteen at a time, 16 outputs after 16 outputs, whose totals are 16 registers.</para>
-/// <para>Prefetch. The next block of packed weights, or the beginning of <see cref="PanelArgs.Next"/>, is asked for a group's worth in each
-/// round of two groups: 16 rows go twice round a block, half by half, and have then asked for all of it.</para>
+/// <para>Prefetch. Each round of two groups prefetches one group of the next block of packed weights, or of the beginning of
+/// <see cref="PanelArgs.Next"/>: 16 rows pass over a block twice, half by half, which prefetches all of it.</para>
 /// </remarks>
 internal static class TileInt4
 {
@@ -52,7 +52,7 @@ internal static class TileInt4
 
     private static AssemblerRegisterZMM Total(int row) => Zmm(row);
 
-    // Enough that conversions don't wait for one another.
+    // Enough registers that conversions are independent.
     private static AssemblerRegisterZMM Converted(int row) => Zmm(TileConfiguration.Rows + row % 8);
 
     private static AssemblerRegisterZMM Scale(int group) => Zmm(24 + group);

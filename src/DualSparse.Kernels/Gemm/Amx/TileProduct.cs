@@ -14,12 +14,12 @@ namespace DualSparse.Kernels.Gemm.Amx;
 /// every block of rows. So inputs are cut into blocks whose weights stay in the first-level cache while all rows pass: then half of
 /// the bytes come from there. The cut costs a load and a store of 4 KiB of sums for each block of rows and inputs. Sixteen KiB of
 /// weights (eight steps, 512 cycles) is the largest power of two that survives: until its next use, 16 KiB of rows and 8 KiB of sums
-/// pass through the cache as well, 40 of 48 KiB. Twice that would wipe itself out.</para>
+/// pass through the cache as well, 40 of 48 KiB. Twice that would evict itself.</para>
 /// <para>Up to 32 rows pass once, nothing is used again, and all inputs are one block.</para>
-/// <para>Prefetch. The next block of weights comes from far away and must not wait until its turn: its lines are asked for evenly in
-/// all steps of the present one, so many a step that all have been when the last block of rows is through. After the last block comes
-/// the first of <see cref="PanelArgs.Next"/>; without one, lines at hand are asked for once more, never what lies beyond the panel.</para>
-/// <para>Fewer than 16 rows make smaller tiles. A remainder of more rows takes whole tiles and computes rows that nobody reads.
+/// <para>Prefetch. The next block of weights comes from memory: its lines are prefetched evenly over all steps of the current block, enough
+/// per step that all are requested when the last block of rows is done. After the last block comes the first of
+/// <see cref="PanelArgs.Next"/>; without one, lines of the current panel are requested again, never lines past it.</para>
+/// <para>Fewer than 16 rows make smaller tiles. A remainder of more rows takes whole tiles and computes rows that are never read.
 /// The order of additions is the same in every case.</para>
 /// </remarks>
 internal static class TileProduct
@@ -35,18 +35,18 @@ internal static class TileProduct
     private static AssemblerMemoryOperand AfterPanel => __qword_ptr[rsp];
     private static AssemblerMemoryOperand PanelEnd => __qword_ptr[rsp + sizeof(ulong)];
 
-    // Lines to ask for in each step, by the least number of row blocks that then get through a block of weights.
+    // Lines to prefetch in each step, by the least number of row blocks that then cover a block of weights.
     private static readonly (int Lines, int RowBlocks)[] PrefetchPlans = [(4, 8), (8, 4), (16, 2), (32, 1)];
 
     /// <summary>A product of a tile of rows (second) and a tile of weights (third), added to a tile of sums (first).</summary>
     public delegate void Product(AssemblerRegisterTMM sum, AssemblerRegisterTMM rows, AssemblerRegisterTMM weights);
 
     /// <summary>Emits the product with all panels.</summary>
-    /// <param name="c">Where to.</param>
+    /// <param name="c">The assembler.</param>
     /// <param name="headerBytes">Bytes of a panel before its weights.</param>
     /// <param name="inputsPerStep">Inputs in 64 bytes of a row.</param>
     /// <param name="product">The instruction.</param>
-    /// <param name="finish">Makes of a panel's raw sums, which are left in the result, what they are to be.</param>
+    /// <param name="finish">Turns a panel's raw sums, which are in the result, into its products.</param>
     public static void Emit(FunctionAssembler c, int headerBytes, int inputsPerStep, Product product, Action? finish = null)
     {
         TileConfiguration.Load(c);
@@ -94,7 +94,7 @@ internal static class TileProduct
         c.mov(StepsLeft, Field(nameof(PanelArgs.Inputs)));
         c.shr(StepsLeft, (byte)int.Log2(inputsPerStep));
 
-        // Two words for the prefetch: the panel's end and, below, where it goes on from there.
+        // Two words for the prefetch: the panel's end and, below it, the address that follows.
         c.mov(rax, StepsLeft);
         c.shl(rax, (byte)int.Log2(StepBytes));
         c.add(rax, BlockPanel);
@@ -155,7 +155,7 @@ internal static class TileProduct
         c.Mark(ref done);
     }
 
-    // One block of rows over one block of inputs. Panel ends behind the block's weights.
+    // One block of rows over one block of inputs. Panel ends past the block's weights.
     private static void Block(FunctionAssembler c, int rowTiles, int prefetchLines, bool severalBlocks, Product product)
     {
         var step = c.CreateLabel();

@@ -6,7 +6,7 @@ using static Iced.Intel.AssemblerRegisters;
 namespace DualSparse.Kernels.Gemm.Amx;
 
 /// <summary>
-/// Who lives where in the AMX kernels. A block is 32 rows by the panel's 32 outputs: 2 × 2 tiles of results, two of rows, two of
+/// Register allocation of the AMX kernels. A block is 32 rows by the panel's 32 outputs: 2 × 2 tiles of results, two of rows, two of
 /// weights, all eight there are. A step takes 64 bytes of each row and 2 KiB of the panel.
 /// </summary>
 internal static class TileRegisters
@@ -24,7 +24,7 @@ internal static class TileRegisters
     // of weights and, 32 f32 being 128 bytes, between rows of the result …
     public static readonly AssemblerRegister64 RowBytes = rcx, PanelStride = r8;
 
-    // … these over a block of inputs: its weights, its first row, its steps, steps left with it, where the prefetch stands …
+    // … these over a block of inputs: its weights, its first row, its steps, steps left with it, the address to prefetch …
     public static readonly AssemblerRegister64 BlockPanel = r14, BlockRows = r15, BlockSteps = r13, StepsLeft = r12, Ahead = r9;
 
     // … these over a block of rows: rows left with it, its first row, its results …

@@ -7,13 +7,13 @@ namespace DualSparse.Kernels.Gemm.Avx2;
 
 /// <summary>
 /// The multiplying instructions alone, on random values in registers: what this processor could reach at most. Each of twelve chains
-/// feeds on its own result, so that nothing can be computed once and for all. Return operations, 2 for each multiply-add.
+/// feeds on its own result, so that no iteration can be omitted. Each returns operations, 2 for each multiply-add.
 /// </summary>
 internal static class Avx2Ceiling
 {
     private const int Chains = 12;
 
-    // Where results go, so that the compiler has to compute them.
+    // Keeps results alive, so that the compiler computes them.
     private static float sink;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -13,7 +13,7 @@ internal sealed unsafe class Avx2Int4Kernel() : OnePanelKernel("avx2", WeightFor
 
     protected override void MultiplyOne(in PanelArgs args)
     {
-        // Every tile but a last single row fetches its share of the next panel; one row alone goes at the pace of its own panel.
+        // Every tile prefetches its share of the next panel, except a last single row, which is bound by its own panel.
         nint r = 0, twos = args.RowCount % 3 / 2, tiles = (args.RowCount / 3 + twos) * 2, tile = 0;
         nint steps = args.Inputs / PanelLayout.GroupInputs * 4, stepBytes = PanelLayout.GroupBytes / 4;
         for (; r + 3 <= args.RowCount; r += 3)

@@ -5,7 +5,7 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 /// <summary>The kernels of AVX-512 dot products, which C# has no 512-bit names for: they are assembled at run time.</summary>
 internal static class Avx512DotKernels
 {
-    /// <summary>What they are listed by.</summary>
+    /// <summary>Their name in the kernel table.</summary>
     public const string Name = "avx512-dot";
 
     /// <summary>Why bf16 can't run, or null.</summary>
@@ -29,7 +29,7 @@ internal static class Avx512DotKernels
     public static PanelKernel Int4() =>
         SelfCheck.Verified(new EmittedKernel(Name, WeightFormat.Int4, ActivationFormat.Int8, DotInt4.Function, DotRates.Int8), VnniRefusal);
 
-    /// <summary>int4 that fetches the next panel whole, beside AMX.</summary>
+    /// <summary>int4 that prefetches the whole next panel, for use with AMX.</summary>
     /// <exception cref="KernelRefusedException">It can't be placed in memory.</exception>
     public static PanelKernel Int4WholeNext() =>
         new EmittedKernel(Name, WeightFormat.Int4, ActivationFormat.Int8, DotInt4.WholeNextFunction, DotRates.Int8);

@@ -5,8 +5,8 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 
 /// <summary>bf16 weights and rows, two products a lane and step (VDPBF16PS).</summary>
 /// <remarks>
-/// The instruction adds the odd input's product, then the even one's, each rounded to nearest even as a fused multiply-add, and takes
-/// and gives denormals as zero whatever the caller's rounding state.
+/// The instruction adds the odd input's product, then the even one's, each rounded to nearest even as a fused multiply-add. It treats
+/// denormals as zero, whatever the caller's rounding mode.
 /// </remarks>
 internal static class DotBf16
 {

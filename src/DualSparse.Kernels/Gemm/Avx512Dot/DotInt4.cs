@@ -20,7 +20,7 @@ internal static class DotInt4
 {
     private const int LargestBlock = 6;
 
-    // From three rows on a group takes longer than its bytes do.
+    // From three rows on, computing a group takes longer than reading its bytes.
     private const int ManyRows = 3;
     private const int InputsPerStep = 8;
     private const int StepsPerGroup = PanelLayout.GroupInputs / InputsPerStep;
@@ -41,7 +41,7 @@ internal static class DotInt4
     /// <summary>The kernel's code.</summary>
     public static EmittedFunction Function { get; } = Make("avx512-dot int4", ManyRows);
 
-    /// <summary>The same for processors whose own prefetchers fall behind on one row or two: any number of rows fetches the next panel whole.</summary>
+    /// <summary>The same for processors whose prefetchers are too slow for one or two rows: every call prefetches the whole next panel.</summary>
     public static EmittedFunction WholeNextFunction { get; } = Make("avx512-dot int4, next panel whole", manyRows: 1);
 
     private static EmittedFunction Make(string name, int manyRows) => EmittedFunction.ForPanels(name, c =>

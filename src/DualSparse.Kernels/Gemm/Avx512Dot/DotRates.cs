@@ -8,7 +8,7 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 /// <summary>Dot-product instructions on registers alone.</summary>
 internal static class DotRates
 {
-    // Independent of one another: more than the latency of any product, twice a cycle, asks for.
+    // Independent chains: more than the latency of any product needs at two products a cycle.
     private const int Accumulators = 24;
     private const int Lanes = 16;
 

@@ -5,7 +5,7 @@ using static Iced.Intel.AssemblerRegisters;
 namespace DualSparse.Kernels.Gemm.Avx512Dot;
 
 /// <summary>
-/// Who lives where in the AVX-512 dot-product kernels. One step of a panel (32 outputs of four bytes) is two vectors of weights,
+/// Register allocation of the AVX-512 dot-product kernels. One step of a panel (32 outputs of four bytes) is two vectors of weights,
 /// "halves"; a row's four bytes are repeated in all lanes of one vector; a row has one accumulator a half.
 /// </summary>
 internal static class DotRegisters
@@ -27,11 +27,11 @@ internal static class DotRegisters
     public static readonly AssemblerRegister64 WideScratch = r12;
     public static readonly AssemblerRegister32 Scratch = r12d;
 
-    // Each points into a row and serves the two behind it as well, through RowBytes as an index.
+    // Each points into a row and serves the two rows after it as well, through RowBytes as an index.
     private static readonly AssemblerRegister64[] Cursors = [r8, r9, r10, r11];
     private const int RowsPerCursor = 3;
 
-    /// <summary>A pair of cursors more, where few rows leave some free.</summary>
+    /// <summary>Additional cursors, where few rows leave some free.</summary>
     public static AssemblerRegister64[] SpareCursors(int rows) => Cursors[CursorCount(rows)..];
 
     /// <summary>Points cursors at the rows of a block that starts at <paramref name="first"/>.</summary>
@@ -64,10 +64,10 @@ internal static class DotRegisters
     /// <summary>Moves the row cursors on.</summary>
     public static void AdvanceRows(FunctionAssembler c, int rows, int bytes) => Advance(c, Cursors, rows, bytes);
 
-    /// <summary>Four bytes of a row, some bytes behind its cursor.</summary>
+    /// <summary>Four bytes of a row, at an offset from its cursor.</summary>
     public static AssemblerMemoryOperand RowAt(int row, int bytes) => At(Cursors, RowBytes, row, bytes);
 
-    /// <summary>Four bytes behind the cursor of <paramref name="row"/>.</summary>
+    /// <summary>Four bytes at an offset from the cursor of <paramref name="row"/>.</summary>
     public static AssemblerMemoryOperand At(AssemblerRegister64[] cursors, AssemblerRegister64 stride, int row, int bytes) =>
         (row % RowsPerCursor) switch
         {

@@ -19,12 +19,12 @@ namespace DualSparse.Kernels.Gemm.Avx512Dot;
 internal static class DotSteps
 {
     /// <summary>
-    /// Rows of a block: 16 accumulators hide the latency of any product several times over. Registers would do for twelve, which were
-    /// slower on Zen 4 in bf16: 77 % of the rate where twelve rows come as 6 + 6 with 95 %.
+    /// Rows of a block: 16 accumulators hide the latency of any product several times over. There are registers for twelve rows, but on Zen
+    /// 4 one block of twelve reaches 77 % of the bf16 rate, two blocks of six 95 %.
     /// </summary>
     public const int LargestBlock = 8;
 
-    /// <summary>From seven rows on a step's products take as long as its bytes do at some 30 GB/s a thread.</summary>
+    /// <summary>From seven rows on, a step's products take as long as reading its bytes at about 30 GB/s a thread.</summary>
     public const int ManyRows = 7;
 
     // Steps between two tests of the loop counter; a multiple of 64 inputs is 16 steps of int8, 32 of bf16.
@@ -44,8 +44,8 @@ internal static class DotSteps
     /// <summary>One of the two vectors that are free outside the loop.</summary>
     public static AssemblerRegisterZMM Weights(int half) => Zmm(FirstWeights + half);
 
-    /// <summary>Emits all steps of a block; accumulators are set, <see cref="Panel"/> stands on the first step.</summary>
-    /// <param name="c">Where to.</param>
+    /// <summary>Emits all steps of a block; accumulators are set, <see cref="Panel"/> points at the first step.</summary>
+    /// <param name="c">The assembler.</param>
     /// <param name="rows">Rows of the block.</param>
     /// <param name="inputsPerStep">Inputs in four bytes.</param>
     /// <param name="product">The instruction.</param>

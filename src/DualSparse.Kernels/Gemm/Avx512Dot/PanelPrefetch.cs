@@ -6,40 +6,40 @@ using static Iced.Intel.AssemblerRegisters;
 namespace DualSparse.Kernels.Gemm.Avx512Dot;
 
 /// <summary>
-/// Fetches <see cref="PanelArgs.Next"/> into the second-level cache while the present panel is multiplied. Within a panel the
-/// processor's own prefetchers do better than any distance tried; what they can't know is where the next one lies.
+/// Fetches <see cref="PanelArgs.Next"/> into the second-level cache while the current panel is multiplied. Within a panel the processor's
+/// own prefetchers do better than any distance tried, but they can't know where the next panel is.
 /// </summary>
 /// <remarks>
-/// <para>Several blocks of rows pass over a panel. If it came from memory at the first pass, this would wait for memory and the others
-/// leave it idle. So the next panel is fetched over all blocks evenly: with B blocks, a round's worth of bytes in every B-th round.</para>
-/// <para>Few rows need a panel sooner than such a stream brings it: they leave it to the processor, and fetch only the next panel's
-/// beginning in their last rounds, unless it follows in memory. Without a next panel nothing is fetched.</para>
+/// <para>Several blocks of rows pass over a panel. If it came from memory in the first pass, that pass would wait for memory and the others
+/// leave memory idle. So the next panel is fetched evenly over all blocks: with B blocks, one round's bytes in every B-th round.</para>
+/// <para>With few rows such a stream is too slow: the processor's prefetchers do it, and only the next panel's beginning is fetched in the
+/// last rounds, unless it follows in memory. Without a next panel nothing is fetched.</para>
 /// </remarks>
 internal static class PanelPrefetch
 {
-    // Of the next panel, by few rows: what the processor needs to see before its own prefetchers run ahead.
+    // Bytes of the next panel fetched with few rows: enough to start the processor's own prefetchers.
     private const int LeadBytes = 2048;
 
     // On the stack from the first to the last block.
     private const int Words = 4, WordBytes = sizeof(ulong);
 
-    // In the last so many rounds of a block …
+    // In this many last rounds of a block …
     private static AssemblerMemoryOperand LastRounds => __qword_ptr[rsp];
 
-    // … one of so many, B …
+    // … one round in B …
     private static AssemblerMemoryOperand Period => __qword_ptr[rsp + WordBytes];
 
-    // … when this comes to zero …
+    // … when this countdown reaches zero …
     private static AssemblerMemoryOperand CountDown => __qword_ptr[rsp + 2 * WordBytes];
 
     // … fetches a round's bytes from here.
     private static AssemblerMemoryOperand Cursor => __qword_ptr[rsp + 3 * WordBytes];
 
     /// <summary>Once, before all blocks.</summary>
-    /// <param name="c">Where to.</param>
+    /// <param name="c">The assembler.</param>
     /// <param name="largestBlock">Rows of a block, at most.</param>
     /// <param name="roundBytes">Bytes of the panel in one round of a block's loop.</param>
-    /// <param name="manyRows">From so many rows on the whole next panel is fetched.</param>
+    /// <param name="manyRows">The least number of rows for which the whole next panel is fetched.</param>
     public static void Open(FunctionAssembler c, int largestBlock, int roundBytes, int manyRows)
     {
         // B = ⌊(rows − 1) / largest⌋ + 1, by a multiplication.

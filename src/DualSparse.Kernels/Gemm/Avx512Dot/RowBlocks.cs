@@ -5,19 +5,19 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace DualSparse.Kernels.Gemm.Avx512Dot;
 
-/// <summary>The loop over blocks of rows that all dot-product kernels share, with the code of a block written out for each number of rows.</summary>
+/// <summary>The loop over blocks of rows that all dot-product kernels share, with the code of a block emitted for each number of rows.</summary>
 internal static class RowBlocks
 {
     /// <summary>
     /// Emits the loop. Blocks are as large as the registers allow; the last two share what is left evenly, since a block of one or
     /// two rows waits for its few accumulators rather than for the multipliers.
     /// </summary>
-    /// <param name="c">Where to.</param>
+    /// <param name="c">The assembler.</param>
     /// <param name="largest">Rows that the accumulators of one block hold.</param>
     /// <param name="roundBytes">Bytes of the panel in one round of a block's loop.</param>
-    /// <param name="manyRows">From so many rows on the next panel is fetched whole.</param>
+    /// <param name="manyRows">The least number of rows for which the whole next panel is fetched.</param>
     /// <param name="integers">Whether rows have sums.</param>
-    /// <param name="block">Emits the product of so many rows.</param>
+    /// <param name="block">Emits the product of a block of the given number of rows.</param>
     public static void Emit(FunctionAssembler c, int largest, int roundBytes, int manyRows, bool integers, Action<FunctionAssembler, int> block)
     {
         var next = c.CreateLabel("next");

@@ -8,7 +8,7 @@ internal static class Pairs
 {
     /// <summary>
     /// Four sums of two neighbouring 16-bit products. A product is exact in 16 bits: a weight byte is at most 255, an activation at
-    /// most 127 in magnitude, and 255 · 127 = 32385 is less than 2¹⁵; their sum has 32.
+    /// most 127 in magnitude, and 255 · 127 = 32385 is less than 2¹⁵; their sum is formed in 32 bits.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Sum(Vector128<short> products) => (products.AsInt32() << 16 >> 16) + (products.AsInt32() >> 16);

@@ -32,11 +32,11 @@ public class SelfCheckTests
         var report = KernelReport.Of(CpuFeatures.Current, null);
         Assert.Equal(KernelTable.Entries.Count, report.Count);
         Assert.All(report, line => Assert.Equal(line.State == KernelState.Refused, line.Reason is not null));
-        Assert.All(Enum.GetValues<WeightFormat>(), f => Assert.Single(report, l => l.Weights == f && l.State == KernelState.Serves));
+        Assert.All(Enum.GetValues<WeightFormat>(), f => Assert.Single(report, l => l.Weights == f && l.State == KernelState.Used));
         var bare = KernelReport.Of(new CpuFeatures { AmxRefusal = "this processor has no AMX" }, null);
         Assert.Contains(new KernelStatus(WeightFormat.Bf16, "amx", KernelState.Refused, "this processor has no AMX"), bare);
         Assert.Contains(new KernelStatus(WeightFormat.Int4, "avx512-dot", KernelState.Refused, "this processor has no AVX512-VNNI"), bare);
-        Assert.Contains(new KernelStatus(WeightFormat.Int4, "vector", KernelState.Serves, null), bare);
+        Assert.Contains(new KernelStatus(WeightFormat.Int4, "vector", KernelState.Used, null), bare);
     }
 
     private sealed class OffByOne() : PanelKernel("avx512", WeightFormat.Int8, ActivationFormat.Int8)

@@ -20,7 +20,7 @@ public class RopeTests
             // Three values more than are turned: a partial rotation.
             var x = Enumerable.Range(0, 2 * n + 3).Select(_ => random.NextSingle() - 0.5f).ToArray();
             var y = x.ToArray();
-            rope.Apply(y, position);
+            rope.Rotate(y, position);
             for (int i = 0; i < n; i++)
             {
                 var (a, b) = interleaved ? (2 * i, 2 * i + 1) : (i, i + n);
@@ -42,12 +42,12 @@ public class RopeTests
         for (int p = 0; p < 100; p++)
         {
             float[] a = [1, 2, 3, 4, 5, 6], b = [1, 2, 3, 4, 5, 6];
-            grown.Apply(a, p);
-            prepared.Apply(b, p);
+            grown.Rotate(a, p);
+            prepared.Rotate(b, p);
             Assert.Equal(b, a);
         }
     }
 
     [Fact]
-    public void A_head_too_short_is_refused() => Assert.Throws<ArgumentException>(() => new Rope([1, 0.5f]).Apply(new float[3], 0));
+    public void A_head_too_short_is_refused() => Assert.Throws<ArgumentException>(() => new Rope([1, 0.5f]).Rotate(new float[3], 0));
 }
