@@ -90,7 +90,7 @@ internal static unsafe class BusyCoreBenchmark
             {
                 DropPolicy.Apply(plan, null);
                 var batch = new ExpertBatch();
-                RowLists.Build(plan, ExpertPlacement.Alone(shape.Experts), 0, batch);
+                RowLists.Build(plan, ExpertPlacement.SingleRank(shape.Experts), 0, batch);
                 return batch;
             })];
             (input, output) = (new float[tokens * shape.Hidden], new float[tokens * shape.Hidden]);

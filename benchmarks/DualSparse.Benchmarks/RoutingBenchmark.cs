@@ -39,7 +39,7 @@ internal static unsafe class RoutingBenchmark
         plan.Reset(tokens, config.TopK);
         var rule = LayerRule.Of(new DropRequest { Thresholds = new DropThresholds(0.05f, 0.08f) }, layer: 0, config.Experts);
         var batch = new ExpertBatch();
-        var placement = ExpertPlacement.Alone(config.Experts);
+        var placement = ExpertPlacement.SingleRank(config.Experts);
         double choose = Median(
             () => logits.CopyTo(new Span<float>(scores, logits.Length)),
             () => RouterRule.Choose(work.Team, config, scores, plan));

@@ -104,7 +104,7 @@ internal static unsafe class LayerBenchmark
         // No attention is computed, so there is no cache.
         pass.Begin([new Segment(null!, 0, plan.Tokens, Drop: text)], watch: null);
         var ticket = pass.Tickets.Open(0);
-        ticket.Routing.Take(plan);
+        ticket.Routing.CopyFrom(plan);
         moe.Dispatch(pass, 0, ticket, x);
         moe.Compute(pass, 0);
         if (shape.SharedNeurons > 0)

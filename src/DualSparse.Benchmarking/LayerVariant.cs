@@ -14,7 +14,7 @@ internal sealed class LayerVariant
     {
         var rule = LayerRule.Of(request, 0, shape.Experts);
         Text = new TextDrop(new DropPlan(request, [rule], [rule], null, null, null), layers: 1);
-        var placement = ExpertPlacement.Alone(shape.Experts);
+        var placement = ExpertPlacement.SingleRank(shape.Experts);
         var batch = new ExpertBatch();
         var neurons = new NeuronLayout(shape.Neurons);
         double bytes = 0, operations = 0;

@@ -90,7 +90,7 @@ internal sealed class RandomCheckpoint : IDisposable
         MemoryBudget.Require(MemoryNeed.WeightBytes(config, weights), what);
         long bytes = tensors.Sum(t => t.ByteLength), free = new DriveInfo(Folder).AvailableFreeSpace;
         if (bytes > free)
-            throw new IOException($"{what} take {MemoryBudget.Show(bytes)} of disk, {MemoryBudget.Show(free)} is free under {Path.GetTempPath()}: take fewer");
+            throw new IOException($"{what} take {MemoryBudget.Format(bytes)} of disk, {MemoryBudget.Format(free)} is free under {Path.GetTempPath()}: take fewer");
         var random = new Random(1);
         ushort[] block = new ushort[BlockValues];
         foreach (ref ushort value in block.AsSpan())

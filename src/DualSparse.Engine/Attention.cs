@@ -7,13 +7,13 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>The attention block of one layer; families differ in how they project and in what they keep (<see cref="Attend"/>).</summary>
+/// <summary>The attention block of one layer; families differ in their projections and in what they cache (<see cref="Attend"/>).</summary>
 internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int layer, Linear output) : IDisposable
 {
-    // Tokens that one thread normalises, turns, stores or adds at a time: some microseconds.
+    // Tokens that one thread normalises, rotates, stores or adds at a time: a few microseconds.
     private const int TokensPerItem = 4;
 
-    /// <summary>How a model's keys and values lie in its cache: every head's, or the latent that they all come from.</summary>
+    /// <summary>The layout of a model's KV cache: keys and values by head, or the latent that they all come from.</summary>
     public static KvLayout Layout(AttentionConfig config, WeightFormat weights) => config.Mla is { } mla
         ? new(1, mla.KvRank + mla.RopeSize, mla.KvRank, KvLayout.FormatFor(weights))
         : new(config.KeyValueHeads, config.HeadSize, config.ValueSize, KvLayout.FormatFor(weights));
@@ -23,7 +23,7 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         ? new LatentAttention(loader, config, mla, rope, layer)
         : new GroupedQueryAttention(loader, config, rope, layer);
 
-    /// <summary>Adds the block's output to y, and what the tokens leave for later ones to their caches.</summary>
+    /// <summary>Adds the block's output to y and appends the tokens' keys and values to their caches.</summary>
     /// <param name="pass">The rows' sequences; memory.</param>
     /// <param name="x">[rows, hidden] f32, normalised.</param>
     /// <param name="y">[rows, hidden] f32, added to.</param>
@@ -44,7 +44,7 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     /// <summary>Frees the weights.</summary>
     public virtual void Dispose() => output.Dispose();
 
-    /// <summary>The output projection, which every kind of attention has.</summary>
+    /// <summary>The output projection, which both kinds of attention have.</summary>
     protected static Linear Output(ModelLoader loader, ModelConfig model, int layer)
     {
         var tensors = model.Tensors.Layer(layer).Attention;
@@ -59,7 +59,10 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
                 body(t);
         });
 
-    /// <summary>Calls a body (row in the batch, position, page, slot in it) for each token of a segment, on all threads; RoPE's tables reach that far.</summary>
+    /// <summary>
+    /// Calls a body (row in the batch, position, page, slot in it) for each token of a segment, on all threads; RoPE's tables cover its
+    /// positions.
+    /// </summary>
     protected void ForPositions(Pass pass, Segment segment, PositionBody body)
     {
         byte** pages = segment.Cache.Pages(layer);
@@ -72,7 +75,7 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         });
     }
 
-    /// <summary>The segments as the kernel wants them.</summary>
+    /// <summary>The segments in the kernel's form.</summary>
     /// <param name="segments">The pass's sequences.</param>
     /// <param name="queries">[rows, heads · head size] f32.</param>
     /// <param name="stride">Floats from one token's queries to the next's.</param>
@@ -95,12 +98,12 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
         ];
     }
 
-    /// <summary>Projects and turns the tokens, puts into the cache what is kept of them, and attends.</summary>
+    /// <summary>Projects and rotates the tokens, writes them to the cache, and computes attention.</summary>
     /// <param name="pass">The rows' sequences; memory.</param>
     /// <param name="x">[rows, hidden] f32, normalised.</param>
     /// <param name="attended">[rows, heads · value size] f32, overwritten.</param>
     protected abstract void Attend(Pass pass, float* x, float* attended);
 
-    /// <summary>What is done with one token of a segment.</summary>
+    /// <summary>Processes one token of a segment.</summary>
     protected delegate void PositionBody(nint row, int position, byte* page, int slot);
 }

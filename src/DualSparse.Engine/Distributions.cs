@@ -3,12 +3,12 @@ using System.Numerics.Tensors;
 namespace DualSparse.Engine;
 
 /// <summary>
-/// Rows of logits as distributions. Exponentials are taken in f32, a block at a time, and summed up in double: a logarithm of a sum is
-/// within some 1e-7 of the exact one.
+/// Rows of logits as distributions. Exponentials are computed in f32, a block at a time, and summed in double: the logarithm of a sum is
+/// within about 1e-7 of the exact one.
 /// </summary>
 internal static class Distributions
 {
-    // Small enough for the stack, long enough that a call costs nothing.
+    // Small enough for the stack, large enough that the cost of a call doesn't count.
     private const int Block = 1024;
 
     /// <summary>ln Σ e^x over a row of logits.</summary>
@@ -32,7 +32,7 @@ internal static class Distributions
     /// <summary>KL(p ‖ q) in nats, p and q the softmax of two rows of logits; never below 0.</summary>
     public static double KullbackLeibler(ReadOnlySpan<float> p, ReadOnlySpan<float> q) => KullbackLeibler(p, q, LogSumExp(p), LogSumExp(q));
 
-    /// <summary>The same where the rows' <see cref="LogSumExp"/> are known: Σ p·(ln p̃ − ln q̃) over the logits, plus the difference of these.</summary>
+    /// <summary>The same where the rows' <see cref="LogSumExp"/> are known: Σ p·(ln p̃ − ln q̃) over the logits, plus logQ − logP.</summary>
     internal static double KullbackLeibler(ReadOnlySpan<float> p, ReadOnlySpan<float> q, double logP, double logQ)
     {
         float shift = (float)logP;

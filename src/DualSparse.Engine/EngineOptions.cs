@@ -7,29 +7,32 @@ namespace DualSparse.Engine;
 public sealed record EngineOptions
 {
     /// <summary>
-    /// How the weights of linear maps are kept; the router, norms and embeddings stay as the checkpoint has them. Keys and values are f32
-    /// beside f32 weights, else bf16.
+    /// The format of the weights of linear maps; the router, norms and embeddings keep the checkpoint's precision. The KV cache is f32 with
+    /// f32 weights, otherwise bf16.
     /// </summary>
     public WeightFormat Weights { get; init; } = WeightFormat.Bf16;
 
-    /// <summary>Threads, or null for as many as this process may use.</summary>
+    /// <summary>The number of threads; null: as many as this process may use.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>The kernels, or null for the best that this machine runs.</summary>
+    /// <summary>The kernels; null: the best that this machine runs.</summary>
     public KernelSet? Kernels { get; init; }
 
-    /// <summary>What the routed experts leave out unless a session asks otherwise.</summary>
+    /// <summary>What sessions drop unless they set another request.</summary>
     public DropRequest Drop { get; init; } = DropRequest.None;
 
     /// <summary>
-    /// By layer and routed expert, which neuron comes to each place, [F]; null: as the checkpoint has them. The function stays the same,
-    /// another half of the neurons becomes the major one. For comparisons: <c>sparsify</c> writes checkpoints in a good order.
+    /// By layer and routed expert, the neuron at each position, [F]; null: the checkpoint's order. The model computes the same function;
+    /// other neurons make up the major half. For comparisons: <c>sparsify</c> writes checkpoints in a good order.
     /// </summary>
     internal Func<int, int, int[]>? NeuronOrder { get; init; }
 
-    /// <summary>By layer and number of experts, which rank has which; null: one has all. All ranks are this process: their sums are added as several processes would.</summary>
+    /// <summary>
+    /// By layer and number of experts, which rank has which; null: one has all. All ranks run in this process, which adds their sums as
+    /// several processes would.
+    /// </summary>
     internal Func<int, int, ExpertPlacement>? Placement { get; init; }
 
-    /// <summary>Tokens of a prompt that go through the model at once: more than this only costs memory.</summary>
+    /// <summary>The most tokens of a prompt in one pass; more would only cost memory.</summary>
     public int ChunkTokens { get; init; } = 512;
 }

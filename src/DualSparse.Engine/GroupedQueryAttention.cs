@@ -63,7 +63,7 @@ internal sealed unsafe class GroupedQueryAttention : Attention
         AttentionKernel.Forward(pass.Work, shape, Spans(pass.Segments, all, width, attended));
     }
 
-    // A weight as wide as the row is one norm over all heads; a narrower one is each head's own.
+    // A weight as wide as the row is one norm over all heads; a narrower one is a norm for each head.
     private void Normalise(Span<float> row, float[]? weight)
     {
         if (weight is null)

@@ -4,7 +4,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine;
 
-/// <summary>A linear map of its own for each head, all of one shape, with packed weights in one block.</summary>
+/// <summary>A linear map for each head, all of one shape, with packed weights in one block.</summary>
 internal sealed unsafe class HeadLinear : IDisposable
 {
     private readonly PackedSet set;
@@ -40,7 +40,7 @@ internal sealed unsafe class HeadLinear : IDisposable
     /// <param name="x">[rows, inputs] f32.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="xStride">Floats from one row of x to the next.</param>
-    /// <param name="body">Told of each tile of products; its matrices are counted from the first head on.</param>
+    /// <param name="body">Called for each tile of products; matrix 0 is the first head's.</param>
     public void Forward(Workspace work, int first, int count, float* x, int rows, nint xStride, TileBody body) =>
         MatMul.Multiply(work, Heads.Slice(first, count), x, rows, inputs, xStride, 0, body);
 

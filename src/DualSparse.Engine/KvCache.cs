@@ -6,7 +6,10 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>One sequence's keys and values, or the latents that they come from, every layer's, in the format of <see cref="KvLayout.FormatFor"/>. Memory comes by pages of 128 positions as the sequence grows, if as much is free.</summary>
+/// <summary>
+/// One sequence's keys and values, or the latents that they come from, every layer's, in the format of <see cref="KvLayout.FormatFor"/>.
+/// Memory is allocated in pages of 128 positions as the sequence grows, after a check that it is free.
+/// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
     private readonly KvLayout layout;
@@ -16,7 +19,7 @@ internal sealed unsafe class KvCache : IDisposable
 
     /// <summary>An empty cache.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="weights">How its weights are kept.</param>
+    /// <param name="weights">The format of its weights.</param>
     /// <param name="capacity">The longest sequence, in tokens.</param>
     /// <exception cref="ArgumentOutOfRangeException">The capacity isn't positive or exceeds the model's context.</exception>
     public KvCache(ModelConfig config, WeightFormat weights, int capacity)
@@ -24,7 +27,7 @@ internal sealed unsafe class KvCache : IDisposable
     {
     }
 
-    // Where one layer at a time runs, one layer's room serves all of them in turn.
+    // If layers is 1, all layers share the pages, one after another.
     private KvCache(ModelConfig config, WeightFormat weights, int capacity, int layers)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
@@ -37,23 +40,23 @@ internal sealed unsafe class KvCache : IDisposable
         pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(byte*)));
     }
 
-    /// <summary>A cache with room for one layer, which each layer overwrites: for layers that run one after the other over a whole text.</summary>
+    /// <summary>A cache with pages for one layer, which each layer overwrites: for layers that run one after another over a whole text.</summary>
     internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity) => new(config, weights, capacity, layers: 1);
 
-    /// <summary>Tokens that it holds.</summary>
+    /// <summary>The number of tokens that it holds.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Tokens that it can hold.</summary>
+    /// <summary>The number of tokens that it can hold.</summary>
     public int Capacity { get; }
 
-    /// <summary>Tells how much memory is free: the system's own word.</summary>
+    /// <summary>Returns the memory that is free, in bytes.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;
 
-    // Of one page in every layer.
+    // Bytes of one page in every layer.
     private nuint PageBytes => layout.PageBytes * (nuint)pages.Length;
 
-    /// <summary>Forgets all but the first <paramref name="length"/> tokens; their memory is kept for those to come.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It doesn't hold so many.</exception>
+    /// <summary>Removes all but the first <paramref name="length"/> tokens; their memory is kept for later ones.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It holds fewer tokens.</exception>
     public void Truncate(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -75,11 +78,11 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>A layer's pages; Reserve has made room in them.</summary>
     internal byte** Pages(int layer) => (byte**)pointers.Pointer + (nint)(layer % pages.Length) * pagesPerLayer;
 
-    /// <summary>Compares what so many tokens more than <see cref="Length"/> take with the memory that is free, before any of it is taken.</summary>
-    /// <exception cref="InsufficientMemoryException">They take more.</exception>
+    /// <summary>Checks that there is memory for <paramref name="tokens"/> more tokens, without allocating it.</summary>
+    /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
     internal void RequireMemory(int tokens) => RequireMemory(MissingBytes(tokens), tokens, FreeBytes);
 
-    /// <summary>Makes room in every layer for the next tokens of several sequences, or changes nothing that counts.</summary>
+    /// <summary>Makes room in every layer for the next tokens of several sequences; if that fails, no sequence changes.</summary>
     /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
     internal static void Reserve(ReadOnlySpan<SequenceChunk> batch)
     {
@@ -91,7 +94,7 @@ internal sealed unsafe class KvCache : IDisposable
             tokens += chunk.Ids.Length;
         }
 
-        // Most tokens begin no page, and then there is nothing to ask the system for.
+        // Most tokens begin no page, and then the system isn't asked.
         if (missing == 0)
             return;
         RequireMemory(missing, tokens, batch[0].Cache.FreeBytes);
@@ -107,8 +110,8 @@ internal sealed unsafe class KvCache : IDisposable
         if (bytes > free)
         {
             throw new InsufficientMemoryException(
-                $"the keys and values of {tokens} more tokens of context need {MemoryBudget.Show(bytes)} of memory, {MemoryBudget.Show(free)} is free: "
-                + "take a shorter context, fewer at a time, narrower weights (int8, int4), or a larger machine");
+                $"the keys and values of {tokens} more tokens of context need {MemoryBudget.Format(bytes)} of memory, {MemoryBudget.Format(free)} is free: "
+                + "use a shorter context, fewer sequences at a time, narrower weights (int8, int4), or a larger machine");
         }
     }
 
@@ -119,7 +122,7 @@ internal sealed unsafe class KvCache : IDisposable
         return (long)PageBytes * Math.Max(0, KvLayout.PageCount((long)Length + tokens) - there);
     }
 
-    // Pages that were made before one could not be had are kept for the next try.
+    // If an allocation fails, the pages allocated before it are kept for the next try.
     private void Reserve(int tokens)
     {
         try
@@ -137,7 +140,7 @@ internal sealed unsafe class KvCache : IDisposable
         }
         catch (OutOfMemoryException e)
         {
-            throw new InsufficientMemoryException($"the system gives no memory for the keys and values of {tokens} more tokens of context ({MemoryBudget.Show((long)PageBytes)} for each {KvLayout.PageKeys})", e);
+            throw new InsufficientMemoryException($"the system has no memory for the keys and values of {tokens} more tokens of context ({MemoryBudget.Format((long)PageBytes)} for each {KvLayout.PageKeys})", e);
         }
     }
 }

@@ -6,8 +6,8 @@ namespace DualSparse.Engine;
 
 /// <summary>
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1): keys and values come from one small latent a token, queries too
-/// in the larger models; the part of a key that carries the position is shared by all heads. The cache holds the latent, normalised,
-/// and the shared part, turned: what <see cref="LatentHeads"/> attends to.
+/// in the larger models; the part of a key that carries the position is shared by all heads. The cache holds the normalised latent and the
+/// rotated shared part, which <see cref="LatentHeads"/> attends to.
 /// </summary>
 internal sealed unsafe class LatentAttention : Attention
 {
@@ -74,20 +74,20 @@ internal sealed unsafe class LatentAttention : Attention
         }
 
         var spans = Spans(segments, queries, queryWidth, attended);
-        // Neighbours that go the same way together: mostly all of them.
+        // Neighbouring segments of the same kind in one call: mostly all of them.
         for (int first = 0, end; first < segments.Length; first = end)
         {
-            bool toLatents = ToLatents(segments[first]);
-            for (end = first + 1; end < segments.Length && ToLatents(segments[end]) == toLatents;)
+            bool absorbed = IsAbsorbed(segments[first]);
+            for (end = first + 1; end < segments.Length && IsAbsorbed(segments[end]) == absorbed;)
                 end++;
-            if (toLatents)
-                heads.AttendToLatents(pass, spans[first..end]);
+            if (absorbed)
+                heads.AttendAbsorbed(pass, spans[first..end]);
             else
                 heads.AttendExpanded(pass, spans[first..end]);
         }
     }
 
-    private bool ToLatents(Segment segment) => segment.Generated || segment.Appended is { } appended && heads.LatentsCostLess(appended);
+    private bool IsAbsorbed(Segment segment) => segment.Generated || segment.Appended is { } appended && heads.AbsorbedIsCheaper(appended);
 
     private float* Queries(Pass pass, float* x)
     {

@@ -7,25 +7,25 @@ using DualSparse.Models;
 namespace DualSparse.Engine;
 
 /// <summary>
-/// What multi-head latent attention does by head: a head's key is W_UK·c and the shared positional part, its value W_UV·c, where c is
-/// a position's latent. Two ways to the same sum, both through <see cref="AttentionKernel"/>:
+/// Multi-head latent attention by head: a head's key is W_UK·c and the shared positional part, its value W_UV·c, where c is a position's
+/// latent. There are two ways to compute it, both through <see cref="AttentionKernel"/>:
 /// <list type="bullet">
-/// <item>Expanded: keys and values are made from the cached latents, for every position and each call anew.</item>
-/// <item>To latents (arXiv 2405.04434 §2.1.2, "absorbed"): since q·(W_UK·c) = (W_UKᵀ·q)·c, queries come to the latents, which then are the
-/// one key-value head of all query heads; the weighted latents become values by W_UV.</item>
+/// <item>Expanded: keys and values are computed from the cached latents, for every position in each call.</item>
+/// <item>Absorbed (arXiv 2405.04434 §2.1.2): since q·(W_UK·c) = (W_UKᵀ·q)·c, queries are multiplied by W_UKᵀ and the latents are the one
+/// key-value head of all query heads; W_UV turns the weighted latents into values.</item>
 /// </list>
 /// </summary>
 /// <remarks>
-/// Multiply-adds, with V2-Lite's 16 heads of 128 + 64 and 128 and a rank of 512: a query on a key costs 16·(192 + 128) = 5,120 expanded
-/// and 16·(576 + 512) = 17,408 to latents; expanding a position or bringing a query to the latents and back costs 16·(128 + 128)·512 = 2.1
-/// million, either. So a prompt from its beginning is always cheaper expanded, a turn of m tokens behind a long context is from m = 171
-/// on, and one query is far cheaper to latents. The ways round differently, so what a token is decides, and not its batch: those that the
-/// model has generated go to latents, a prompt's however it is cut into calls the way that its turn as a whole is cheaper. All weights are
-/// kept in the model's format, W_UK twice, since a panel is read along its inputs.
+/// Multiply-adds, with V2-Lite's 16 heads of 128 + 64 and 128 and a rank of 512: a query on a key costs 16·(192 + 128) = 5,120 expanded and
+/// 16·(576 + 512) = 17,408 absorbed; expanding a position or absorbing a query costs 16·(128 + 128)·512 = 2.1 million. So a prompt at the
+/// beginning of a text is always cheaper expanded, m tokens appended to a long context are from m = 171 on, and one query is far cheaper
+/// absorbed. The two round differently, so the kind of token decides and not its batch: generated tokens are absorbed; tokens that are
+/// appended together, however they are cut into calls, are computed in the cheaper way for all of them. All weights are in the model's
+/// format, W_UK twice, since a panel is read along its inputs.
 /// </remarks>
 internal sealed unsafe class LatentHeads : IDisposable
 {
-    // Keys and values expanded at a time, by some of the heads: about what a last-level cache holds, however long the sequence is.
+    // Keys and values expanded at a time, for some of the heads: about a last-level cache, however long the sequence is.
     private const long ExpandedBytes = 32 << 20;
 
     private readonly AttentionConfig config;
@@ -37,7 +37,7 @@ internal sealed unsafe class LatentHeads : IDisposable
     private readonly HeadLinear keyDown;
     private readonly HeadLinear valueUp;
 
-    /// <summary>Loads the weights: W_UK, its transpose, and W_UV, each head's apart.</summary>
+    /// <summary>Loads the weights: W_UK, its transpose, and W_UV, by head.</summary>
     public LatentHeads(ModelLoader loader, AttentionConfig config, MlaConfig mla, int? window, TensorSpec latentUp)
     {
         (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config, loader.Weights));
@@ -45,24 +45,24 @@ internal sealed unsafe class LatentHeads : IDisposable
         (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
     }
 
-    /// <summary>Whether tokens that were put in together, from the first to behind the last, are cheaper to latents.</summary>
+    /// <summary>Whether attention of tokens that are appended together, at the given positions, is cheaper absorbed.</summary>
     /// <remarks>
-    /// By multiply-adds, which meets what was measured (benchmarks, <c>turns</c>): V2-Lite's shape on Zen 4 breaks even, behind 512 and 2,048 tokens, at some 145 and
-    /// 165 in bf16 (here 149 and 165), at 100 and 108 in int8 (here 80 and 84).
+    /// By multiply-adds, which agrees with measurements (benchmarks, <c>turns</c>): V2-Lite's shape on Zen 4 breaks even, after 512 and
+    /// 2,048 tokens, at about 145 and 165 in bf16 (here 149 and 165), at 100 and 108 in int8 (here 80 and 84).
     /// </remarks>
-    public bool LatentsCostLess(Range appended)
+    public bool AbsorbedIsCheaper(Range appended)
     {
         long before = appended.Start.Value, count = appended.End.Value - before;
         long perPosition = (long)(mla.NopeSize + mla.ValueSize) * mla.KvRank;
         long perPair = cache.KeySize + cache.ValueSize - config.HeadSize - mla.ValueSize;
         long pairs = count * before + count * (count + 1) / 2;
-        // Integer weights take half the time, the attention of either way is in bf16.
+        // Products with integer weights take half the time; attention is in bf16 either way.
         long pairTime = integers ? 2 : 1;
-        // Both bring something to or from the latents count times: expanded the turn's own positions, to latents its queries.
+        // Both multiply by W_UK and W_UV count times, which cancels: expanded for the new positions, absorbed for the queries.
         return before * perPosition > pairs * perPair * pairTime;
     }
 
-    /// <summary>Attends to keys and values that are expanded for it.</summary>
+    /// <summary>Attends to expanded keys and values.</summary>
     /// <param name="pass">Threads, kernels, memory.</param>
     /// <param name="segments">Queries [count, heads · (nope + rope)], output [count, heads · value size], pages of latents.</param>
     public void AttendExpanded(Pass pass, AttentionSegment[] segments)
@@ -78,10 +78,10 @@ internal sealed unsafe class LatentHeads : IDisposable
         }
     }
 
-    /// <summary>Attends to the latents themselves.</summary>
+    /// <summary>Attends to the latents with absorbed queries.</summary>
     /// <param name="pass">Threads, kernels, memory.</param>
     /// <param name="segments">As for <see cref="AttendExpanded(Pass, AttentionSegment[])"/>; they follow one another in the batch.</param>
-    public void AttendToLatents(Pass pass, AttentionSegment[] segments)
+    public void AttendAbsorbed(Pass pass, AttentionSegment[] segments)
     {
         int rows = segments.Sum(s => s.Count), heads = config.Heads;
         int keyWidth = heads * cache.KeySize, valueWidth = heads * cache.ValueSize;
@@ -129,7 +129,7 @@ internal sealed unsafe class LatentHeads : IDisposable
         for (int i = 0; i < pageCount; i++)
             pages[i] = Page(i * KvLayout.PageKeys);
         pass.Work.Team.For(pageCount, (page, _) => layout.Clear(Page(page * KvLayout.PageKeys), positions - page * KvLayout.PageKeys));
-        // A tile has as many rows as a page positions.
+        // A tile has as many rows as a page has positions.
         keyUp.Forward(pass.Work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteKeys(
             Page(first), head, number, Math.Min(PanelLayout.Columns, mla.NopeSize - number), tile, PanelLayout.Columns, count));
         valueUp.Forward(pass.Work, firstHead, heads, latents, positions, cache.KeySize, (head, number, first, count, tile) => layout.WriteValues(
@@ -158,7 +158,7 @@ internal sealed unsafe class LatentHeads : IDisposable
         return latents;
     }
 
-    // Where some heads' expanded keys and values lie.
+    // The layout of some heads' expanded keys and values.
     private KvLayout Expanded(int heads) => new(heads, config.HeadSize, mla.ValueSize, cache.Format);
 
     private static int Pages(int positions) => (int)KvLayout.PageCount(positions);

@@ -14,13 +14,13 @@ internal enum OperatorKind
     /// <summary>Routes norm(from) and sends it to the experts.</summary>
     BeginExperts,
 
-    /// <summary>The routed experts compute what has come.</summary>
+    /// <summary>The routed experts compute the rows that were sent.</summary>
     Experts,
 
     /// <summary>to += shared experts(norm(from)).</summary>
     Shared,
 
-    /// <summary>to += what the routed experts have sent back.</summary>
+    /// <summary>to += the routed experts' outputs.</summary>
     EndExperts,
 
     /// <summary>to = from.</summary>
@@ -28,15 +28,15 @@ internal enum OperatorKind
 }
 
 /// <summary>One step of the forward pass.</summary>
-/// <param name="Kind">What is done.</param>
-/// <param name="Layer">By whose weights.</param>
+/// <param name="Kind">What the operator does.</param>
+/// <param name="Layer">The layer whose weights it uses.</param>
 /// <param name="From">The residual stream that is read.</param>
 /// <param name="To">The residual stream that is added to.</param>
 internal readonly record struct Operator(OperatorKind Kind, int Layer, int From = 0, int To = 0);
 
 /// <summary>
-/// THE forward pass between embedding and head: a list of operators and the loop that walks it. Where BeginExperts and EndExperts stand is the
-/// model; where Experts stands between them is a schedule, and changes no bit.
+/// THE forward pass between embedding and head: a list of operators and the loop that runs it. The places of BeginExperts and EndExperts
+/// are part of the model; the place of Experts between them is a schedule and changes no bit.
 /// </summary>
 internal static unsafe class LayerProgram
 {
@@ -53,11 +53,11 @@ internal static unsafe class LayerProgram
         ];
     }
 
-    /// <summary>Walks operators.</summary>
-    /// <param name="program">In order.</param>
-    /// <param name="layers">Gives a layer's weights.</param>
+    /// <summary>Runs operators in order.</summary>
+    /// <param name="program">The operators.</param>
+    /// <param name="layers">Returns a layer's weights.</param>
     /// <param name="pass">The rows; their residual streams change.</param>
-    /// <param name="cancel">Looked at before each operator.</param>
+    /// <param name="cancel">Checked before each operator.</param>
     public static void Run(ReadOnlySpan<Operator> program, Func<int, LayerWeights> layers, Pass pass, CancellationToken cancel)
     {
         foreach (var (kind, layer, from, to) in program)

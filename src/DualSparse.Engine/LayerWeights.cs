@@ -2,7 +2,7 @@ using DualSparse.Engine.Moe;
 
 namespace DualSparse.Engine;
 
-/// <summary>One layer's weights: attention, then the mixture of experts or a dense MLP, each behind its norm. Nothing in it changes.</summary>
+/// <summary>One layer's weights: attention, then the mixture of experts or a dense MLP, each after its norm. Immutable.</summary>
 /// <param name="AttentionNorm">[hidden].</param>
 /// <param name="Attention">The attention block.</param>
 /// <param name="MlpNorm">[hidden].</param>

@@ -5,36 +5,36 @@ using DualSparse.Models.Text;
 namespace DualSparse.Engine;
 
 /// <summary>
-/// A language model from a folder: weights, tokenizer and what the checkpoint says about generating. The front door of the library.
-/// Its sessions may be used from several threads; their passes through the model take turns.
+/// A language model loaded from a folder: weights, tokenizer and generation defaults. The entry point of the library. Its sessions may be
+/// used from several threads; their passes through the model run one after another.
 /// </summary>
 public sealed class MoeModel : IDisposable
 {
     private MoeModel(Transformer transformer, Tokenizer tokenizer, int chunkTokens) =>
         (Transformer, Tokenizer, ChunkTokens) = (transformer, tokenizer, chunkTokens);
 
-    /// <summary>The weights and the forward pass; under <see cref="ForwardLock"/>.</summary>
+    /// <summary>The weights and the forward pass; guarded by <see cref="ForwardLock"/>.</summary>
     internal Transformer Transformer { get; }
 
-    /// <summary>Text to ids and back.</summary>
+    /// <summary>The tokenizer: text to ids and back.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>The longest context, in tokens: what the checkpoint's max_position_embeddings says.</summary>
+    /// <summary>The longest context, in tokens: max_position_embeddings of the checkpoint.</summary>
     public int ContextTokens => Config.MaxPositions;
 
     /// <summary>The model's configuration.</summary>
     internal ModelConfig Config => Transformer.Config;
 
-    /// <summary>What loading took.</summary>
+    /// <summary>The time and memory that loading took.</summary>
     public LoadReport Report => Transformer.Report;
 
-    /// <summary>How the checkpoint wants text to be generated.</summary>
+    /// <summary>The checkpoint's defaults for generation.</summary>
     public GenerationOptions Defaults => GenerationOptions.From(Config.Generation);
 
-    /// <summary>Tokens of a prompt that go through the model at once.</summary>
+    /// <summary>The most tokens of a prompt in one pass.</summary>
     internal int ChunkTokens { get; }
 
-    /// <summary>Whether the weights are gone.</summary>
+    /// <summary>Whether the model has been disposed.</summary>
     internal bool Disposed { get; private set; }
 
     /// <summary>Held during a pass and while its logits are read.</summary>
@@ -43,10 +43,10 @@ public sealed class MoeModel : IDisposable
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors, tokenizer.json and, if there is one, generation_config.json.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="progress">Told as tensors are read.</param>
-    /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
+    /// <param name="progress">Receives the bytes read.</param>
+    /// <param name="cancel">Cancels between two tensors.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
-    /// <exception cref="ArgumentException">An option makes no sense, at all or for this model.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range or doesn't fit this model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
@@ -68,9 +68,9 @@ public sealed class MoeModel : IDisposable
     }
 
     /// <summary>Starts an empty conversation.</summary>
-    /// <param name="contextTokens">Tokens that it can hold at most; null: the model's longest context. Memory is taken as they come, and compared with what is free each time; for a number given here, at once.</param>
+    /// <param name="contextTokens">The most tokens that it can hold; null: the model's longest context. Memory is allocated as the text grows; whether it is free is checked each time, and for a number given here at once.</param>
     /// <exception cref="ArgumentException">More than the model's longest context, or less than one.</exception>
-    /// <exception cref="InsufficientMemoryException">The keys and values of so many tokens need more memory than is free.</exception>
+    /// <exception cref="InsufficientMemoryException">The keys and values of <paramref name="contextTokens"/> tokens need more memory than is free.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public Session NewSession(int? contextTokens = null)
     {

@@ -6,23 +6,23 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine;
 
-/// <summary>Some rows of a pass that follow one another in one sequence.</summary>
+/// <summary>Consecutive rows of one sequence in a pass.</summary>
 /// <param name="Cache">The sequence; its length is the first row's position.</param>
 /// <param name="First">The first row.</param>
 /// <param name="Count">Rows.</param>
-/// <param name="Generated">Whether the model chose the tokens itself.</param>
+/// <param name="Generated">Whether the model generated the tokens.</param>
 /// <param name="Appended">See <see cref="SequenceChunk.Appended"/>.</param>
-/// <param name="Drop">What is left out of the text; null: nothing, and nothing is counted.</param>
+/// <param name="Drop">The text's drop; null: nothing is dropped or counted.</param>
 internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false, Range? Appended = null, TextDrop? Drop = null);
 
 /// <summary>
-/// Rows on their way through the layers, and everything that changes meanwhile: their sequences, residual streams, scratch memory, open
-/// tickets and counts. The weights know nothing of it. One after another may use its memory.
+/// The state of a forward pass: its rows' sequences, residual streams, scratch memory, open tickets and counts. Weights aren't part of it.
+/// Passes may use it one after another.
 /// </summary>
-/// <param name="layers">The model's layers.</param>
+/// <param name="layers">The number of the model's layers.</param>
 /// <param name="hidden">D, values of a row.</param>
 /// <param name="epsilon">The norms' ε.</param>
-/// <param name="work">Threads and kernels; stays its owner's.</param>
+/// <param name="work">Threads and kernels; not disposed.</param>
 internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspace work) : IDisposable
 {
     private readonly bool[] streams = new bool[PassMemory.Streams];
@@ -35,7 +35,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     {
     }
 
-    /// <summary>Threads, kernels, and what products need.</summary>
+    /// <summary>Threads, kernels and scratch memory of products.</summary>
     public Workspace Work => work;
 
     /// <summary>D, values of a row.</summary>
@@ -44,13 +44,13 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     /// <summary>The rows' sequences.</summary>
     public Segment[] Segments { get; private set; } = [];
 
-    /// <summary>Rows, of all sequences together.</summary>
+    /// <summary>The number of rows, of all sequences together.</summary>
     public int Rows { get; private set; }
 
-    /// <summary>Who looks on; null: nobody.</summary>
+    /// <summary>Observers, or null.</summary>
     public PassWatch? Watch { get; private set; }
 
-    /// <summary>Layers whose rows are with their experts.</summary>
+    /// <summary>The open tickets: layers whose rows are with their experts.</summary>
     public TicketPool Tickets { get; } = new();
 
     /// <summary>Scratch memory, by use.</summary>
@@ -59,9 +59,9 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     /// <summary>The list of an MLP that every row takes.</summary>
     public ExpertBatch EveryRow { get; } = new();
 
-    /// <summary>Starts: whatever a pass before has left is forgotten.</summary>
+    /// <summary>Starts a pass; the state of the previous one is discarded.</summary>
     /// <param name="segments">The sequences, their rows one after another.</param>
-    /// <param name="watch">Who looks on.</param>
+    /// <param name="watch">Observers, or null.</param>
     public void Begin(Segment[] segments, PassWatch? watch)
     {
         (Segments, Watch, Rows) = (segments, watch, segments.Sum(s => s.Count));
@@ -73,7 +73,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
         Array.Clear(streams);
     }
 
-    /// <summary>[rows, hidden] f32: a residual stream; undefined until something is put there.</summary>
+    /// <summary>[rows, hidden] f32: a residual stream; undefined until it is written.</summary>
     public float* Stream(int stream)
     {
         if (streams[stream])
@@ -82,14 +82,16 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
         return Memory.Residual[stream].Floats((nint)Rows * Hidden);
     }
 
-    /// <summary>Says that a stream has changed.</summary>
+    /// <summary>Marks a stream as changed.</summary>
     public void Wrote(int stream)
     {
         if (normalised?.Stream == stream)
             normalised = null;
     }
 
-    /// <summary>[rows, hidden] f32: a residual stream after a norm, valid until the next; made once while the stream stays as it is.</summary>
+    /// <summary>
+    /// [rows, hidden] f32: a residual stream after a norm, valid until the next call; computed once while the stream doesn't change.
+    /// </summary>
     public float* Normalised(int stream, float[] norm)
     {
         if (normalised is { } last && last.Stream == stream && last.Norm == norm)

@@ -2,7 +2,7 @@ using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Engine;
 
-/// <summary>A pass's scratch memory: one buffer a use, its shape beside it. Products keep theirs in the workspace, tickets have their own.</summary>
+/// <summary>A pass's scratch memory: one buffer for each use, with its shape. Products have theirs in the workspace, tickets in themselves.</summary>
 internal sealed class PassMemory : IDisposable
 {
     /// <summary>Residual streams: a wiring with a shortcut may keep one apart, without the last layer's routed outputs.</summary>
@@ -14,7 +14,7 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows, hidden]: a residual stream after a norm.</summary>
     public ScratchBuffer Normalised { get; } = new();
 
-    /// <summary>[rows, heads · value size]: what attention has gathered.</summary>
+    /// <summary>[rows, heads · value size]: the output of attention.</summary>
     public ScratchBuffer Attended { get; } = new();
 
     /// <summary>[rows, hidden]: the same after the output projection.</summary>
@@ -26,7 +26,7 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows, heads · head size] of latent attention.</summary>
     public ScratchBuffer Queries { get; } = new();
 
-    /// <summary>[rows, query rank]: what latent attention's queries come from, in models that have it.</summary>
+    /// <summary>[rows, query rank]: the latents of latent attention's queries, in models that have them.</summary>
     public ScratchBuffer QueryLatents { get; } = new();
 
     /// <summary>[rows, kv rank + rope size]: the rows' own latents, with the key part that all heads share.</summary>
@@ -38,7 +38,7 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[pages] of keys and values expanded from latents, for some heads.</summary>
     public ScratchBuffer Expanded { get; } = new();
 
-    /// <summary>[rows, heads · (kv rank + rope size)]: queries brought to the latents.</summary>
+    /// <summary>[rows, heads · (kv rank + rope size)]: absorbed queries.</summary>
     public ScratchBuffer LatentQueries { get; } = new();
 
     /// <summary>[rows, heads · kv rank]: weighted latents.</summary>
@@ -56,10 +56,10 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows of an expert, 2 · padded neurons]: gates and ups for an observer.</summary>
     public ScratchBuffer ProbeProducts { get; } = new();
 
-    /// <summary>[rows wanted, hidden]: after the final norm.</summary>
+    /// <summary>[rows of logits, hidden]: after the final norm.</summary>
     public ScratchBuffer HeadInput { get; } = new();
 
-    /// <summary>[rows wanted, vocabulary].</summary>
+    /// <summary>[rows of logits, vocabulary].</summary>
     public ScratchBuffer Logits { get; } = new();
 
     /// <summary>Frees all of it.</summary>

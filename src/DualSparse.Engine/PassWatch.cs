@@ -2,12 +2,15 @@ using DualSparse.Engine.Moe;
 
 namespace DualSparse.Engine;
 
-/// <summary>Who looks on while rows go through the layers: called on the pass's thread. What is thrown ends the pass, of which then nothing counts.</summary>
+/// <summary>Observers of a pass, called on its thread. An exception ends the pass, which then changes nothing.</summary>
 internal sealed record PassWatch
 {
-    /// <summary>Told each layer's routing, decided; valid during the call.</summary>
+    /// <summary>Called with each layer's routing, decided; valid during the call.</summary>
     public Action<int, RoutingPlan>? Routed { get; init; }
 
-    /// <summary>Asked at each layer with routed experts who sees the neurons of every row that they compute, in whole or in half; null: nobody.</summary>
+    /// <summary>
+    /// Called at each layer with routed experts; returns an observer of the neurons of every row that they compute, full or major only, or
+    /// null.
+    /// </summary>
     public Func<int, RoutingPlan, NeuronObserver?>? Neurons { get; init; }
 }

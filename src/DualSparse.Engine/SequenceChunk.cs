@@ -18,19 +18,19 @@ internal enum LogitRows
 /// <summary>The next tokens of one sequence.</summary>
 /// <param name="Cache">The sequence's keys and values so far; the chunk's are appended.</param>
 /// <param name="Ids">Token ids, at least one.</param>
-/// <param name="Logits">The logits wanted.</param>
+/// <param name="Logits">Which logits to compute.</param>
 /// <param name="Generated">
-/// Whether the model chose the tokens itself: a drop may treat them otherwise than a prompt's, and latent attention, which would else
-/// expand the whole context for them, takes another way to the same sum (<see cref="LatentHeads"/>).
+/// Whether the model generated the tokens: a drop may treat them differently from a prompt's, and latent attention computes them absorbed
+/// rather than expanding the whole context for them (<see cref="LatentHeads"/>).
 /// </param>
-/// <param name="Drop">What is left out of the text; null: nothing, and nothing is counted.</param>
+/// <param name="Drop">The text's drop; null: nothing is dropped or counted.</param>
 /// <param name="Appended">
-/// The positions of the tokens that are put in together, of which this may be a part; null: nobody has said. Latent attention chooses its way by
-/// it (<see cref="LatentHeads.LatentsCostLess"/>), so that a cut into passes changes nothing.
+/// The positions of the tokens that are appended together, of which the chunk may be a part; null: not known. Latent attention depends on
+/// it (<see cref="LatentHeads.AbsorbedIsCheaper"/>) and so not on how the tokens are cut into passes.
 /// </param>
 internal readonly record struct SequenceChunk(
     KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null)
 {
-    /// <summary>Rows of logits.</summary>
-    public int WantedRows => Logits switch { LogitRows.All => Ids.Length, LogitRows.Last => 1, _ => 0 };
+    /// <summary>The number of rows of logits.</summary>
+    public int LogitRowCount => Logits switch { LogitRows.All => Ids.Length, LogitRows.Last => 1, _ => 0 };
 }

@@ -9,7 +9,7 @@ namespace DualSparse.Engine;
 
 /// <summary>
 /// A model's weights and the forward pass: embedding, <see cref="LayerProgram"/>, head. The weights never change; a text's state is its
-/// <see cref="KvCache"/> and its <see cref="TextDrop"/>. One pass at a time: they share scratch memory.
+/// <see cref="KvCache"/> and its <see cref="TextDrop"/>. One pass at a time: passes share scratch memory.
 /// </summary>
 internal sealed unsafe class Transformer : IDisposable
 {
@@ -23,10 +23,10 @@ internal sealed unsafe class Transformer : IDisposable
     private readonly Pass pass;
     private readonly DropPlanner planner;
 
-    // The ids of a pass over one sequence: a span can't be part of a chunk.
+    // The ids of a pass over one sequence: a chunk can't hold a span.
     private int[] single = [];
 
-    /// <summary>Puts a model together, which owns all of it from now on.</summary>
+    /// <summary>Creates a model, which owns its parts.</summary>
     public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, DropPlan drop, LoadReport report)
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
@@ -39,22 +39,22 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config => checkpoint.Config;
 
-    /// <summary>What loading took.</summary>
+    /// <summary>The time and memory that loading took.</summary>
     public LoadReport Report { get; }
 
     /// <summary>Each layer's weights.</summary>
     public IReadOnlyList<LayerWeights> Layers => layers;
 
-    /// <summary>What is left out of a text unless it says otherwise: as <see cref="EngineOptions.Drop"/> asks.</summary>
+    /// <summary>The default plan of a text: that of <see cref="EngineOptions.Drop"/>.</summary>
     public DropPlan Drop { get; }
 
     /// <summary>Loads a Hugging Face folder.</summary>
     /// <param name="folder">config.json, safetensors.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="progress">Told as tensors are read.</param>
-    /// <param name="cancel">Ends it between two tensors; nothing is left.</param>
+    /// <param name="progress">Receives the bytes read.</param>
+    /// <param name="cancel">Cancels between two tensors.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
-    /// <exception cref="ArgumentException">An option makes no sense, at all or for this model.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range or doesn't fit this model.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static Transformer Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) =>
         ModelLoader.Load(folder, options ?? new EngineOptions(), progress, cancel);
@@ -68,7 +68,7 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>An empty text under a plan; null: <see cref="Drop"/>.</summary>
     public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length);
 
-    /// <summary>An empty text of which something is left out.</summary>
+    /// <summary>An empty text under the plan of a request.</summary>
     /// <inheritdoc cref="DropPlanner.Plan" path="/exception"/>
     public TextDrop NewText(DropRequest request) => NewText(Plan(request));
 
@@ -85,14 +85,15 @@ internal sealed unsafe class Transformer : IDisposable
 
     /// <summary>Runs the next tokens of several sequences at once. A pass that fails leaves caches and texts as they were.</summary>
     /// <param name="batch">Each sequence and each text at most once.</param>
-    /// <param name="watch">Who looks on.</param>
-    /// <param name="cancel">Ends it between two steps of a layer.</param>
-    /// <returns>[rows, vocabulary]: the wanted rows of the first chunk, then the second's…; valid until the next call.</returns>
+    /// <param name="watch">Observers, or null.</param>
+    /// <param name="cancel">Cancels between two operators.</param>
+    /// <returns>[rows, vocabulary]: the first chunk's rows of logits, then the second's, …; valid until the next call.</returns>
     /// <exception cref="ArgumentException">
-    /// An id is outside the vocabulary, a chunk doesn't fit its cache, a chunk is empty, a cache or a text is given twice, a text is another model's, or more logits are wanted than an array holds.
+    /// An id is outside the vocabulary, a chunk doesn't fit its cache, a chunk is empty, a cache or a text is given twice, a text is
+    /// another model's, or more logits are requested than an array holds.
     /// </exception>
     /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free.</exception>
-    /// <exception cref="ModelFormatException">The checkpoint, from which embeddings are read, has become shorter meanwhile.</exception>
+    /// <exception cref="ModelFormatException">The checkpoint file, from which embeddings are read, has been truncated.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
@@ -101,7 +102,7 @@ internal sealed unsafe class Transformer : IDisposable
         pass.Begin(Segments(batch), watch);
         Embed(batch, pass.Stream(0));
         LayerProgram.Run(program, l => layers[l], pass, cancel);
-        int rows = KeepWanted(batch, pass.Stream(0));
+        int rows = KeepLogitRows(batch, pass.Stream(0));
         float* logits = pass.Memory.Logits.Floats((nint)rows * Config.VocabSize);
         if (rows > 0)
             head.Forward(pass, Config, pass.Stream(0), rows, logits);
@@ -143,16 +144,16 @@ internal sealed unsafe class Transformer : IDisposable
         }
     }
 
-    // Moves the rows whose logits are wanted to the front of x; returns how many.
-    private int KeepWanted(ReadOnlySpan<SequenceChunk> batch, float* x)
+    // Moves the rows whose logits are requested to the front of x; returns their number.
+    private int KeepLogitRows(ReadOnlySpan<SequenceChunk> batch, float* x)
     {
         int hidden = Config.HiddenSize, kept = 0, first = 0;
         foreach (var chunk in batch)
         {
-            int wanted = chunk.WantedRows;
-            var source = new ReadOnlySpan<float>(x + (nint)(first + chunk.Ids.Length - wanted) * hidden, wanted * hidden);
-            source.CopyTo(new Span<float>(x + (nint)kept * hidden, wanted * hidden));
-            kept += wanted;
+            int count = chunk.LogitRowCount;
+            var source = new ReadOnlySpan<float>(x + (nint)(first + chunk.Ids.Length - count) * hidden, count * hidden);
+            source.CopyTo(new Span<float>(x + (nint)kept * hidden, count * hidden));
+            kept += count;
             first += chunk.Ids.Length;
         }
 
@@ -160,7 +161,7 @@ internal sealed unsafe class Transformer : IDisposable
         return kept;
     }
 
-    // From here on the pass has happened.
+    // The pass has succeeded: caches and texts advance.
     private void Commit(ReadOnlySpan<SequenceChunk> batch)
     {
         for (int i = 0; i < batch.Length; i++)

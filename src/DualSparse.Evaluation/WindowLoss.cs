@@ -25,7 +25,7 @@ internal sealed class WindowLoss(IReadOnlyList<int[]> windows, int variants, int
     public double Kl(int variant) => sums[variant].Sum(s => s.KullbackLeibler) / windows.Sum(w => w.Length - 1.0);
 
     /// <summary>A variant's loss, with intervals of the normal approximation over windows.</summary>
-    public LossToExpect Expect(int variant) => new(
+    public ExpectedLoss Expect(int variant) => new(
         Mean(sums[variant].Select(s => s.KullbackLeibler)), Mean(sums[variant].Select(s => s.Nll - s.DenseNll)), Mean(sums[variant].Select(s => (double)s.Flips)));
 
     private Interval Mean(IEnumerable<double> perWindow)

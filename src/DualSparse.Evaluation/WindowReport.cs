@@ -13,7 +13,7 @@ internal readonly record struct WindowFigures(LossSums Loss, double DenseSeconds
 /// <param name="Windows">Each window.</param>
 /// <param name="DropRate">Share of the routed experts' work that the second run left out; null where there was none.</param>
 /// <param name="Expected">The loss that dualsparse.json let expect of the thresholds that the second run took; null where it says nothing.</param>
-internal sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, LossToExpect? Expected = null)
+internal sealed record WindowReport(string Name, IReadOnlyList<WindowFigures> Windows, double? DropRate, ExpectedLoss? Expected = null)
 {
     /// <summary>Ids of the whole text, scored or not; null where it isn't known.</summary>
     public int? TextTokens { get; init; }

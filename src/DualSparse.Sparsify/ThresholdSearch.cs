@@ -97,7 +97,7 @@ internal static class ThresholdSearch
     private static double Rate(DropCounts[] layers) => layers.Aggregate((sum, c) => sum + c).Rate;
 
     private static DropRequest Rule(DropMethod method, DropThresholds[] layers) =>
-        (method with { Points = [new DropPoint(1, 1, layers, null)] }).Rule(1);
+        (method with { Points = [new DropPoint(1, 1, layers, null)] }).Request(1);
 
     // Runs rules beside the dense run, as many windows at a time as a sixteenth of the checkpoint's memory holds.
     private static (WindowLoss Loss, DropCounts[][] Counts) Loss(

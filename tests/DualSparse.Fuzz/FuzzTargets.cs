@@ -141,7 +141,7 @@ internal static class FuzzTargets
             {
                 try
                 {
-                    method.Rule(point.Drop * 0.7).Check(point.Thresholds.Count, 2);
+                    method.Request(point.Drop * 0.7).Check(point.Thresholds.Count, 2);
                     _ = method.RateWithin(0.01);
                 }
                 catch (ArgumentException)

@@ -93,7 +93,7 @@ public partial class ArchitectureTests
     [
         "DualSparse.Engine.EngineOptions", "DualSparse.Engine.LoadProgress", "DualSparse.Engine.LoadReport", "DualSparse.Engine.MoeModel",
         "DualSparse.Engine.DropCounts", "DualSparse.Engine.DropRequest", "DualSparse.Engine.DropThresholds",
-        "DualSparse.Engine.Interval", "DualSparse.Engine.LossToExpect",
+        "DualSparse.Engine.Interval", "DualSparse.Engine.ExpectedLoss",
         "DualSparse.Engine.Serving.FinishReason", "DualSparse.Engine.Serving.GeneratedToken", "DualSparse.Engine.Serving.Generation",
         "DualSparse.Engine.Serving.GenerationOptions", "DualSparse.Engine.Serving.GenerationSummary", "DualSparse.Engine.Serving.Session",
         "DualSparse.Engine.Serving.TokenLogProb",

@@ -28,7 +28,7 @@ internal sealed unsafe class LayerPair : IDisposable
     public LayerPair(LayerShape shape, WeightFormat format, SessionOptions session, int seed)
     {
         config = new MoeConfig { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
-        placement = ExpertPlacement.Alone(shape.Experts);
+        placement = ExpertPlacement.SingleRank(shape.Experts);
         ours = new PackedExperts(format, shape.Experts, shape.Hidden, shape.Neurons);
         int bits = format == WeightFormat.Int4 ? 4 : 8;
         var quantised = new BlockQuantised(shape, bits);

@@ -45,7 +45,7 @@ internal static class InspectCommand
         shape.Write(output);
         var memory = new ResultTable("weights", "memory", "kernel here");
         foreach (var need in facts.Memory)
-            memory.Add(need.Weights, MemoryBudget.Show(need.Bytes), need.Kernel);
+            memory.Add(need.Weights, MemoryBudget.Format(need.Bytes), need.Kernel);
         memory.Write(output);
     }
 

@@ -127,7 +127,7 @@ internal sealed record ModelFacts
         yield return ("context", $"{Context} tokens{(ContextReason is null ? "" : $", {ContextReason}")}");
         yield return ("vocabulary", $"{Vocabulary}{(TiedHead ? ", head tied to the embedding" : "")}");
         yield return ("parameters", $"{ModelSize.Show(Parameters)}, active for a token {ModelSize.Show(ActiveParameters)}");
-        yield return ("tensors", $"{Tensors} ({string.Join(", ", TensorTypes)}{(FusedExperts ? ", experts fused" : "")}), {MemoryBudget.Show(TensorBytes)}");
+        yield return ("tensors", $"{Tensors} ({string.Join(", ", TensorTypes)}{(FusedExperts ? ", experts fused" : "")}), {MemoryBudget.Format(TensorBytes)}");
         yield return ("keys and values", $"{KeyValueBytesPerToken / 1024:0.#} KiB a token, with f32 weights {KeyValueBytesPerTokenF32 / 1024:0.#}");
         if (DropMethods is not null)
             yield return ("thresholds", $"for --drop to {MaxDrop}, by {string.Join(" or ", DropMethods)} (sparsified)");

@@ -34,7 +34,7 @@ internal static class Figures
         yield return $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s";
         yield return $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s, ended: {End(model, run, session)}";
         yield return $"loaded in {report.Seconds:0.00} s";
-        yield return $"peak memory {MemoryBudget.Show(process.PeakWorkingSet64)}";
+        yield return $"peak memory {MemoryBudget.Format(process.PeakWorkingSet64)}";
         yield return $"kernels {kernels[report.Weights].Name} ({Name(report.Weights)} weights), {kernels[WeightFormat.F32].Name} (router)";
         yield return $"{report.Threads} {(report.Threads == 1 ? "thread" : "threads")}";
         yield return $"seed {run.Seed}";
@@ -66,7 +66,7 @@ internal static class Figures
         return text.StartsWith('-') && !text.AsSpan().ContainsAnyInRange('1', '9') ? text[1..] : text;
     }
 
-    private static string Loss(LossToExpect? loss) => loss is null ? "" : $", KL to expect {loss.Kl.Value:0.####} nats a token";
+    private static string Loss(ExpectedLoss? loss) => loss is null ? "" : $", KL to expect {loss.Kl.Value:0.####} nats a token";
 
     private static string Count(int tokens) => tokens == 1 ? "1 token" : $"{tokens} tokens";
 

@@ -4,11 +4,11 @@ namespace DualSparse.Engine.Loading;
 
 /// <summary>Where a hierarchy of control groups that counts memory is mounted.</summary>
 /// <param name="Version">Its version.</param>
-/// <param name="Root">The group that stands at <paramref name="Point"/>, a path as in /proc/self/cgroup.</param>
+/// <param name="Root">The group mounted at <paramref name="Point"/>, a path as in /proc/self/cgroup.</param>
 /// <param name="Point">The folder.</param>
 internal sealed partial record ControlGroupMount(ControlGroupVersion Version, string Root, string Point)
 {
-    /// <summary>Reads a line of /proc/self/mountinfo (proc_pid_mountinfo(5)); null if it is of something else.</summary>
+    /// <summary>Reads a line of /proc/self/mountinfo (proc_pid_mountinfo(5)); null if it is another mount.</summary>
     public static ControlGroupMount? Parse(string line)
     {
         // id, parent, device, root, point, options, optional fields, "-", type, source, the file system's options.
@@ -28,7 +28,7 @@ internal sealed partial record ControlGroupMount(ControlGroupVersion Version, st
     public string[]? Below(string path)
     {
         string[] root = Names(Root), names = Names(path);
-        // Behind a namespace's root, paths go up ("/.."): what is there has no name here.
+        // Outside a namespace's root paths go up ("/.."): such a group has no name here.
         return names.AsSpan().StartsWith(root) && !names.AsSpan(root.Length).Contains("..") ? names[root.Length..] : null;
     }
 

@@ -6,8 +6,8 @@ namespace DualSparse.Engine.Loading;
 /// </summary>
 internal static class ControlGroups
 {
-    /// <summary>Bytes; <see cref="long.MaxValue"/> where no group sets a limit or nothing tells.</summary>
-    /// <param name="root">Stands before every path that is read: empty, or a folder that holds proc and sys.</param>
+    /// <summary>Bytes; <see cref="long.MaxValue"/> where no group sets a limit or none can be read.</summary>
+    /// <param name="root">The prefix of every path that is read: empty, or a folder that holds proc and sys.</param>
     /// <param name="process">A process's folder in /proc.</param>
     public static long FreeBytes(string root = "", string process = "self") =>
         Folders(root, process).Select(group => group.Version.FreeBytes(group.Folder)).DefaultIfEmpty(long.MaxValue).Min();

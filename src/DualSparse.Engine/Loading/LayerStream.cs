@@ -9,8 +9,8 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>
-/// Runs windows of text through a model of which one layer at a time is in memory. Several drop plans go in lockstep, so that each
-/// layer is loaded once for all; what comes out is, bit for bit, what <see cref="Transformer"/> computes. Not for concurrent use.
+/// Runs windows of text through a model with one layer at a time in memory. Several drop plans run in lockstep, so that each layer is
+/// loaded once for all. The results equal, bit for bit, those of <see cref="Transformer"/>. Not for concurrent use.
 /// </summary>
 internal sealed unsafe class LayerStream : IDisposable
 {
@@ -44,7 +44,7 @@ internal sealed unsafe class LayerStream : IDisposable
 
     /// <summary>Opens a Hugging Face folder; no weight is read yet.</summary>
     /// <param name="folder">config.json, safetensors.</param>
-    /// <param name="options">Weights, threads, kernels; its drop is not looked at.</param>
+    /// <param name="options">Weights, threads, kernels; its drop is ignored.</param>
     /// <exception cref="ModelFormatException">The folder is damaged or not implemented.</exception>
     public static LayerStream Open(string folder, EngineOptions? options = null)
     {
@@ -63,16 +63,16 @@ internal sealed unsafe class LayerStream : IDisposable
     /// <inheritdoc cref="DropPlanner.Plan"/>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
 
-    /// <summary>Runs every window, each as a text of its own, under every plan.</summary>
+    /// <summary>Runs every window, each as a separate text, under every plan.</summary>
     /// <param name="windows">Token ids, none longer than the model's context.</param>
     /// <param name="variants">Drop plans of this model; the first drops nothing.</param>
-    /// <param name="hooks">Who looks on.</param>
-    /// <param name="progress">Told the share done, from 0 to 1.</param>
-    /// <param name="cancel">Ends it between two windows of a layer.</param>
+    /// <param name="hooks">Observers.</param>
+    /// <param name="progress">Receives the share done, from 0 to 1.</param>
+    /// <param name="cancel">Cancels between two windows of a layer.</param>
     /// <returns>[variants][layers] the routed experts' work.</returns>
     /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or the first plan drops something.</exception>
     /// <exception cref="InsufficientMemoryException">There is no memory for the keys and values of the longest window.</exception>
-    /// <exception cref="ModelFormatException">A weight can't be read, or what is needed at once exceeds the memory that is free.</exception>
+    /// <exception cref="ModelFormatException">A weight can't be read, or the model needs more memory than is free.</exception>
     public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
         IReadOnlyList<int[]> windows, IReadOnlyList<DropPlan> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
@@ -91,7 +91,7 @@ internal sealed unsafe class LayerStream : IDisposable
             for (int w = 0; w < windows.Count; w++)
             {
                 cancel.ThrowIfCancellationRequested();
-                // The dense state is the last to move on: a variant that drops here for the first time starts from it.
+                // The dense state advances last: a variant that drops here for the first time starts from it.
                 for (int v = variants.Count - 1; v >= 0; v--)
                 {
                     if (v > 0 && variants[v].Rule(l, generated: false) is null && !states.Differs(v))
@@ -190,7 +190,7 @@ internal sealed unsafe class LayerStream : IDisposable
         }
 
         if (variants.Count == 0 || !variants[0].Request.IsNone)
-            throw new ArgumentException("the first drop plan must drop nothing: the others are compared with it");
+            throw new ArgumentException("the first drop plan drops something, expected one that drops nothing: the others are compared with it");
         long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
         long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
         MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");

@@ -3,13 +3,13 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine.Loading;
 
-/// <summary>Memory free for this process: the machine's, or its control group's where that is less.</summary>
+/// <summary>The memory free for this process: the machine's, or its control group's if that is less.</summary>
 internal static class MemoryBudget
 {
-    /// <summary>Bytes that can be had without swapping or being killed, as well as the system tells.</summary>
+    /// <summary>Bytes that can be allocated without swapping or being killed, as far as the system reports.</summary>
     public static long AvailableBytes()
     {
-        // Where nothing tells what is free, all there is: the machine's memory, or what a job object or a control group grants.
+        // If the free memory can't be read: all memory of the machine, job object or control group.
         long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (OperatingSystem.IsWindows())
             return Math.Min(all, WindowsMemory.AvailableBytes() ?? all);
@@ -17,7 +17,7 @@ internal static class MemoryBudget
         return Math.Min(machine, ControlGroups.FreeBytes());
     }
 
-    /// <summary>Compares what a model needs with what is free.</summary>
+    /// <summary>Checks that a model fits into the memory that is free.</summary>
     /// <exception cref="ModelFormatException">It needs more.</exception>
     public static void Require(long neededBytes, string what)
     {
@@ -25,12 +25,12 @@ internal static class MemoryBudget
         if (neededBytes > free)
         {
             throw new ModelFormatException(
-                $"{what} needs {Show(neededBytes)} of memory, {Show(free)} is free: choose narrower weights (int8, int4), fewer tokens of context, or a larger machine");
+                $"{what} needs {Format(neededBytes)} of memory, {Format(free)} is free: choose narrower weights (int8, int4), fewer tokens of context, or a larger machine");
         }
     }
 
-    /// <summary>A size for people: "1.5 GiB".</summary>
-    public static string Show(long bytes) => bytes >= 1L << 30
+    /// <summary>A readable size: "1.5 GiB".</summary>
+    public static string Format(long bytes) => bytes >= 1L << 30
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB");
 }

@@ -8,11 +8,11 @@ namespace DualSparse.Engine.Loading;
 /// <summary>The memory that a model's packed weights take, counted from its configuration.</summary>
 internal static class MemoryNeed
 {
-    /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, it stays in the mapped file.</summary>
+    /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, since it stays in the mapped file.</summary>
     public static long WeightBytes(ModelConfig config, WeightFormat format) =>
         HeadBytes(config, format) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, format, l));
 
-    /// <summary>Bytes that a token's keys and values take in a cache, beside weights of a format.</summary>
+    /// <summary>Bytes that a token's keys and values take in the cache of a model with weights of a format.</summary>
     public static long KeyValueBytes(ModelConfig config, WeightFormat format) =>
         (long)Attention.Layout(config.Attention, format).PageBytes / KvLayout.PageKeys * config.Layers;
 

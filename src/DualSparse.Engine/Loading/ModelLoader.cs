@@ -11,7 +11,7 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Engine.Loading;
 
-/// <summary>A checkpoint's tensors become layers, one tensor at a time.</summary>
+/// <summary>Loads a checkpoint's tensors into layers, one tensor at a time.</summary>
 internal sealed class ModelLoader
 {
     private readonly Checkpoint checkpoint;
@@ -27,10 +27,10 @@ internal sealed class ModelLoader
     private long doneBytes;
     private long weightBytes;
 
-    /// <summary>How weights are kept.</summary>
+    /// <summary>The format of the weights.</summary>
     public WeightFormat Weights => options.Weights;
 
-    /// <summary>Loads parts of an open checkpoint as they are asked for.</summary>
+    /// <summary>Loads parts of an open checkpoint on request.</summary>
     public ModelLoader(Checkpoint checkpoint, EngineOptions options, ThreadTeam team, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
         (this.checkpoint, this.options, this.team, this.progress, this.cancel) = (checkpoint, options, team, progress, cancel);
@@ -40,7 +40,7 @@ internal sealed class ModelLoader
         totalBytes = config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
     }
 
-    /// <summary>Loads a folder; whatever was made is freed again when it fails.</summary>
+    /// <summary>Loads a folder; if it fails, everything allocated is freed.</summary>
     public static Transformer Load(string folder, EngineOptions options, IProgress<LoadProgress>? progress, CancellationToken cancel)
     {
         long started = Stopwatch.GetTimestamp();
@@ -48,14 +48,14 @@ internal sealed class ModelLoader
         try
         {
             var checkpoint = Own(Checkpoint.Open(folder));
-            // What dualsparse.json lacks shows now, not after the weights are loaded.
+            // Errors of dualsparse.json show before the weights are loaded.
             var planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
             var drop = planner.Plan(options.Drop);
             MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
             var loader = new ModelLoader(checkpoint, options, team, progress, cancel);
-            return loader.Whole(() => new Transformer(checkpoint, team, work, loader.Parts(), planner, drop, loader.Report(work, started)));
+            return loader.AllOrNothing(() => new Transformer(checkpoint, team, work, loader.Parts(), planner, drop, loader.Report(work, started)));
         }
         catch
         {
@@ -71,17 +71,17 @@ internal sealed class ModelLoader
         }
     }
 
-    /// <summary>Loads one layer, its caller's to dispose; nothing is left when it fails.</summary>
-    public LayerWeights LoadLayer(int index) => Whole(() => Layer(index, config.Tensors.Layer(index)));
+    /// <summary>Loads one layer, which the caller disposes; if it fails, everything allocated is freed.</summary>
+    public LayerWeights LoadLayer(int index) => AllOrNothing(() => Layer(index, config.Tensors.Layer(index)));
 
-    /// <summary>Loads the final norm and the head, its caller's to dispose; nothing is left when it fails.</summary>
-    public OutputHead LoadHead() => Whole(Head);
+    /// <summary>Loads the final norm and the head, which the caller disposes; if it fails, everything allocated is freed.</summary>
+    public OutputHead LoadHead() => AllOrNothing(Head);
 
     private ModelParts Parts()
     {
         var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, config.Tensors.Layer(l))).ToArray();
         var head = Head();
-        // It stays where it is, and that is done at once.
+        // The embedding stays in the mapped file, so it counts as done.
         if (!config.TieEmbeddings)
             Report(config.Tensors.Embedding);
         return new ModelParts(new Embedding(checkpoint.Get(config.Tensors.Embedding)), layers, head);
@@ -90,8 +90,8 @@ internal sealed class ModelLoader
     private LoadReport Report(Workspace work, long started) => new(
         Stopwatch.GetElapsedTime(started).TotalSeconds, totalBytes, weightBytes, options.Weights, work.Kernels[options.Weights].Name, work.Team.Size);
 
-    // All of a thing or nothing: what was made for it is freed again when it fails.
-    private T Whole<T>(Func<T> load)
+    // Loads all parts of something, or frees those that were made.
+    private T AllOrNothing<T>(Func<T> load)
     {
         try
         {
@@ -143,9 +143,9 @@ internal sealed class ModelLoader
 
     private static int[] Checked(int[] order, int neurons) => order.Order().SequenceEqual(Enumerable.Range(0, neurons))
         ? order
-        : throw new ArgumentException($"a neuron order of {order.Length} places, expected each of an expert's {neurons} neurons once");
+        : throw new ArgumentException($"a neuron order has {order.Length} positions, expected each of an expert's {neurons} neurons once");
 
-    /// <summary>Projections with the same input, one under another, as one map; their biases likewise (none, or one for each).</summary>
+    /// <summary>Projections with the same input, stacked into one map; likewise their biases (none, or one for each).</summary>
     internal Linear Linear(TensorSpec[] stacked, TensorSpec?[]? biases = null, WeightFormat? format = null)
     {
         var bias = biases is null || biases.All(b => b is null) ? null : biases.SelectMany(b => Vector(b)!).ToArray();

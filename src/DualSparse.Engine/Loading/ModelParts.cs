@@ -1,7 +1,7 @@
 namespace DualSparse.Engine.Loading;
 
-/// <summary>What loading makes of a checkpoint's tensors.</summary>
+/// <summary>The loaded parts of a model.</summary>
 /// <param name="Embedding">The beginning of the forward pass.</param>
-/// <param name="Layers">By layer.</param>
-/// <param name="Head">Its end.</param>
+/// <param name="Layers">The layers' weights.</param>
+/// <param name="Head">The end of the forward pass.</param>
 internal sealed record ModelParts(Embedding Embedding, LayerWeights[] Layers, OutputHead Head);

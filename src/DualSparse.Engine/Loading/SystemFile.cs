@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DualSparse.Engine.Loading;
 
-/// <summary>Small text files that a Linux kernel writes; what is missing, forbidden or not as expected reads as nothing.</summary>
+/// <summary>Small text files of the Linux kernel; a file that is missing, forbidden or not as expected reads as empty.</summary>
 internal static class SystemFile
 {
     /// <summary>The lines; none if there is no such file.</summary>
@@ -18,10 +18,10 @@ internal static class SystemFile
         }
     }
 
-    /// <summary>The one number of a file; null for a word ("max") or nothing.</summary>
+    /// <summary>The one number of a file; null if it is a word ("max") or empty.</summary>
     public static long? Number(string file) => Lines(file) is [var line] ? Parse(line) : null;
 
-    /// <summary>The number behind a name that begins a line; null if there is none.</summary>
+    /// <summary>The number after a name at the start of a line; null if there is none.</summary>
     public static long? Field(string file, string name)
     {
         foreach (string line in Lines(file))

@@ -5,15 +5,15 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>
-/// Matrices of a checkpoint into packed ones, panel by panel on all threads; a panel's rows are all that is held twice. Rows of bf16
-/// matrices stay bf16 on the way, others are widened to f32.
+/// Packs matrices of a checkpoint, panel by panel on all threads; only a panel's rows are in memory twice. Rows of bf16 matrices stay bf16,
+/// others are widened to f32.
 /// </summary>
 internal sealed class WeightPacker(ThreadTeam team)
 {
     private readonly ushort[][] narrow = new ushort[team.Size][];
     private readonly float[][] wide = new float[team.Size][];
 
-    /// <summary>Packs matrices [outputs, inputs], one under another, into one matrix.</summary>
+    /// <summary>Packs matrices [outputs, inputs], stacked, into one matrix.</summary>
     public void Pack(PackedMatrix target, params WeightView[] stacked)
     {
         if (AllBf16(stacked))
@@ -36,7 +36,9 @@ internal sealed class WeightPacker(ThreadTeam team)
         }
     }
 
-    /// <summary>Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F]; its neurons in an order, or as they come.</summary>
+    /// <summary>
+    /// Packs expert <paramref name="expert"/>: gate and up [F, D], down [D, F]; its neurons in a given order, or in the checkpoint's.
+    /// </summary>
     public void Pack(PackedExperts target, int expert, WeightView gate, WeightView up, WeightView down, int[]? order = null)
     {
         if (AllBf16(gate, up, down))
@@ -121,10 +123,10 @@ internal sealed class WeightPacker(ThreadTeam team)
 
     private static void ReadF32(WeightView matrix, long first, Span<float> elements) => matrix.ReadFloats(first, elements);
 
-    /// <summary>Reads the weights of one output into a row of zeros; an output beyond the matrix leaves it so.</summary>
+    /// <summary>Reads the weights of one output into a row of zeros; an output beyond the matrix leaves it unchanged.</summary>
     private delegate void ReadRow<T>(int output, Span<T> row);
 
-    /// <summary>Reads a matrix's elements from one on, row-major.</summary>
+    /// <summary>Reads a matrix's elements from <paramref name="first"/> on, row-major.</summary>
     private delegate void ReadElements<T>(WeightView matrix, long first, Span<T> elements);
 
     /// <summary>Packs a panel from [32, inputs] rows.</summary>

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace DualSparse.Engine.Loading;
 
-/// <summary>What Windows says of its memory.</summary>
+/// <summary>The memory that Windows reports.</summary>
 internal static unsafe partial class WindowsMemory
 {
-    /// <summary>Bytes of physical memory that are free or can be had at once, no more than this process may commit; null where it doesn't tell.</summary>
+    /// <summary>Bytes of physical memory that are available, at most what this process may commit; null if Windows doesn't report it.</summary>
     public static long? AvailableBytes()
     {
         var status = new Status { Length = (uint)sizeof(Status) };

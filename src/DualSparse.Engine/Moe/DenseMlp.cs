@@ -7,7 +7,7 @@ namespace DualSparse.Engine.Moe;
 /// <param name="weights">The one expert.</param>
 internal sealed unsafe class DenseMlp(PackedExperts weights) : IDisposable
 {
-    /// <summary>Adds its output.</summary>
+    /// <summary>Adds its output to y.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="x">[rows, D] f32, normalised.</param>
     /// <param name="y">[rows, D] f32, added to.</param>

@@ -17,15 +17,15 @@ internal sealed class ExpertPlacement
         (Ranks, this.rankOf) = (ranks, [.. rankOf]);
     }
 
-    /// <summary>Ranks.</summary>
+    /// <summary>The number of ranks.</summary>
     public int Ranks { get; }
 
     /// <summary>[experts] each one's rank.</summary>
     public ReadOnlySpan<int> RankOf => rankOf;
 
     /// <summary>All experts on one rank.</summary>
-    public static ExpertPlacement Alone(int experts) => new(1, new int[experts]);
+    public static ExpertPlacement SingleRank(int experts) => new(1, new int[experts]);
 
-    /// <summary>Neighbours together, shares as even as they can be.</summary>
+    /// <summary>Consecutive experts on each rank, in shares as even as possible.</summary>
     public static ExpertPlacement Blocks(int ranks, int experts) => new(ranks, [.. Enumerable.Range(0, experts).Select(e => (int)((long)e * ranks / experts))]);
 }

@@ -4,26 +4,26 @@ using DualSparse.Kernels.Memory;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>
-/// One layer's rows on their way to the experts and back, with the memory they take. It is open from <see cref="LocalExchange.BeginDispatch"/> to
+/// One layer's rows between dispatch and combine, with their memory. It is open from <see cref="LocalExchange.BeginDispatch"/> to
 /// <see cref="LocalExchange.EndCombine"/>; several may be open at once.
 /// </summary>
 internal sealed class ExpertTicket : IDisposable
 {
     private readonly List<RankShare> shares = [];
 
-    /// <summary>The rows' experts, weights, and what is computed of each pair.</summary>
+    /// <summary>The rows' experts and weights, and what is computed of each pair.</summary>
     public RoutingPlan Routing { get; } = new();
 
     /// <summary>[rows, D], each once, as the experts' kernel reads them.</summary>
     public ActivationRows Rows { get; } = new();
 
-    /// <summary>Rows.</summary>
+    /// <summary>The number of rows.</summary>
     public int RowCount { get; set; }
 
     /// <summary>What each rank computes, in the order of ranks.</summary>
     public IReadOnlyList<RankShare> Ranks => shares;
 
-    /// <summary>Makes room for the shares of so many ranks.</summary>
+    /// <summary>Makes room for the shares of <paramref name="count"/> ranks.</summary>
     public void SetRanks(int count)
     {
         if (shares.Count > count)

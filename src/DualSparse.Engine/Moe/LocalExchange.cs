@@ -6,18 +6,18 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>
-/// The exchange between router and experts where all ranks are this process: rows go out encoded as the kernel reads them, each rank's weighted
-/// sums come back and are added in the order of ranks. Nothing is copied, and the sums are those of so many processes with the same placement.
+/// The exchange between router and experts if all ranks are this process: rows are encoded as the kernel reads them, and each rank's
+/// weighted sums are added in the order of ranks. Nothing is copied, and the sums equal those of several processes with the same placement.
 /// </summary>
-/// <remarks>These steps, and between them the layer's other work, are what an exchange between processes has as well.</remarks>
+/// <remarks>An exchange between processes has the same steps, with the layer's other work between them.</remarks>
 internal static unsafe class LocalExchange
 {
-    // Tokens whose sums one thread adds at a time: some microseconds.
+    // Tokens whose sums one thread adds at a time: a few microseconds.
     private const int TokensPerItem = 4;
 
-    /// <summary>Sends rows to the experts that their routing names; what is dropped isn't sent.</summary>
+    /// <summary>Sends rows to the experts that their routing names; dropped pairs aren't sent.</summary>
     /// <param name="work">Threads, kernels.</param>
-    /// <param name="ticket">Its routing is decided; receives rows and lists.</param>
+    /// <param name="ticket">The ticket, its routing decided; receives rows and lists.</param>
     /// <param name="experts">The layer's weights.</param>
     /// <param name="placement">Which rank has which.</param>
     /// <param name="x">[rows, D] f32, dense.</param>
@@ -31,12 +31,12 @@ internal static unsafe class LocalExchange
             RowLists.Build(ticket.Routing, placement, rank, ticket.Ranks[rank].Batch);
     }
 
-    /// <summary>The shares that this process computes, their rows at hand: all.</summary>
+    /// <summary>The shares that this process computes: all.</summary>
     public static IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket) => ticket.Ranks;
 
     /// <summary>Adds the ranks' sums to y.</summary>
     /// <param name="work">Threads.</param>
-    /// <param name="ticket">Computed.</param>
+    /// <param name="ticket">The ticket, its sums computed.</param>
     /// <param name="hidden">D.</param>
     /// <param name="y">[rows, D] f32, added to.</param>
     public static void EndCombine(Workspace work, ExpertTicket ticket, int hidden, float* y)

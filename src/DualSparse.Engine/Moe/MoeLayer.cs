@@ -5,19 +5,19 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Engine.Moe;
 
 /// <summary>
-/// THE mixture-of-experts layer: route, decide, gather, multiply, add; shared experts beside it. Weights only: what changes belongs to the
+/// THE mixture-of-experts layer: route, decide, gather, multiply, add; and shared experts. It has weights only: state belongs to the
 /// <see cref="Pass"/>. Its steps are operators of the <see cref="LayerProgram"/>.
 /// </summary>
 /// <param name="router">Chooses experts.</param>
 /// <param name="experts">The routed experts.</param>
-/// <param name="shared">The shared experts, as one wide one, or null.</param>
+/// <param name="shared">The shared experts, as one wide expert, or null.</param>
 /// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
 internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null) : IDisposable
 {
-    private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.Alone(experts.Count)
+    private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.SingleRank(experts.Count)
         : placement.RankOf.Length == experts.Count ? placement
-        : throw new ArgumentException($"a placement of {placement.RankOf.Length} experts, expected {experts.Count}, as the layer has");
+        : throw new ArgumentException($"the placement has {placement.RankOf.Length} experts, expected the layer's {experts.Count}");
 
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
@@ -33,7 +33,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
         Dispatch(pass, layer, ticket, x);
     }
 
-    /// <summary>The same for rows that are routed.</summary>
+    /// <summary>The same for rows that are routed already.</summary>
     public void Dispatch(Pass pass, int layer, ExpertTicket ticket, float* x)
     {
         foreach (var segment in pass.Segments)
@@ -41,7 +41,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
             if (segment.Drop is not { } text)
                 continue;
             var plan = text.Plan;
-            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.Moving(layer, segment.Generated), text.Thresholds);
+            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.AdaptiveRule(layer, segment.Generated), text.Thresholds);
         }
 
         pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
@@ -50,7 +50,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
             NeuronProbe.Run(pass, experts, ticket, x, observer);
     }
 
-    /// <summary>Computes the rows that have come.</summary>
+    /// <summary>Computes the rows that were sent.</summary>
     public void Compute(Pass pass, int layer)
     {
         var ticket = pass.Tickets.Of(layer);
@@ -61,7 +61,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
         }
     }
 
-    /// <summary>Adds the routed experts' outputs, and what dropped ones leave behind, and closes the ticket.</summary>
+    /// <summary>Adds the routed experts' outputs and the mean compensation, and closes the ticket.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="y">[rows, D] f32, added to.</param>

@@ -3,17 +3,17 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
 
-/// <summary>Sees the neurons of one routed row: what its expert makes of the token before the gated unit.</summary>
-/// <param name="token">The row's token, its place in the batch.</param>
+/// <summary>Receives the neurons of one routed row: its expert's values before the gated unit.</summary>
+/// <param name="token">The index of the row's token in the batch.</param>
 /// <param name="expert">The row's expert.</param>
 /// <param name="gate">[F] x·W1, in the checkpoint's order of neurons; valid during the call.</param>
 /// <param name="up">[F] x·W3.</param>
 internal delegate void NeuronObserver(int token, int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up);
 
-/// <summary>Multiplies a batch's rows with gate and up once more, for an observer's eyes; the layer's own pass stays as it is.</summary>
+/// <summary>Multiplies a batch's rows with gate and up once more, for an observer; the layer's own results don't change.</summary>
 internal static unsafe class NeuronProbe
 {
-    /// <summary>Shows every row that was sent, rank by rank and expert by expert.</summary>
+    /// <summary>Calls an observer for every row that was sent, rank by rank and expert by expert.</summary>
     /// <param name="pass">Threads, kernels, memory.</param>
     /// <param name="experts">The weights.</param>
     /// <param name="ticket">Rows by expert.</param>

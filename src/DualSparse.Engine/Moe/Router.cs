@@ -16,7 +16,7 @@ internal sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
     /// <param name="x">[tokens, D] f32, normalised.</param>
     /// <param name="tokens">Tokens.</param>
     /// <param name="logits">[tokens, experts] f32, scratch.</param>
-    /// <param name="plan">Receives experts, weights and normalised scores; every pair full.</param>
+    /// <param name="plan">Receives experts, weights and normalised scores; every pair is full.</param>
     public void Route(Workspace work, float* x, int tokens, float* logits, RoutingPlan plan)
     {
         plan.Reset(tokens, config.TopK);

@@ -5,7 +5,7 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine.Moe;
 
-/// <summary>From a token's router logits to its experts: pure, no memory of its own, each token by itself.</summary>
+/// <summary>Chooses a token's experts from its router logits. Pure; each token by itself.</summary>
 internal static unsafe class RouterRule
 {
     // Tokens routed by one thread at a time: tens of microseconds, far more than it takes to hand them out.
@@ -14,11 +14,11 @@ internal static unsafe class RouterRule
     // Published models have 8; more get their scratch from the heap.
     private const int MaxGroupsOnStack = 64;
 
-    /// <summary>Chooses for a plan's tokens on all threads; the threads change no bit.</summary>
+    /// <summary>Chooses the experts of a plan's tokens on all threads; their number changes no bit.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="config">The rule.</param>
     /// <param name="logits">[tokens, experts] f32, overwritten.</param>
-    /// <param name="plan">Of so many tokens; receives experts, weights and normalised scores.</param>
+    /// <param name="plan">The plan, reset to the tokens; receives experts, weights and normalised scores.</param>
     public static void Choose(ThreadTeam team, MoeConfig config, float* logits, RoutingPlan plan) =>
         team.For((plan.Tokens + TokensPerItem - 1) / TokensPerItem, (item, _) =>
         {
@@ -41,13 +41,13 @@ internal static unsafe class RouterRule
     /// <param name="config">The rule.</param>
     /// <param name="logits">[experts], overwritten. A NaN or +∞ makes every score NaN: the first k experts are chosen, of the first groups.</param>
     /// <param name="experts">[k] receives the choice, best first; of equal scores the lower index.</param>
-    /// <param name="weights">[k] receives what each output is multiplied with.</param>
+    /// <param name="weights">[k] receives the weight of each output.</param>
     /// <param name="normalised">[k] receives ŝ, the scores over their sum, before any scaling.</param>
     public static void Choose(MoeConfig config, Span<float> logits, Span<int> experts, Span<float> weights, Span<float> normalised)
     {
         Softmax.Forward(logits, logits);
         if (config.Groups > 1)
-            BarGroups(config, logits);
+            MaskGroups(config, logits);
         TopK.Select(logits, experts, normalised);
         float sum = 0;
         foreach (float score in normalised)
@@ -57,8 +57,8 @@ internal static unsafe class RouterRule
         TensorPrimitives.Divide(normalised, sum, normalised);
     }
 
-    // Scores of groups that aren't chosen become −∞, below every score.
-    private static void BarGroups(MoeConfig config, Span<float> scores)
+    // Sets the scores of groups that aren't chosen to −∞.
+    private static void MaskGroups(MoeConfig config, Span<float> scores)
     {
         int groups = config.Groups, size = scores.Length / groups;
         Span<float> best = groups <= MaxGroupsOnStack ? stackalloc float[2 * MaxGroupsOnStack] : new float[2 * groups];

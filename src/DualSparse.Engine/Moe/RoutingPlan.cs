@@ -21,16 +21,16 @@ internal sealed class RoutingPlan
     private float[] scores = [];
     private Computation[] computations = [];
 
-    /// <summary>Tokens.</summary>
+    /// <summary>The number of tokens.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>k, experts a token.</summary>
+    /// <summary>k, the number of experts a token.</summary>
     public int TopK { get; private set; }
 
     /// <summary>[tokens, k] the chosen experts.</summary>
     public Span<int> Experts => experts.AsSpan(0, Tokens * TopK);
 
-    /// <summary>[tokens, k] what each expert's output is multiplied with.</summary>
+    /// <summary>[tokens, k] the weight of each expert's output.</summary>
     public Span<float> Weights => weights.AsSpan(0, Tokens * TopK);
 
     /// <summary>[tokens, k] the normalised gating scores ŝ: each token's sum to 1 (arXiv 2508.18376, §4).</summary>
@@ -39,8 +39,8 @@ internal sealed class RoutingPlan
     /// <summary>[tokens, k] what is computed of each pair.</summary>
     public Span<Computation> Computations => computations.AsSpan(0, Tokens * TopK);
 
-    /// <summary>Becomes a copy of another.</summary>
-    public void Take(RoutingPlan other)
+    /// <summary>Copies another plan.</summary>
+    public void CopyFrom(RoutingPlan other)
     {
         Reset(other.Tokens, other.TopK);
         other.Experts.CopyTo(Experts);

@@ -1,13 +1,13 @@
 namespace DualSparse.Engine.Moe;
 
-/// <summary>The open tickets of a pass, by layer, and those that are free for the next layer.</summary>
+/// <summary>The open tickets of a pass, by layer, and free ones for the next layer.</summary>
 internal sealed class TicketPool : IDisposable
 {
     private readonly Dictionary<int, ExpertTicket> open = [];
     private readonly Stack<ExpertTicket> free = new();
 
     /// <summary>Opens a layer's ticket.</summary>
-    /// <exception cref="InvalidOperationException">The layer has one.</exception>
+    /// <exception cref="InvalidOperationException">The layer has an open ticket.</exception>
     public ExpertTicket Open(int layer)
     {
         if (open.ContainsKey(layer))
@@ -19,14 +19,14 @@ internal sealed class TicketPool : IDisposable
     /// <exception cref="InvalidOperationException">There is none.</exception>
     public ExpertTicket Of(int layer) => open.TryGetValue(layer, out var ticket) ? ticket : throw new InvalidOperationException($"layer {layer}'s experts have not begun");
 
-    /// <summary>Closes a layer's ticket: its memory serves the next.</summary>
+    /// <summary>Closes a layer's ticket, whose memory is reused.</summary>
     public void Close(int layer)
     {
         if (open.Remove(layer, out var ticket))
             free.Push(ticket);
     }
 
-    /// <summary>Closes what a pass that failed has left open.</summary>
+    /// <summary>Closes the tickets that a failed pass left open.</summary>
     public void CloseAll()
     {
         foreach (int layer in open.Keys.ToArray())

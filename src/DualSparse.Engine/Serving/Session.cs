@@ -72,7 +72,7 @@ public sealed class Session : IDisposable
     public DropCounts Dropped => drop.Counts;
 
     /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, or it says nothing.</summary>
-    public LossToExpect? Expected => drop.Expected;
+    public ExpectedLoss? Expected => drop.Expected;
 
     /// <summary>Positions of the tokens that were put in together and haven't all been through the model; see <see cref="SequenceChunk.Appended"/>.</summary>
     internal Range? Appended { get; set; }

@@ -62,7 +62,7 @@ internal static class SweepMethods
 
     private static DropRequest One(DropScore score, float threshold) => new() { Score = score, Thresholds = DropThresholds.Around(threshold, 0) };
 
-    private static DropRequest Best(DropMethod method, double dial) => method.Rule(dial * method.Points[^1].Drop);
+    private static DropRequest Best(DropMethod method, double dial) => method.Request(dial * method.Points[^1].Drop);
 
     private static DropRequest Contribution(IReadOnlyList<IReadOnlyList<float>?> norms, DropThresholds thresholds) => new()
     {

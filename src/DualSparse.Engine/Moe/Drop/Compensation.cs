@@ -4,12 +4,12 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// Mean compensation of one layer: what is dropped leaves its mean output behind, y += w·mean, one addition of a vector where the
-/// whole would be three products. The kept experts' weights stay as they are.
+/// Mean compensation of one layer: for what is dropped its mean output is added, y += w·mean, one vector addition in place of three
+/// products. The weights of the other experts don't change.
 /// </summary>
 /// <param name="hidden">D.</param>
-/// <param name="whole">[experts, D] the mean output of an expert over pairs that are likely to be dropped.</param>
-/// <param name="minor">[experts, D] the same of its minor half.</param>
+/// <param name="whole">[experts, D] an expert's mean output over pairs that are likely to be dropped.</param>
+/// <param name="minor">[experts, D] the mean output of its minor half over the same pairs.</param>
 internal sealed unsafe class Compensation(int hidden, float[] whole, float[] minor)
 {
     // Tokens that one thread takes at a time.
@@ -21,11 +21,11 @@ internal sealed unsafe class Compensation(int hidden, float[] whole, float[] min
     /// <summary>[experts, D] of minor halves.</summary>
     public ReadOnlySpan<float> Minor => minor;
 
-    /// <summary>Adds the means of what a plan leaves out of some of its tokens.</summary>
+    /// <summary>Adds the means of what is dropped for some tokens.</summary>
     /// <param name="team">Threads.</param>
-    /// <param name="plan">Decided.</param>
+    /// <param name="plan">The routing, decided.</param>
     /// <param name="first">The first token.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">The number of tokens.</param>
     /// <param name="y">[tokens, D] f32 of the whole plan, added to.</param>
     public void Add(ThreadTeam team, RoutingPlan plan, int first, int count, float* y) => team.For((count + TokensPerItem - 1) / TokensPerItem, (item, _) =>
     {

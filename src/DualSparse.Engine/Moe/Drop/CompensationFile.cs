@@ -4,24 +4,24 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// The sidecar that holds a checkpoint's <see cref="Compensation"/>: a safetensors file under a name of its own, which other engines
-/// don't take for weights; tensors <c>layers.{l}.whole</c> and <c>layers.{l}.minor</c>, [experts, D].
+/// The sidecar that holds a checkpoint's <see cref="Compensation"/>: a safetensors file under a name that other engines don't take for
+/// weights, with tensors <c>layers.{l}.whole</c> and <c>layers.{l}.minor</c>, [experts, D].
 /// </summary>
 internal static class CompensationFile
 {
     /// <summary>The file's name in the checkpoint's folder.</summary>
     public const string FileName = "dualsparse.means";
 
-    /// <summary>Reads a checkpoint's.</summary>
+    /// <summary>Reads the compensation of a checkpoint.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="reordered">Whether its neurons were loaded in another order than it has: its minor halves are others then.</param>
+    /// <param name="reordered">Whether its neurons were loaded in another order than the file's: then its minor halves differ.</param>
     /// <returns>By layer; null where a layer has no routed experts.</returns>
-    /// <exception cref="ArgumentException">The neurons stand in another order.</exception>
+    /// <exception cref="ArgumentException">The neurons are in another order.</exception>
     /// <exception cref="ModelFormatException">The file is missing, damaged, or not of this checkpoint's shape.</exception>
     public static IReadOnlyList<Compensation?> Read(Checkpoint checkpoint, bool reordered)
     {
         if (reordered)
-            throw new ArgumentException($"{FileName} holds the means of the checkpoint's own halves, and its neurons were loaded in another order");
+            throw new ArgumentException($"{FileName} holds the means of the checkpoint's own halves, but the neurons were loaded in another order");
         var config = checkpoint.Config;
         string path = Path.Combine(checkpoint.Folder, FileName);
         if (!File.Exists(path))
@@ -43,7 +43,7 @@ internal static class CompensationFile
     /// <param name="folder">The folder.</param>
     /// <param name="layers">By layer; null where a layer has no routed experts.</param>
     /// <param name="hidden">D.</param>
-    /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
+    /// <exception cref="IOException">Writing failed, for example because the disk is full.</exception>
     public static void Write(string folder, IReadOnlyList<Compensation?> layers, int hidden)
     {
         Dictionary<string, float[]> tensors = [];

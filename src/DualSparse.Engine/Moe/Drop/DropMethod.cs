@@ -2,21 +2,21 @@ using DualSparse.Models;
 
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>One way to choose what is dropped.</summary>
-/// <param name="Name">As the command line names it.</param>
-/// <param name="Score">What is compared with the thresholds.</param>
-/// <param name="Compensate">Whether what is dropped leaves its mean behind.</param>
-/// <param name="Scales">By layer, [experts] what the layer's thresholds are divided by; null: one for all.</param>
-/// <param name="Points">By drop rate, rising.</param>
+/// <summary>One method of choosing what is dropped.</summary>
+/// <param name="Name">Its name on the command line.</param>
+/// <param name="Score">The score that is compared with the thresholds.</param>
+/// <param name="Compensate">Whether the mean output of what is dropped is added instead.</param>
+/// <param name="Scales">By layer, [experts] the divisors of the layer's thresholds; null: no divisors.</param>
+/// <param name="Points">The calibrated points, by increasing drop rate.</param>
 internal sealed record DropMethod(string Name, DropScore Score, bool Compensate, IReadOnlyList<IReadOnlyList<float>?>? Scales, IReadOnlyList<DropPoint> Points)
 {
-    /// <summary>A threshold on ŝ for all layers, T ∓ δ, where no calibration says what rate it gives.</summary>
+    /// <summary>Thresholds T ∓ δ on ŝ, the same for all layers: the method without a calibration.</summary>
     internal static DropMethod OfScores(ModelConfig config, float delta)
     {
-        // A token's scores have the mean 1/k. Of a threshold of four times that hardly a pair is left.
+        // A token's scores have the mean 1/k: hardly a pair is above four times that.
         float most = Math.Min(1, 4f / (config.Moe?.TopK ?? 1));
-        DropPoint At(double place, float threshold) =>
-            new(place, place, [.. Enumerable.Repeat(new DropThresholds(threshold - delta, threshold + delta), config.Layers)], null);
+        DropPoint At(double rate, float threshold) =>
+            new(rate, rate, [.. Enumerable.Repeat(new DropThresholds(threshold - delta, threshold + delta), config.Layers)], null);
         return new DropMethod("scores", DropScore.Gate, Compensate: false, null, delta > 0 && delta < most ? [At(delta / most, delta), At(1, most)] : [At(1, Math.Max(most, delta))]);
     }
 
@@ -49,9 +49,9 @@ internal sealed record DropMethod(string Name, DropScore Score, bool Compensate,
             : null;
     }
 
-    /// <summary>The thresholds for a rate: between two points, between theirs.</summary>
-    /// <exception cref="ArgumentException">The rate is beyond the last point.</exception>
-    public DropRequest Rule(double rate)
+    /// <summary>A request with the thresholds for a rate, interpolated between points.</summary>
+    /// <exception cref="ArgumentException">The rate exceeds the last point's.</exception>
+    public DropRequest Request(double rate)
     {
         CheckRate(rate);
         if (rate == 0)
@@ -64,8 +64,10 @@ internal sealed record DropMethod(string Name, DropScore Score, bool Compensate,
         return new DropRequest { Score = Score, Compensate = Compensate, Layers = [.. layers] };
     }
 
-    /// <summary>The loss to expect of a rate's thresholds: between two points KL by its logarithm; null where the points say nothing of it.</summary>
-    public LossToExpect? Expect(double rate)
+    /// <summary>
+    /// The expected loss at a rate's thresholds, interpolated between points (KL by its logarithm); null if the points have no loss.
+    /// </summary>
+    public ExpectedLoss? LossAt(double rate)
     {
         int above = Points.TakeWhile(p => p.Drop < rate).Count();
         if (Points.Any(p => p.Loss is null))
@@ -74,7 +76,7 @@ internal sealed record DropMethod(string Name, DropScore Score, bool Compensate,
             return Points[^1].Loss;
         var (low, high) = (above == 0 ? null : Points[above - 1], Points[above]);
         double share = (rate - (low?.Drop ?? 0)) / (high.Drop - (low?.Drop ?? 0));
-        return new LossToExpect(
+        return new ExpectedLoss(
             Between(low?.Loss!.Kl, high.Loss!.Kl, (a, b) => a > 0 && b > 0 ? a * Math.Pow(b / a, share) : share * b),
             Between(low?.Loss!.DeltaNll, high.Loss.DeltaNll, Straight), Between(low?.Loss!.Flips, high.Loss.Flips, Straight));
 
@@ -83,27 +85,27 @@ internal sealed record DropMethod(string Name, DropScore Score, bool Compensate,
             new(part(low?.Value ?? 0, high.Value), part(low?.Low ?? 0, high.Low), part(low?.High ?? 0, high.High));
     }
 
-    /// <summary>Refuses a rate beyond the last point.</summary>
+    /// <summary>Checks that a rate doesn't exceed the last point's.</summary>
     internal void CheckRate(double rate)
     {
         if (!(rate >= 0 && rate <= Points[^1].Drop + 1e-9))
-            throw new ArgumentException($"the drop rate is {rate}, expected 0 to {Points[^1].Drop}, as far as {DropProfile.FileName} goes");
+            throw new ArgumentException($"the drop rate is {rate}, expected 0 to {Points[^1].Drop}, the highest of {DropProfile.FileName}");
     }
 
-    /// <summary>The highest rate whose expected KL stays within a bound: between two points by the logarithm.</summary>
-    /// <exception cref="ArgumentException">Even the first point's is above it, or the points say nothing of loss.</exception>
+    /// <summary>The highest rate whose expected KL is within a bound, interpolated between points by the logarithm.</summary>
+    /// <exception cref="ArgumentException">The first point's KL exceeds it, or the points have no loss.</exception>
     public double RateWithin(double kl)
     {
         double rate = 0, before = 0;
         foreach (var point in Points)
         {
             if (point.Loss is not { } loss)
-                throw new ArgumentException($"{DropProfile.FileName} says nothing of the loss of '{Name}'");
+                throw new ArgumentException($"{DropProfile.FileName} has no loss of method '{Name}'");
             if (loss.Kl.Value > kl)
             {
                 if (rate == 0)
                     throw new ArgumentException($"no drop with a KL within {kl} is known: that of {point.Drop:0 %} is {loss.Kl.Value:0.#####}");
-                // From a loss too small to be written there is no logarithm to go along.
+                // A loss written as 0 has no logarithm.
                 double share = before > 0 ? Math.Log(kl / before) / Math.Log(loss.Kl.Value / before) : kl / loss.Kl.Value;
                 return rate + (point.Drop - rate) * share;
             }
@@ -115,10 +117,10 @@ internal sealed record DropMethod(string Name, DropScore Score, bool Compensate,
     }
 }
 
-/// <summary>What one drop rate takes.</summary>
-/// <param name="Drop">The rate aimed at.</param>
-/// <param name="Achieved">The rate on text kept apart from the calibration.</param>
-/// <param name="Thresholds">By layer, before an expert's scale; a dense layer's are zeros.</param>
-/// <param name="Loss">The loss to expect; null where it wasn't measured.</param>
-/// <param name="Rates">By layer, its own rate on that text; null where it wasn't measured.</param>
-internal sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, LossToExpect? Loss, IReadOnlyList<double>? Rates = null);
+/// <summary>The thresholds of one drop rate.</summary>
+/// <param name="Drop">The target rate.</param>
+/// <param name="Achieved">The rate on held-out text.</param>
+/// <param name="Thresholds">By layer, before division by an expert's scale; a dense layer's are zeros.</param>
+/// <param name="Loss">The expected loss; null if it wasn't measured.</param>
+/// <param name="Rates">By layer, its rate on held-out text; null if it wasn't measured.</param>
+internal sealed record DropPoint(double Drop, double Achieved, IReadOnlyList<DropThresholds> Thresholds, ExpectedLoss? Loss, IReadOnlyList<double>? Rates = null);

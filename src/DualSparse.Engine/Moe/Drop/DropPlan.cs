@@ -1,45 +1,48 @@
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>A <see cref="DropRequest"/> as one model carries it out: a rule for each layer, prompts and generated tokens apart. Immutable; any number of texts share it.</summary>
+/// <summary>
+/// A <see cref="DropRequest"/> resolved for one model: a rule for each layer, for prompt and for generated tokens. Immutable; any number of
+/// texts share it.
+/// </summary>
 internal sealed class DropPlan
 {
-    private readonly LayerRule?[] prompt;
-    private readonly LayerRule?[] generated;
+    private readonly LayerRule?[] promptRules;
+    private readonly LayerRule?[] generatedRules;
     private readonly IReadOnlyList<Compensation?>? means;
 
-    /// <summary>Puts a plan together; see <see cref="DropPlanner"/>.</summary>
-    /// <param name="request">What was asked.</param>
-    /// <param name="prompt">By layer, what is left out of a prompt's tokens; null: nothing.</param>
-    /// <param name="generated">The same of generated tokens.</param>
-    /// <param name="means">By layer, what dropped experts leave behind; null: nothing.</param>
-    /// <param name="followed">What moving thresholds move along; null: all stay.</param>
-    /// <param name="expected">The loss to expect of thresholds that stay; null: not known.</param>
+    /// <summary>Creates a plan; see <see cref="DropPlanner"/>.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="promptRules">By layer, the rule of a prompt's tokens; null: nothing is dropped.</param>
+    /// <param name="generatedRules">By layer, the rule of generated tokens.</param>
+    /// <param name="means">By layer, the mean compensation; null: none.</param>
+    /// <param name="followed">The method of adaptive thresholds; null: all are fixed.</param>
+    /// <param name="expected">The expected loss of fixed thresholds; null: not known.</param>
     public DropPlan(
-        DropRequest request, LayerRule?[] prompt, LayerRule?[] generated, IReadOnlyList<Compensation?>? means, FollowedMethod? followed, LossToExpect? expected)
+        DropRequest request, LayerRule?[] promptRules, LayerRule?[] generatedRules, IReadOnlyList<Compensation?>? means, FollowedMethod? followed, ExpectedLoss? expected)
     {
-        (Request, this.prompt, this.generated, this.means) = (request, prompt, generated, means);
+        (Request, this.promptRules, this.generatedRules, this.means) = (request, promptRules, generatedRules, means);
         (Followed, Expected) = (followed, expected);
     }
 
-    /// <summary>What was asked.</summary>
+    /// <summary>The request.</summary>
     public DropRequest Request { get; }
 
-    /// <summary>What moving thresholds move along; null: all stay.</summary>
+    /// <summary>The method of adaptive thresholds; null: all are fixed.</summary>
     public FollowedMethod? Followed { get; }
 
-    /// <summary>Whether all tokens meet thresholds that move.</summary>
-    public bool FollowsAll { get; init; }
+    /// <summary>Whether thresholds adapt for prompt and generated tokens alike.</summary>
+    public bool AllAdaptive { get; init; }
 
-    /// <summary>The loss to expect of thresholds that stay; null where it isn't known, or where generated tokens' is another.</summary>
-    public LossToExpect? Expected { get; }
+    /// <summary>The expected loss of fixed thresholds; null if it isn't known, or differs between prompt and generated tokens.</summary>
+    public ExpectedLoss? Expected { get; }
 
-    /// <summary>What is left out in a layer; null: nothing.</summary>
-    public LayerRule? Rule(int layer, bool generated) => (generated ? this.generated : prompt)[layer];
+    /// <summary>A layer's rule; null: nothing is dropped.</summary>
+    public LayerRule? Rule(int layer, bool generated) => (generated ? generatedRules : promptRules)[layer];
 
-    /// <summary>By which rule a layer's scores are watched, since thresholds move by them; null: by none.</summary>
-    public LayerRule? Moving(int layer, bool generated) => Rule(layer, generated) is { Curve: not null } own ? own
+    /// <summary>The rule by which a layer's adaptive thresholds observe scores; null: thresholds are fixed.</summary>
+    public LayerRule? AdaptiveRule(int layer, bool generated) => Rule(layer, generated) is { Curve: not null } own ? own
         : Rule(layer, !generated) is { Curve: not null } other ? other : null;
 
-    /// <summary>What a layer's dropped experts leave behind; null: nothing.</summary>
+    /// <summary>A layer's mean compensation; null: none.</summary>
     public Compensation? Means(int layer, bool generated) => Rule(layer, generated) is { Compensates: true } ? means![layer] : null;
 }

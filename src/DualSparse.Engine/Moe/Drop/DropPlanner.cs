@@ -3,12 +3,12 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>Makes plans of what is asked of one model: thresholds for a rate or a loss are looked up in its dualsparse.json. For any thread.</summary>
+/// <summary>Makes the plans of one model: thresholds for a rate or a loss come from its dualsparse.json. Thread-safe.</summary>
 /// <param name="checkpoint">The model.</param>
-/// <param name="reordered">Whether its neurons were loaded in another order than it has.</param>
+/// <param name="reordered">Whether its neurons were loaded in another order than the checkpoint's.</param>
 internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
 {
-    // Texts go on following where a new plan has the same method.
+    // Plans with the same method share one, so that a text's thresholds persist from plan to plan.
     private readonly Dictionary<(string? Name, float Delta), FollowedMethod> followed = [];
     private readonly Lock reading = new();
     private IReadOnlyList<DropMethod>? profile;
@@ -17,13 +17,13 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
     private string ProfilePath => Path.Combine(checkpoint.Folder, DropProfile.FileName);
 
     /// <summary>Makes a plan.</summary>
-    /// <param name="request">What is asked.</param>
-    /// <param name="means">By layer, what dropped experts leave behind under <see cref="DropRequest.Compensate"/>; null: what the checkpoint's folder has.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="means">By layer, the mean compensation for <see cref="DropRequest.Compensate"/>; null: that of the checkpoint's folder.</param>
     /// <exception cref="ArgumentException">
-    /// The request makes no sense for the model, there is no such method, the rate is beyond its last, no drop within that loss is known, or
-    /// prompt and generated tokens follow rates by different methods, δ or guards.
+    /// The request doesn't fit the model, there is no such method, the rate exceeds its highest, no drop within that loss is known, or
+    /// prompt and generated tokens adapt by different methods, δ or guards.
     /// </exception>
-    /// <exception cref="ModelFormatException">dualsparse.json or the means are damaged, or made for another model.</exception>
+    /// <exception cref="ModelFormatException">dualsparse.json or the means are damaged, or are of another model.</exception>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null)
     {
         request.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
@@ -32,13 +32,13 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
             var prompt = Resolve(request);
             var generated = request.Generated is { } own ? Resolve(own) : prompt;
             if (prompt.Followed is not null && generated.Followed is not null && (prompt.Followed != generated.Followed || prompt.Request.Guard != generated.Request.Guard))
-                throw new ArgumentException("a prompt's and generated tokens' rates follow the same scores: give both one method, δ and guard");
+                throw new ArgumentException("the drop rates of prompt and generated tokens use the same scores: give both the same method, δ and guard");
             if (prompt.Request.Compensate || generated.Request.Compensate)
                 means ??= stored ??= CompensationFile.Read(checkpoint, reordered);
             var rules = Rules(prompt);
             return new DropPlan(request, rules, request.Generated is null ? rules : Rules(generated), means, prompt.Followed ?? generated.Followed, Equals(prompt.Expected, generated.Expected) ? prompt.Expected : null)
             {
-                FollowsAll = prompt.Followed is not null && generated.Followed is not null,
+                AllAdaptive = prompt.Followed is not null && generated.Followed is not null,
             };
         }
     }
@@ -61,13 +61,13 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
         if (request.MaxKl is { } kl)
         {
             double within = method.RateWithin(kl);
-            var thresholds = method.Rule(within) with { Guard = request.Guard };
+            var thresholds = method.Request(within) with { Guard = request.Guard };
             thresholds.Check(checkpoint.Config.Layers, checkpoint.Config.Moe?.Experts ?? 0);
-            return new(thresholds, null, method.Expect(within));
+            return new(thresholds, null, method.LossAt(within));
         }
 
         method.CheckRate(request.Rate!.Value);
-        // δ counts where no file says more.
+        // δ is part of the method only without a file.
         (string?, float) key = profile!.Count > 0 ? (method.Name, 0) : (null, request.Delta);
         if (!followed.TryGetValue(key, out var follow))
             followed.Add(key, follow = new FollowedMethod(method, [.. checkpoint.Config.LayerPlan.Select(l => l.IsMoe)]));
@@ -94,6 +94,6 @@ internal sealed class DropPlanner(Checkpoint checkpoint, bool reordered)
             : named;
     }
 
-    // What is asked with its thresholds, or with what they move along.
-    private readonly record struct Resolved(DropRequest Request, FollowedMethod? Followed, LossToExpect? Expected);
+    // A request with its fixed thresholds, or with the method of its adaptive ones.
+    private readonly record struct Resolved(DropRequest Request, FollowedMethod? Followed, ExpectedLoss? Expected);
 }

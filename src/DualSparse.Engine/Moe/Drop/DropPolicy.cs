@@ -12,7 +12,7 @@ internal static class DropPolicy
         : score >= thresholds.Major || (best && guard) ? Computation.Major
         : Computation.Drop;
 
-    /// <summary>Decides every pair of a routing by thresholds that stay.</summary>
+    /// <summary>Decides every pair of a routing by fixed thresholds.</summary>
     /// <param name="routing">The routing.</param>
     /// <param name="rule">The layer's rule; null drops nothing.</param>
     public static void Apply(RoutingPlan routing, LayerRule? rule) => Apply(routing, 0, routing.Tokens, rule, null, FixedThresholds.Instance);
@@ -20,14 +20,14 @@ internal static class DropPolicy
     /// <summary>Decides the pairs of one text's tokens.</summary>
     /// <param name="routing">The layer's routing.</param>
     /// <param name="first">The first token.</param>
-    /// <param name="count">How many.</param>
+    /// <param name="count">The number of tokens.</param>
     /// <param name="rule">The layer's rule; null drops nothing.</param>
-    /// <param name="moving">The rule by which the text's scores are watched; null: none moves.</param>
+    /// <param name="adaptive">The rule by which adaptive thresholds observe scores; null: thresholds are fixed.</param>
     /// <param name="source">The text's thresholds.</param>
-    public static void Apply(RoutingPlan routing, int first, int count, LayerRule? rule, LayerRule? moving, IThresholdSource source)
+    public static void Apply(RoutingPlan routing, int first, int count, LayerRule? rule, LayerRule? adaptive, IThresholdSource source)
     {
         routing.Computations.Slice(first * routing.TopK, count * routing.TopK).Clear();
-        if (rule is null && moving is null)
+        if (rule is null && adaptive is null)
             return;
         Span<float> scores = stackalloc float[routing.TopK];
         for (int t = first; t < first + count; t++)
@@ -41,11 +41,11 @@ internal static class DropPolicy
                     routing.Computations[t * routing.TopK + k] = Decide(scores[k], k == 0, thresholds[experts[k]], rule.Guard);
             }
 
-            if (moving is null)
+            if (adaptive is null)
                 continue;
-            if (moving != rule)
-                moving.Scores(routing, t, scores);
-            source.Observe(moving, experts, scores);
+            if (adaptive != rule)
+                adaptive.Scores(routing, t, scores);
+            source.Observe(adaptive, experts, scores);
         }
     }
 }

@@ -3,61 +3,62 @@ using System.Runtime.InteropServices;
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// One layer's part of a <see cref="RateFollower"/>: the quantiles of the halves of every token's pairs, and the thresholds that follow. Those
-/// of a token follow from the tokens before a fixed position at or before its own: 0, 1, 2, 4, … 64, 128, 192, …, in this layer and some below.
+/// One layer's part of a <see cref="RateFollower"/>: the quantiles of both halves of every token's pairs, and the thresholds computed from
+/// them. A token's thresholds depend on the tokens before a fixed position at or before its own (0, 1, 2, 4, … 64, 128, 192, …), in this
+/// layer and some below.
 /// </summary>
-/// <param name="curve">The layer's thresholds along the method's rates.</param>
-/// <param name="below">The layers below that are looked at too.</param>
-/// <param name="ordinary">[bins] the share of ordinary text's halves in each bin, summed over this layer and those below; null: not known.</param>
-/// <param name="whole">What was seen of the text before this part of it; null: this is the text.</param>
-internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, double[]? ordinary, LayerQuantiles? whole)
+/// <param name="curve">The layer's thresholds by rate of the method.</param>
+/// <param name="below">The layers below whose quantiles count too.</param>
+/// <param name="prior">[bins] the share of held-out text's halves in each bin, summed over this layer and those below; null: not known.</param>
+/// <param name="parent">The text before this part of it; null: this isn't a part.</param>
+internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, double[]? prior, LayerQuantiles? parent)
 {
     private const int Bins = FollowedMethod.Bins;
 
-    // Tokens from one position to the next, once the text is as long: often enough to follow, seldom enough to cost nothing.
+    // Tokens between two positions, once the text is that long: often enough to adapt, seldom enough that the cost doesn't count.
     private const int Step = 64;
 
-    // How many tokens the calibration counts for. Tokens' rates lie some .15 from their text's, texts' some .03 from the calibration's:
-    // after (.15/.03)², or 25, tokens a text says as much of itself as the calibration does.
+    // The weight of the prior, in tokens. The standard deviation of tokens' rates from their text's is about .15, of texts' rates from the
+    // calibration's about .03: after (.15/.03)² = 25 tokens a text says as much about itself as the calibration does.
     private const int PriorTokens = 32;
 
-    // Of a token that met no moving thresholds.
-    private const ushort Untaken = ushort.MaxValue;
+    // The bin of a token without adaptive thresholds.
+    private const ushort NoBin = ushort.MaxValue;
 
-    // [tokens, 2k]: each half's bin, or Bins for one that is never left out.
+    // [tokens, 2k]: each half's bin, or Bins for one that is never dropped.
     private readonly List<ushort> quantiles = [];
 
-    // [tokens] the bin of the rate whose thresholds the token met.
-    private readonly List<ushort> taken = [];
+    // [tokens] the bin of the rate whose thresholds the token used.
+    private readonly List<ushort> usedBins = [];
 
     // [bins] halves of the tokens before the last fixed position, of this layer and those below.
     private readonly int[] counts = new int[Bins];
-    private readonly Dictionary<LayerRule, (ushort Bin, DropThresholds[] Thresholds)> found = [];
-    private ushort next = Untaken;
+    private readonly Dictionary<LayerRule, (ushort Bin, DropThresholds[] Thresholds)> current = [];
+    private ushort nextBin = NoBin;
     private int counted;
     private int halves; // of a token
 
-    /// <summary>Tokens seen.</summary>
-    public int Tokens => taken.Count;
+    /// <summary>The number of tokens observed.</summary>
+    public int Tokens => usedBins.Count;
 
     /// <inheritdoc cref="IThresholdSource.Next"/>
     public ReadOnlySpan<DropThresholds> Next(LayerRule rule, ReadOnlySpan<int> experts, ReadOnlySpan<float> scores)
     {
         CountTo(Position(Tokens));
-        bool alone = ordinary is null && counted + (whole?.Tokens ?? 0) == 0;
-        if (!found.TryGetValue(rule, out var at))
+        bool firstToken = prior is null && counted + (parent?.Tokens ?? 0) == 0;
+        if (!current.TryGetValue(rule, out var at))
         {
-            // Where nothing is known of the layer yet, a token speaks for itself alone.
+            // If nothing is known of the layer yet, only the token's own scores count.
             int[] own = counts;
-            if (alone)
-                Add(own = new int[Bins], Halves(rule, experts, scores, stackalloc ushort[2 * scores.Length]), 1);
-            double rate = Quantile(own, alone ? 1 : counted, alone ? rule.Rate : rule.RateToHere, 2 * scores.Length);
+            if (firstToken)
+                AddCounts(own = new int[Bins], Halves(rule, experts, scores, stackalloc ushort[2 * scores.Length]), 1);
+            double rate = Quantile(own, firstToken ? 1 : counted, firstToken ? rule.Rate : rule.CumulativeRate, 2 * scores.Length);
             at = ((ushort)Bin(rate), Thresholds(rate, rule.Thresholds.Length));
-            if (!alone)
-                found.Add(rule, at);
+            if (!firstToken)
+                current.Add(rule, at);
         }
 
-        next = at.Bin;
+        nextBin = at.Bin;
         return at.Thresholds;
     }
 
@@ -66,43 +67,43 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
     {
         halves = 2 * scores.Length;
         quantiles.AddRange(Halves(rule, experts, scores, stackalloc ushort[2 * scores.Length]));
-        taken.Add(next);
-        next = Untaken;
+        usedBins.Add(nextBin);
+        nextBin = NoBin;
     }
 
-    /// <summary>Counts no token from one on, before any layer forgets it.</summary>
-    public void Uncount(int tokens)
+    /// <summary>Counts only the first <paramref name="tokens"/> tokens, before any layer removes the others.</summary>
+    public void CountUpTo(int tokens)
     {
-        next = Untaken;
+        nextBin = NoBin;
         if (tokens < Tokens)
             CountTo(Position(tokens));
     }
 
-    /// <summary>Forgets all but the first tokens, which alone are counted.</summary>
+    /// <summary>Removes all but the first tokens; no others are counted.</summary>
     public void Truncate(int tokens)
     {
-        // What a pass that failed has left may be half a token.
+        // After a pass that failed, lists may hold half a token.
         tokens = Math.Min(tokens, Tokens);
-        CollectionsMarshal.SetCount(taken, tokens);
+        CollectionsMarshal.SetCount(usedBins, tokens);
         CollectionsMarshal.SetCount(quantiles, tokens * halves);
     }
 
-    /// <summary>Adds the first tokens that a part of the text has seen.</summary>
+    /// <summary>Appends the first tokens of a part of the text.</summary>
     public void Append(LayerQuantiles part, int tokens)
     {
         if (tokens == 0)
             return;
         halves = part.halves;
         quantiles.AddRange(CollectionsMarshal.AsSpan(part.quantiles)[..(tokens * halves)]);
-        taken.AddRange(CollectionsMarshal.AsSpan(part.taken)[..tokens]);
+        usedBins.AddRange(CollectionsMarshal.AsSpan(part.usedBins)[..tokens]);
     }
 
-    /// <summary>Counts the rates whose thresholds the first tokens met, by bin.</summary>
-    public void CountTaken(int tokens, long[] bins)
+    /// <summary>Counts, by bin, the rates whose thresholds the first tokens used.</summary>
+    public void CountUsed(int tokens, long[] bins)
     {
-        foreach (ushort bin in CollectionsMarshal.AsSpan(taken)[..Math.Min(tokens, Tokens)])
+        foreach (ushort bin in CollectionsMarshal.AsSpan(usedBins)[..Math.Min(tokens, Tokens)])
         {
-            if (bin != Untaken)
+            if (bin != NoBin)
                 bins[bin]++;
         }
     }
@@ -116,16 +117,16 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
         if (position == counted)
             return;
         int from = Math.Min(position, counted), to = Math.Max(position, counted), sign = position > counted ? 1 : -1;
-        Add(counts, Between(from, to), sign);
+        AddCounts(counts, Between(from, to), sign);
         foreach (var layer in below)
-            Add(counts, layer.Between(from, to), sign);
+            AddCounts(counts, layer.Between(from, to), sign);
         counted = position;
-        found.Clear();
+        current.Clear();
     }
 
     private ReadOnlySpan<ushort> Between(int from, int to) => CollectionsMarshal.AsSpan(quantiles)[(from * halves)..(to * halves)];
 
-    private static void Add(int[] counts, ReadOnlySpan<ushort> bins, int sign)
+    private static void AddCounts(int[] counts, ReadOnlySpan<ushort> bins, int sign)
     {
         foreach (ushort bin in bins)
         {
@@ -147,15 +148,15 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
         return bins;
     }
 
-    // The rate of the method at which the text's shares, summed over layers, are the one aimed at.
+    // The rate of the method at which this text's rate, summed over layers, is the target.
     private double Quantile(int[] own, int tokens, double rate, int perToken)
     {
-        int before = whole?.Tokens ?? 0, prior = ordinary is null ? 0 : PriorTokens;
-        whole?.CountTo(before);
-        double all = tokens + before + prior, sum = 0;
+        int before = parent?.Tokens ?? 0, priorTokens = prior is null ? 0 : PriorTokens;
+        parent?.CountTo(before);
+        double all = tokens + before + priorTokens, sum = 0;
         for (int b = 0; b < Bins; b++)
         {
-            double here = ((double)(own[b] + (whole?.counts[b] ?? 0)) / perToken + (prior == 0 ? 0 : prior * ordinary![b])) / all;
+            double here = ((double)(own[b] + (parent?.counts[b] ?? 0)) / perToken + (priorTokens == 0 ? 0 : priorTokens * prior![b])) / all;
             if (sum + here >= rate)
                 return (b + (here > 0 ? (rate - sum) / here : 0)) / Bins;
             sum += here;
@@ -172,7 +173,7 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
             : [.. Enumerable.Repeat(at, experts)];
     }
 
-    // At quantile 1 nothing is left out yet.
+    // A half with quantile 1 is never dropped.
     private static ushort HalfBin(double quantile) => quantile < 1 ? (ushort)Bin(quantile) : (ushort)Bins;
 
     private static int Bin(double quantile) => Math.Min(Bins - 1, (int)(quantile * Bins));

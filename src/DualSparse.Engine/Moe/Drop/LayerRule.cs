@@ -1,6 +1,6 @@
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>What a <see cref="DropPlan"/> says of one layer: the score, and thresholds that stay or the curve along which they move. Immutable.</summary>
+/// <summary>One layer's rule in a <see cref="DropPlan"/>: the score, and fixed thresholds or the curve of adaptive ones. Immutable.</summary>
 internal sealed class LayerRule
 {
     private readonly DropScore score;
@@ -12,29 +12,29 @@ internal sealed class LayerRule
         (Thresholds, this.norms) = (thresholds, norms);
     }
 
-    /// <summary>The layer.</summary>
+    /// <summary>The layer's index.</summary>
     public int Layer { get; }
 
-    /// <summary>Whether a token's best expert computes its major half however low the score.</summary>
+    /// <summary>Whether a token's best expert always computes at least its major half.</summary>
     public bool Guard { get; }
 
-    /// <summary>Whether what is dropped leaves its mean behind.</summary>
+    /// <summary>Whether the mean output of what is dropped is added instead.</summary>
     public bool Compensates { get; }
 
-    /// <summary>[experts] thresholds that stay; not looked at, but for their number, where there is a <see cref="Curve"/>.</summary>
+    /// <summary>[experts] fixed thresholds; with a <see cref="Curve"/> only their number counts.</summary>
     public DropThresholds[] Thresholds { get; }
 
-    /// <summary>The curve along which thresholds move with the text's scores; null: they stay.</summary>
+    /// <summary>The curve of thresholds that adapt to the text's scores; null: they are fixed.</summary>
     public RateCurve? Curve { get; private init; }
 
-    /// <summary>The share of this layer's work that a moving rule aims at.</summary>
+    /// <summary>The target of adaptive thresholds: the share of this layer's work to drop.</summary>
     public double Rate { get; private init; }
 
-    /// <summary>The same, summed over the layers that its thresholds look at: itself, and those below where the method's rates are known.</summary>
-    public double RateToHere { get; private init; }
+    /// <summary>The sum of the targets of the layers whose quantiles count: this one, and those below if the method's rates are known.</summary>
+    public double CumulativeRate { get; private init; }
 
-    /// <summary>A layer's rule with thresholds that stay; null if it drops nothing.</summary>
-    /// <param name="request">The model's; it names no rate.</param>
+    /// <summary>A layer's rule with fixed thresholds; null if it drops nothing.</summary>
+    /// <param name="request">The request, without a rate.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="experts">Its routed experts.</param>
     public static LayerRule? Of(DropRequest request, int layer, int experts)
@@ -46,10 +46,10 @@ internal sealed class LayerRule
         return new LayerRule(request, layer, thresholds, [.. own?.Norms ?? []]);
     }
 
-    /// <summary>A layer's rule whose thresholds move with the text; null if its method drops nothing there.</summary>
+    /// <summary>A layer's rule with adaptive thresholds; null if the method drops nothing there.</summary>
     /// <param name="request">Guard, compensation.</param>
-    /// <param name="rates">By layer, the rate aimed at: <see cref="FollowedMethod.LayerRates"/>.</param>
-    /// <param name="method">What the thresholds move along.</param>
+    /// <param name="rates">By layer, the target rate: <see cref="FollowedMethod.LayerRates"/>.</param>
+    /// <param name="method">The method.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="experts">Its routed experts.</param>
     public static LayerRule? Of(DropRequest request, double[] rates, FollowedMethod method, int layer, int experts) => method.Layers[layer] is { } curve
@@ -57,11 +57,11 @@ internal sealed class LayerRule
         {
             Curve = curve,
             Rate = rates[layer],
-            RateToHere = method.Known ? rates.Take(layer + 1).Sum() : rates[layer],
+            CumulativeRate = method.Known ? rates.Take(layer + 1).Sum() : rates[layer],
         }
         : null;
 
-    /// <summary>What of a token's pairs is compared with the thresholds.</summary>
+    /// <summary>Computes a token's scores.</summary>
     /// <param name="routing">The layer's routing.</param>
     /// <param name="token">The token.</param>
     /// <param name="scores">[k] receives its scores.</param>

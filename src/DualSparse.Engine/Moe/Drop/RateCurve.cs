@@ -1,6 +1,6 @@
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>One layer's thresholds along a method's rates, from 0 (nothing dropped) to 1, straight lines between the points known.</summary>
+/// <summary>One layer's thresholds by rate of a method, from 0 (nothing dropped) to 1, interpolated linearly between the method's points.</summary>
 internal sealed class RateCurve
 {
     private readonly double[] drops;
@@ -8,7 +8,7 @@ internal sealed class RateCurve
     private readonly float[] minors;
     private readonly double[] rates;
 
-    /// <summary>A layer of a method; beyond its last point its last line goes on.</summary>
+    /// <summary>The curve of a layer of a method; past its last point the last line is extended.</summary>
     public RateCurve(DropMethod method, int layer)
     {
         var points = method.Points;
@@ -17,19 +17,19 @@ internal sealed class RateCurve
         minors = [0, .. points.Select(p => p.Thresholds[layer].Minor), 0];
         rates = points.All(p => p.Rates is not null) ? [0, .. points.Select(p => p.Rates![layer]), 1] : [];
         int last = points.Count;
-        float beyond = drops[last] < 1 ? (float)((1 - drops[last]) / (drops[last] - drops[last - 1])) : 0;
-        majors[^1] = majors[last] + beyond * (majors[last] - majors[last - 1]);
-        minors[^1] = minors[last] + beyond * (minors[last] - minors[last - 1]);
+        float extension = drops[last] < 1 ? (float)((1 - drops[last]) / (drops[last] - drops[last - 1])) : 0;
+        majors[^1] = majors[last] + extension * (majors[last] - majors[last - 1]);
+        minors[^1] = minors[last] + extension * (minors[last] - minors[last - 1]);
         Scales = method.Scales?[layer] is { } scales ? [.. scales] : null;
     }
 
-    /// <summary>[experts] what the thresholds are divided by; null: one for all.</summary>
+    /// <summary>[experts] the divisors of the thresholds; null: no divisors.</summary>
     public float[]? Scales { get; }
 
-    /// <summary>Whether its thresholds leave out anything anywhere.</summary>
+    /// <summary>Whether any threshold drops something.</summary>
     public bool Drops => minors[^1] > 0;
 
-    /// <summary>Whether it is known what the thresholds leave out of ordinary text.</summary>
+    /// <summary>Whether the layer's rates on held-out text are known.</summary>
     public bool Known => rates.Length > 0;
 
     /// <summary>The thresholds of a rate of the method, before an expert's scale.</summary>
@@ -42,17 +42,17 @@ internal sealed class RateCurve
         static float Between(float[] values, int above, double share) => (float)(values[above - 1] + share * (values[above] - values[above - 1]));
     }
 
-    /// <summary>The rate that this layer has, on ordinary text, at a rate of the method.</summary>
+    /// <summary>This layer's rate on held-out text at a rate of the method.</summary>
     public double RateAt(double drop)
     {
         int above = Above(drops, drop);
         return rates[above - 1] + Share(above, drop) * (rates[above] - rates[above - 1]);
     }
 
-    /// <summary>The quantile of a pair's minor half: the lowest rate whose T_minor is above its score; 1 if none is.</summary>
+    /// <summary>The quantile of a pair's minor half: the lowest rate whose T_minor exceeds its score; 1 if none does.</summary>
     public double MinorQuantile(float score) => Quantile(minors, score);
 
-    /// <summary>The quantile of a pair's major half: the lowest rate whose T_major is above its score; 1 if none is.</summary>
+    /// <summary>The quantile of a pair's major half: the lowest rate whose T_major exceeds its score; 1 if none does.</summary>
     public double MajorQuantile(float score) => Quantile(majors, score);
 
     private double Quantile(float[] thresholds, float score)

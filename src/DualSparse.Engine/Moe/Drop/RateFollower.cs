@@ -1,61 +1,62 @@
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// Moves a method's thresholds so that a text meets a drop rate. For each half of a pair we note the smallest drop rate at which the method leaves
-/// it out: its quantile. The share of halves with a quantile below q is the rate that the thresholds of q give this text, and q is moved to where
-/// that share, over a layer and those below it, is the one that they have on ordinary text at the rate asked for. So the layers' q are nearly one,
-/// which keeps the method's balance between them. Where a method's rates are not known, each layer meets the rate by itself.
+/// Adapts a method's thresholds so that a text meets a drop rate. For each half of a pair we store the smallest drop rate at which the
+/// method's thresholds drop it: its quantile. The share of halves with a quantile below q is the rate that the thresholds of q give this
+/// text. q is chosen so that this share, over a layer and those below it, equals their share on held-out text at the requested rate. So all
+/// layers have nearly the same q, which keeps the method's balance between them. If a method's rates aren't known, each layer meets the
+/// rate by itself.
 /// </summary>
 /// <remarks>
-/// Thresholds move at fixed positions of the text (<see cref="LayerQuantiles"/>), and a layer's depend on nothing but scores before that position,
-/// its own and those of the layers below, which every pass has at hand. So it makes no difference how the text is cut into passes or what else
-/// is in them, and a token that is computed again meets the thresholds that it met before. What a pass shows counts once the pass has succeeded:
-/// <see cref="Commit"/>. Not for concurrent use.
+/// Thresholds change at fixed positions of the text (<see cref="LayerQuantiles"/>), and a layer's depend only on scores before that
+/// position, its own and those of the layers below. So results don't depend on how the text is cut into passes or what else is in them, and
+/// a token that is computed again uses the same thresholds. Observed scores count once the pass has succeeded: <see cref="Commit"/>. Not
+/// for concurrent use.
 /// </remarks>
 internal sealed class RateFollower : IThresholdSource
 {
     private readonly LayerQuantiles?[] layers;
     private readonly bool isPart;
 
-    /// <summary>Has seen nothing yet.</summary>
+    /// <summary>Starts with an empty text.</summary>
     public RateFollower(FollowedMethod method)
         : this(method, null)
     {
     }
 
-    private RateFollower(FollowedMethod method, RateFollower? whole)
+    private RateFollower(FollowedMethod method, RateFollower? parent)
     {
-        (Method, isPart) = (method, whole is not null);
+        (Method, isPart) = (method, parent is not null);
         layers = new LayerQuantiles?[method.Layers.Count];
         for (int l = 0; l < layers.Length; l++)
         {
             if (method.Layers[l] is { } curve)
-                layers[l] = new LayerQuantiles(curve, method.Known ? [.. layers.OfType<LayerQuantiles>()] : [], method.SharesTo[l], whole?.layers[l]);
+                layers[l] = new LayerQuantiles(curve, method.Known ? [.. layers.OfType<LayerQuantiles>()] : [], method.PriorShares[l], parent?.layers[l]);
         }
     }
 
-    /// <summary>What the thresholds move along.</summary>
+    /// <summary>The method.</summary>
     public FollowedMethod Method { get; }
 
-    /// <summary>Tokens seen in passes that succeeded.</summary>
+    /// <summary>The number of tokens observed in passes that succeeded.</summary>
     public int Length { get; private set; }
 
-    /// <summary>The loss that the thresholds taken so far let expect, as dualsparse.json has it; null where it says nothing, or before the first.</summary>
-    public LossToExpect? Expected
+    /// <summary>The expected loss of the thresholds used so far, by dualsparse.json; null if it has none, or before the first token.</summary>
+    public ExpectedLoss? Expected
     {
         get
         {
-            long[] taken = new long[FollowedMethod.Bins];
+            long[] used = new long[FollowedMethod.Bins];
             foreach (var layer in layers)
-                layer?.CountTaken(Length, taken);
-            long sum = taken.Sum();
+                layer?.CountUsed(Length, used);
+            long sum = used.Sum();
             if (sum == 0 || Method.Method.Points.Any(p => p.Loss is null))
                 return null;
-            var parts = taken.Select((count, b) => (Share: (double)count / sum, Rate: (b + 0.5) / FollowedMethod.Bins)).Where(p => p.Share > 0)
-                .Select(p => (p.Share, Loss: Method.Method.Expect(p.Rate)!)).ToArray();
-            return new LossToExpect(Mean(l => l.Kl), Mean(l => l.DeltaNll), Mean(l => l.Flips));
+            var parts = used.Select((count, b) => (Share: (double)count / sum, Rate: (b + 0.5) / FollowedMethod.Bins)).Where(p => p.Share > 0)
+                .Select(p => (p.Share, Loss: Method.Method.LossAt(p.Rate)!)).ToArray();
+            return new ExpectedLoss(Mean(l => l.Kl), Mean(l => l.DeltaNll), Mean(l => l.Flips));
 
-            Interval Mean(Func<LossToExpect, Interval> of) =>
+            Interval Mean(Func<ExpectedLoss, Interval> of) =>
                 new(parts.Sum(p => p.Share * of(p.Loss).Value), parts.Sum(p => p.Share * of(p.Loss).Low), parts.Sum(p => p.Share * of(p.Loss).High));
         }
     }
@@ -67,24 +68,24 @@ internal sealed class RateFollower : IThresholdSource
     /// <inheritdoc/>
     public void Observe(LayerRule rule, ReadOnlySpan<int> experts, ReadOnlySpan<float> scores) => layers[rule.Layer]!.Observe(rule, experts, scores);
 
-    /// <summary>Counts tokens that every layer has shown.</summary>
+    /// <summary>Counts tokens that every layer has observed.</summary>
     public void Commit(int tokens) => Length += tokens;
 
-    /// <summary>Forgets all but the first tokens, and what a pass that failed has shown.</summary>
+    /// <summary>Removes all but the first tokens, and what a pass that failed has observed.</summary>
     public void Truncate(int length)
     {
         Length = Math.Min(Length, length);
         foreach (var layer in layers)
-            layer?.Uncount(Length);
+            layer?.CountUpTo(Length);
         foreach (var layer in layers)
             layer?.Truncate(Length);
     }
 
-    /// <summary>A part of the text that goes on from what this has seen, beside other parts; this mustn't see anything meanwhile.</summary>
+    /// <summary>A part of the text that continues from here, beside other parts; until they have joined, this mustn't observe anything.</summary>
     /// <exception cref="InvalidOperationException">This is a part.</exception>
     public RateFollower Part() => isPart ? throw new InvalidOperationException("a part of a text has no parts") : new(Method, this);
 
-    /// <summary>Adds what a part has seen.</summary>
+    /// <summary>Appends a part's tokens.</summary>
     public void Join(RateFollower part)
     {
         for (int l = 0; l < layers.Length; l++)

@@ -1,6 +1,6 @@
 namespace DualSparse.Engine.Moe.Drop;
 
-/// <summary>How often the normalised gating scores ŝ of token-expert pairs take which value; a token's best expert apart, for the guard.</summary>
+/// <summary>A histogram of the normalised gating scores ŝ of token-expert pairs, with a token's best expert apart, for the guard.</summary>
 internal sealed class ScoreHistogram
 {
     // One ten-thousandth: a hundredth of the δ between T_major and T_minor.
@@ -21,7 +21,7 @@ internal sealed class ScoreHistogram
         Pairs += scores.Length;
     }
 
-    /// <summary>All pairs of several.</summary>
+    /// <summary>The sum of several histograms.</summary>
     public static ScoreHistogram Sum(IEnumerable<ScoreHistogram> parts)
     {
         var sum = new ScoreHistogram();
@@ -53,7 +53,7 @@ internal sealed class ScoreHistogram
         return 1;
     }
 
-    /// <summary>The drop rate that thresholds would have given, a token's best expert guarded.</summary>
+    /// <summary>The drop rate of thresholds, with the guard.</summary>
     /// <param name="thresholds">On ŝ.</param>
     public double Rate(DropThresholds thresholds)
     {
@@ -69,12 +69,12 @@ internal sealed class ScoreHistogram
         return Pairs == 0 ? 0 : dropped / Pairs;
     }
 
-    /// <summary>The thresholds T ∓ δ that give a drop rate, or come as near as the guard lets them.</summary>
+    /// <summary>The thresholds T ∓ δ that give a drop rate, or the nearest that the guard allows.</summary>
     /// <param name="rate">From 0 to 1.</param>
     /// <param name="delta">δ; 0 is 1T-Drop.</param>
     public DropThresholds Thresholds(double rate, float delta)
     {
-        // 20 halvings go below a bin.
+        // 20 halvings are finer than a bin.
         return DropThresholds.Around(Bisection.Find(-delta, 1f, 20, t => Rate(DropThresholds.Around(t, delta)) < rate).High, delta);
     }
 

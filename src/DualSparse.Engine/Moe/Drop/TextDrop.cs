@@ -1,8 +1,8 @@
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>
-/// One text under a drop: the plan, the thresholds that it has come to, and the work counted. It changes when a pass over the text has
-/// succeeded, and only then. Sequences that are one text, one after another, share it; side by side each takes a <see cref="Part"/>. Not for
+/// The drop's state for one text: the plan, the adapted thresholds, and the work counted. It changes only when a pass over the text has
+/// succeeded. Sequences that are one text, one after another, share it; if they run side by side, each has a <see cref="Part"/>. Not for
 /// concurrent use.
 /// </summary>
 internal sealed class TextDrop
@@ -11,15 +11,15 @@ internal sealed class TextDrop
     private RateFollower? follower;
 
     /// <summary>An empty text.</summary>
-    /// <param name="plan">What is left out.</param>
-    /// <param name="layers">The model's layers.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="layers">The number of the model's layers.</param>
     public TextDrop(DropPlan plan, int layers)
     {
         counts = new DropCounts[layers];
         Plan = plan;
     }
 
-    /// <summary>What is left out, from the next pass on: thresholds that have moved with the text stay where they are if the new ones move along the same method.</summary>
+    /// <summary>The plan, from the next pass on. Adapted thresholds are kept if the new plan has the same method.</summary>
     public DropPlan Plan
     {
         get;
@@ -34,23 +34,26 @@ internal sealed class TextDrop
     /// <summary>By layer, the routed experts' work.</summary>
     public IReadOnlyList<DropCounts> Layers => counts;
 
-    /// <summary>The same, all layers together.</summary>
+    /// <summary>The same, summed over layers.</summary>
     public DropCounts Counts => counts.Aggregate((sum, layer) => sum + layer);
 
-    /// <summary>The loss that dualsparse.json lets expect of the thresholds taken so far; null where nothing is dropped, it says nothing, or prompt and generated tokens have one each.</summary>
-    public LossToExpect? Expected => follower is null ? Plan.Expected : Plan.FollowsAll ? follower.Expected : null;
+    /// <summary>
+    /// The expected loss of the thresholds used so far, by dualsparse.json; null if nothing is dropped, it isn't known, or prompt and
+    /// generated tokens differ.
+    /// </summary>
+    public ExpectedLoss? Expected => follower is null ? Plan.Expected : Plan.AllAdaptive ? follower.Expected : null;
 
-    /// <summary>Where the next tokens' thresholds come from.</summary>
+    /// <summary>The source of the next tokens' thresholds.</summary>
     public IThresholdSource Thresholds => (IThresholdSource?)follower ?? FixedThresholds.Instance;
 
-    /// <summary>Tokens that the thresholds have moved with.</summary>
+    /// <summary>The number of tokens that the thresholds have adapted to.</summary>
     public int Followed => follower?.Length ?? 0;
 
-    /// <summary>Forgets what a pass that failed has shown.</summary>
+    /// <summary>Discards what a pass that failed has observed.</summary>
     public void Begin() => follower?.Truncate(follower.Length);
 
-    /// <summary>Takes a pass's tokens in.</summary>
-    /// <param name="tokens">How many.</param>
+    /// <summary>Counts the tokens of a pass that succeeded.</summary>
+    /// <param name="tokens">The number of tokens.</param>
     /// <param name="work">By layer, the routed experts' work.</param>
     public void Commit(int tokens, ReadOnlySpan<DropCounts> work)
     {
@@ -59,21 +62,26 @@ internal sealed class TextDrop
             counts[l] += work[l];
     }
 
-    /// <summary>Forgets what was seen of all but the first <paramref name="followed"/> of the tokens that the thresholds have moved with; work done stays counted.</summary>
+    /// <summary>
+    /// Removes all but the first <paramref name="followed"/> of the tokens that the thresholds have adapted to; work done stays counted.
+    /// </summary>
     public void Truncate(int followed) => follower?.Truncate(followed);
 
-    /// <summary>A sequence of this text beside others of it: it begins with the thresholds that the text has come to. The text itself mustn't go on before all parts have joined.</summary>
+    /// <summary>
+    /// A sequence of this text beside others of it, which starts with the text's adapted thresholds. The text itself mustn't continue
+    /// before all parts have joined.
+    /// </summary>
     public TextDrop Part()
     {
         Begin();
         return new TextDrop(Plan, counts.Length) { follower = follower?.Part() };
     }
 
-    /// <summary>Takes in what a part has seen and done.</summary>
+    /// <summary>Adds a part's tokens and work.</summary>
     public void Join(TextDrop part)
     {
-        if (part.follower is { } seen)
-            follower!.Join(seen);
+        if (part.follower is { } other)
+            follower!.Join(other);
         for (int l = 0; l < counts.Length; l++)
             counts[l] += part.counts[l];
     }

@@ -108,7 +108,7 @@ public class LayerStreamTests
         Refused("no window", []);
         Refused("vocabulary", [[1, -1]]);
         Refused("tokens, expected 1 to", [[]]);
-        Refused("must drop nothing", [[1]], new DropRequest { Rate = 0.5 });
+        Refused("expected one that drops nothing", [[1]], new DropRequest { Rate = 0.5 });
         Refused("layers", [[1]], DropRequest.None, new DropRequest { Layers = [] });
 
         void Refused(string sentence, int[][] windows, params DropRequest[] variants) => Assert.Contains(

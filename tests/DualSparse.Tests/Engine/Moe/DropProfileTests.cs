@@ -37,7 +37,7 @@ public class DropProfileTests
     [Fact]
     public void A_loss_of_zero_is_one_too()
     {
-        var none = new LossToExpect(new(0, 0, 0), new(0, 0, 0), new(0, 0, 0));
+        var none = new ExpectedLoss(new(0, 0, 0), new(0, 0, 0), new(0, 0, 0));
         var some = none with { Kl = new(0.004, 0.003, 0.005) };
         var method = new DropMethod("a", DropScore.Gate, false, null, [new(0.2, 0.2, [new(0.1f, 0.2f)], none), new(0.4, 0.4, [new(0.2f, 0.3f)], some)]);
         Assert.Null(DropMethod.Fault(method));

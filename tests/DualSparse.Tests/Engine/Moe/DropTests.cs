@@ -46,7 +46,7 @@ public class DropTests
                 var (pairs, dropped, majorOnly, neurons, computed) = text.Layers[l];
                 var kinds = plan.Computations.ToArray();
                 var batch = new ExpertBatch();
-                RowLists.Build(plan, ExpertPlacement.Alone(experts.Count), 0, batch);
+                RowLists.Build(plan, ExpertPlacement.SingleRank(experts.Count), 0, batch);
                 Assert.Equal(kinds.Length, pairs);
                 Assert.Equal(kinds.Count(k => k == Computation.Drop), dropped);
                 Assert.Equal(kinds.Count(k => k == Computation.Major), majorOnly);

@@ -167,7 +167,7 @@ public class RateFollowerTests
         foreach (var other in new DropRequest[] { new() { Rate = 0.6, Delta = 0.02f }, new() { Rate = 0.6, Guard = false } })
         {
             var error = Assert.Throws<ArgumentException>(() => model.Plan(new DropRequest { Rate = 0.1, Generated = other }));
-            Assert.Contains("give both one method", error.Message);
+            Assert.Contains("give both the same method", error.Message);
         }
     }
 
@@ -196,7 +196,7 @@ public class RateFollowerTests
     private static DropPoint Point(double rate, float threshold, double kl)
     {
         var (thresholds, figure) = (new DropThresholds(threshold * 0.9f, threshold * 1.1f), new Interval(kl, kl, kl));
-        return new DropPoint(rate, rate, [.. Enumerable.Repeat(thresholds, Layers)], new LossToExpect(figure, figure, figure), [.. Enumerable.Repeat(rate, Layers)]);
+        return new DropPoint(rate, rate, [.. Enumerable.Repeat(thresholds, Layers)], new ExpectedLoss(figure, figure, figure), [.. Enumerable.Repeat(rate, Layers)]);
     }
 
     // Scores that fall off from each token's best, times a factor.

@@ -13,7 +13,7 @@ internal sealed class Routings
         Routed = (layer, routing) =>
         {
             var copy = new RoutingPlan();
-            copy.Take(routing);
+            copy.CopyFrom(routing);
             layers[layer] = copy;
         },
     };
