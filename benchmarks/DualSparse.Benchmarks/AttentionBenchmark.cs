@@ -9,9 +9,9 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// Attention alone, on random queries, keys and values: prompts as one chunk (operations of the positions that are seen, against the
-/// format's ceiling) and single tokens behind a long context (bytes of keys and values, against the bandwidth). Ceilings are probed in the
-/// same rounds. Medians for the kernel, best rounds for the ceilings.
+/// Attention alone, on random queries, keys and values: prompts as one chunk (operations of the visible positions, against the format's
+/// ceiling) and single tokens after a long context (bytes of keys and values, against the bandwidth). Ceilings are probed in the same
+/// rounds. Medians for the kernel, best rounds for the ceilings.
 /// </summary>
 internal static unsafe class AttentionBenchmark
 {
@@ -135,13 +135,13 @@ internal static unsafe class AttentionBenchmark
             var page = new AlignedBuffer(shape.Cache.PageBytes);
             shape.Cache.Clear(page.Pointer, 0);
             var random = new Random(pages.Count);
-            var numbers = new float[shape.Cache.KeySize + shape.Cache.ValueSize];
+            var elements = new float[shape.Cache.KeySize + shape.Cache.ValueSize];
             for (int slot = 0; slot < KvLayout.PageKeys; slot++)
             {
-                foreach (ref float value in numbers.AsSpan())
+                foreach (ref float value in elements.AsSpan())
                     value = random.NextSingle() - 0.5f;
                 for (int head = 0; head < shape.Cache.Heads; head++)
-                    shape.Cache.Write(page.Pointer, slot, head, numbers.AsSpan(0, shape.Cache.KeySize), numbers.AsSpan(shape.Cache.KeySize));
+                    shape.Cache.Write(page.Pointer, slot, head, elements.AsSpan(0, shape.Cache.KeySize), elements.AsSpan(shape.Cache.KeySize));
             }
 
             return page;

@@ -10,8 +10,8 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// One mixture-of-experts layer on all threads, by itself and beside another process that keeps one core busy, in turns; then the
-/// processor time that the idle team takes. Medians over rounds.
+/// One mixture-of-experts layer on all threads, alternately by itself and beside another process that keeps one core busy; then the
+/// processor time of the idle team. Medians over rounds.
 /// </summary>
 internal static unsafe class BusyCoreBenchmark
 {
@@ -19,7 +19,7 @@ internal static unsafe class BusyCoreBenchmark
     private const double RoundSeconds = 0.8;
     private const double IdleSeconds = 3;
 
-    // The other process ends by itself should this one not live to end it.
+    // The other process ends by itself if this one can't end it.
     private const int LongestSpinSeconds = 60;
 
     public static int Run()
@@ -39,12 +39,12 @@ internal static unsafe class BusyCoreBenchmark
                 {
                     double alone = layer.TokensPerSecond(work, RoundSeconds);
                     using var other = BusyProcess.Start(core: 0);
-                    double accompanied = layer.TokensPerSecond(work, RoundSeconds);
+                    double besideOther = layer.TokensPerSecond(work, RoundSeconds);
                     // The first round compiles.
                     if (round < 0)
                         continue;
                     free.Add(alone);
-                    beside.Add(accompanied / alone);
+                    beside.Add(besideOther / alone);
                 }
 
                 beside.Sort();
@@ -61,7 +61,7 @@ internal static unsafe class BusyCoreBenchmark
         return 0;
     }
 
-    /// <summary>What the other process does: nothing useful, without a pause.</summary>
+    /// <summary>The other process: spins without a pause.</summary>
     public static int Spin()
     {
         Console.WriteLine("busy");
@@ -70,7 +70,7 @@ internal static unsafe class BusyCoreBenchmark
         return 0;
     }
 
-    /// <summary>Batches of one size, a different one for each step.</summary>
+    /// <summary>Batches of one size, different at each step.</summary>
     private sealed class Layer
     {
         private readonly ExpertBatch[] batches;
@@ -85,7 +85,7 @@ internal static unsafe class BusyCoreBenchmark
             (this.experts, this.tokens) = (experts, tokens);
             var plans = Enumerable.Range(0, shape.Experts / shape.TopK).Select(s => RandomRouting.Make(shape, tokens, s)).ToArray();
             if (tokens == 1)
-                RandomRouting.TakeTurns(shape, plans, layers: 1);
+                RandomRouting.AssignDistinctExperts(shape, plans, layers: 1);
             batches = [.. plans.Select(plan =>
             {
                 DropPolicy.Apply(plan, null);
@@ -113,7 +113,7 @@ internal static unsafe class BusyCoreBenchmark
         }
     }
 
-    /// <summary>This program once more, spinning on one core until it is disposed.</summary>
+    /// <summary>A second process of this program that spins on one core until it is disposed.</summary>
     private sealed class BusyProcess : IDisposable
     {
         private readonly Process process;
@@ -129,7 +129,7 @@ internal static unsafe class BusyCoreBenchmark
             if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
                 process.ProcessorAffinity = 1 << core;
             if (process.StandardOutput.ReadLine() != "busy")
-                throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} was to keep a core busy and doesn't run");
+                throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} didn't start; it is to keep a core busy");
             return new BusyProcess(process);
         }
 

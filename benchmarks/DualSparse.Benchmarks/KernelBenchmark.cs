@@ -6,8 +6,8 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// Each kernel that runs here, streaming panels of 2048 inputs through 1 GiB of weights, for several numbers of rows: beside the
-/// ceilings, which are probed in the same rounds. Medians for the kernels, best rounds for the ceilings.
+/// Each kernel that runs here, streaming panels of 2048 inputs through 1 GiB of weights, for several numbers of rows, compared with
+/// ceilings that are probed in the same rounds. Medians for the kernels, best rounds for the ceilings.
 /// </summary>
 internal static class KernelBenchmark
 {
@@ -27,8 +27,8 @@ internal static class KernelBenchmark
             using var team = new ThreadTeam(count);
             foreach (var entry in KernelTable.Entries)
             {
-                bool wanted = words.Length == 0 ? entry.Name != "scalar" : words.All(w => w == entry.Name || Is(w, entry.Weights));
-                if (wanted && entry.Refusal(CpuFeatures.Current) is null)
+                bool selected = words.Length == 0 ? entry.Name != "scalar" : words.All(w => w == entry.Name || Is(w, entry.Weights));
+                if (selected && entry.Refusal(CpuFeatures.Current) is null)
                     Measure(team, entry, weights);
             }
         }
@@ -57,9 +57,9 @@ internal static class KernelBenchmark
         for (int i = 0; i < RowCounts.Length; i++)
         {
             double median = seconds[i].Order().ElementAt(Rounds / 2), flops = stream.Operations(RowCounts[i]);
-            double floor = Math.Max(stream.PanelBytes / bandwidth, flops / rate);
+            double roofline = Math.Max(stream.PanelBytes / bandwidth, flops / rate);
             Console.WriteLine($"  {RowCounts[i],4}  {flops / median / 1e9,7:f1}  {flops / median / rate,7:p0}  {stream.PanelBytes / median / 1e9,5:f1}"
-                + $"  {stream.PanelBytes / median / bandwidth,12:p0}  {median / floor,7:f2}");
+                + $"  {stream.PanelBytes / median / bandwidth,12:p0}  {median / roofline,7:f2}");
         }
     }
 

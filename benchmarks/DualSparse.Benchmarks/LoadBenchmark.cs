@@ -6,8 +6,8 @@ using DualSparse.Kernels;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// Loading, from a checkpoint in the page cache to packed weights: bytes of the checkpoint a second, and the processor time behind
-/// it, which tells a slow packer from a slow system.
+/// Loading, from a checkpoint in the page cache to packed weights: bytes of the checkpoint a second, and the processor time, which tells a
+/// slow packer from a slow system.
 /// </summary>
 internal static class LoadBenchmark
 {

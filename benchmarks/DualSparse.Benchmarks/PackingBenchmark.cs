@@ -7,7 +7,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarks;
 
-/// <summary>Conversion of weights at load and of activations on the way, on one thread: bytes of the source a second, medians.</summary>
+/// <summary>Conversion of weights at load and of activations in a pass, on one thread: bytes of the source a second, medians.</summary>
 internal static class PackingBenchmark
 {
     private const int Rounds = 15;
@@ -57,7 +57,7 @@ internal static class PackingBenchmark
     private static void Report(string what, int bytes, Action body)
     {
         const int repeats = 40;
-        // Past the runtime's first, unoptimised code.
+        // Runs past the runtime's first, unoptimised code.
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.4;)
             body();
         var seconds = new double[Rounds];

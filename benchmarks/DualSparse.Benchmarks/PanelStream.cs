@@ -6,11 +6,11 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarks;
 
-/// <summary>One panel after the other through a large buffer, each multiplied with the same rows, shared among the threads of a team.</summary>
+/// <summary>Multiplies the panels of a large buffer, one after another, by the same rows, on the threads of a team.</summary>
 internal sealed unsafe class PanelStream : IDisposable
 {
     private const int Inputs = 2048;
-    private const int PanelsAnItem = 4;
+    private const int PanelsPerItem = 4;
     private readonly PanelKernel kernel;
     private readonly ThreadTeam team;
     private readonly AlignedBuffer weights;
@@ -27,7 +27,7 @@ internal sealed unsafe class PanelStream : IDisposable
         this.weights = weights;
         this.maxRows = maxRows;
         PanelBytes = PanelLayout.PanelBytes(kernel.Weights, Inputs);
-        panelCount = (int)(weights.Bytes / (nuint)PanelBytes) / PanelsAnItem * PanelsAnItem;
+        panelCount = (int)(weights.Bytes / (nuint)PanelBytes) / PanelsPerItem * PanelsPerItem;
         results = new AlignedBuffer((nuint)(team.Size * maxRows * PanelLayout.Columns * sizeof(float)));
         rows.Reset(kernel.Activations, maxRows, Inputs);
         var random = new Random(2);
@@ -50,18 +50,18 @@ internal sealed unsafe class PanelStream : IDisposable
     public double Multiply(int rowCount, int panels)
     {
         int first = next;
-        next = (next + panels) % panelCount / PanelsAnItem * PanelsAnItem;
+        next = (next + panels) % panelCount / PanelsPerItem * PanelsPerItem;
         long start = Stopwatch.GetTimestamp();
-        team.For((panels + PanelsAnItem - 1) / PanelsAnItem, (item, worker) =>
+        team.For((panels + PanelsPerItem - 1) / PanelsPerItem, (item, worker) =>
         {
             var args = rows.Args(kernel.Weights, 0, rowCount, Inputs);
             args.Result = (float*)results.Pointer + worker * maxRows * PanelLayout.Columns;
-            for (int i = 0; i < Math.Min(PanelsAnItem, panels - item * PanelsAnItem); i++)
+            for (int i = 0; i < Math.Min(PanelsPerItem, panels - item * PanelsPerItem); i++)
             {
-                // As in a layer: threads take items in turn, so the panel after an item's last is so many items further on.
-                int after = i + 1 < PanelsAnItem ? i + 1 : team.Size * PanelsAnItem;
-                args.Panel = At(first + item * PanelsAnItem + i);
-                args.Next = At(first + item * PanelsAnItem + after);
+                // As in a layer: threads take items in turn, so after an item's last panel comes the item team.Size further on.
+                int after = i + 1 < PanelsPerItem ? i + 1 : team.Size * PanelsPerItem;
+                args.Panel = At(first + item * PanelsPerItem + i);
+                args.Next = At(first + item * PanelsPerItem + after);
                 kernel.Multiply(args);
             }
         });
@@ -76,7 +76,7 @@ internal sealed unsafe class PanelStream : IDisposable
         results.Dispose();
     }
 
-    // Random weights of ordinary size: arbitrary bits would be infinities, NaNs and subnormal numbers.
+    // Random weights of usual magnitude: arbitrary bits would be infinities, NaNs and subnormal numbers.
     private void Fill(Random random)
     {
         var values = new float[PanelLayout.Columns * Inputs];

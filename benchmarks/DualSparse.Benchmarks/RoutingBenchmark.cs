@@ -11,7 +11,10 @@ using DualSparse.Models;
 
 namespace DualSparse.Benchmarks;
 
-/// <summary>From router logits to the experts' row lists, stage by stage: what stands between the gate's product and the experts'. Medians over rounds.</summary>
+/// <summary>
+/// From router logits to the experts' row lists, stage by stage: the work between the router's product and the experts'. Medians over
+/// rounds.
+/// </summary>
 internal static unsafe class RoutingBenchmark
 {
     private const int Rounds = 31;
@@ -32,7 +35,7 @@ internal static unsafe class RoutingBenchmark
         var logits = new float[tokens * config.Experts];
         foreach (ref float logit in logits.AsSpan())
             logit = 8 * (random.NextSingle() + random.NextSingle() - 1);
-        // Overwritten by every choice, so put back before it, outside the time.
+        // Each choice overwrites the logits, so they are restored before it, outside the timing.
         using var scratch = new ScratchBuffer();
         float* scores = scratch.Floats(logits.Length);
         var plan = new RoutingPlan();
@@ -50,7 +53,7 @@ internal static unsafe class RoutingBenchmark
 
     private static double Median(Action prepare, Action body)
     {
-        // Past the runtime's first, unoptimised code.
+        // Runs past the runtime's first, unoptimised code.
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.4;)
             Once();
         return Statistics.Median([.. Enumerable.Range(0, Rounds).Select(_ => Once())]);

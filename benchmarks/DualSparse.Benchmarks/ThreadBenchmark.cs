@@ -6,8 +6,8 @@ using DualSparse.Kernels.Threading;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// Loops of pure arithmetic shared by a team, against one thread without a team: what dispatch, waiting and, where another process
-/// keeps a core busy, the scheduler cost. Medians over rounds.
+/// Loops of pure arithmetic on a team, against one thread without a team: the cost of dispatch, waiting and, if another process keeps a
+/// core busy, the scheduler. Medians over rounds.
 /// </summary>
 internal static class ThreadBenchmark
 {
@@ -19,17 +19,17 @@ internal static class ThreadBenchmark
     {
         var kernel = KernelTable.Choose(WeightFormat.F32);
         using var team = new ThreadTeam(ThreadTeam.Available);
-        double itemRate = Alone(kernel, 1 << 16);
+        double itemRate = SingleThreadRate(kernel, 1 << 16);
         Console.WriteLine($"{team.Size} threads; loops of {ItemsPerLoop} items; rate against one thread without a team");
         foreach (double loopSeconds in (double[])[5e-6, 20e-6, 100e-6, 1e-3, 5e-3])
         {
-            // The length that a loop has on all threads if nothing is lost.
+            // Rounds of a loop of that length on all threads if nothing is lost.
             int rounds = Math.Max(1, (int)(loopSeconds * itemRate * team.Size / ItemsPerLoop));
             int loops = Math.Max(1, (int)(RoundSeconds / loopSeconds));
             var shares = new double[Rounds];
             foreach (ref double share in shares.AsSpan())
             {
-                double free = Alone(kernel, rounds * ItemsPerLoop);
+                double free = SingleThreadRate(kernel, rounds * ItemsPerLoop);
                 long start = Stopwatch.GetTimestamp();
                 for (int loop = 0; loop < loops; loop++)
                     team.For(ItemsPerLoop, (_, _) => kernel.RunCeiling(rounds));
@@ -43,8 +43,8 @@ internal static class ThreadBenchmark
         return 0;
     }
 
-    // Rounds a second of one thread.
-    private static double Alone(PanelKernel kernel, int rounds)
+    // Rounds a second on one thread.
+    private static double SingleThreadRate(PanelKernel kernel, int rounds)
     {
         double best = 0;
         for (int i = 0; i < 20; i++)

@@ -6,8 +6,8 @@ using DualSparse.Kernels;
 namespace DualSparse.Benchmarks;
 
 /// <summary>
-/// A short turn behind a long context under latent attention, the two ways in turns: two layers of DeepSeek-V2-Lite's shape with random
-/// weights. Tokens that are said to be generated go to the latents, others here expand them.
+/// Tokens appended to a long context under latent attention, expanded and absorbed alternately: two layers of DeepSeek-V2-Lite's shape with
+/// random weights. Here tokens marked as generated are absorbed, others expanded.
 /// </summary>
 internal static class TurnBenchmark
 {
@@ -39,21 +39,21 @@ internal static class TurnBenchmark
     private static void Measure(Transformer model, KvCache cache, WeightFormat weights, ReadOnlyMemory<int> turn)
     {
         int context = cache.Length;
-        List<double> expanded = [], toLatents = [];
+        List<double> expanded = [], absorbed = [];
         // The first round warms up.
         for (int round = -1; round < Rounds; round++)
         {
-            foreach (bool latent in new[] { false, true })
+            foreach (bool absorb in new[] { false, true })
             {
                 long start = Stopwatch.GetTimestamp();
-                model.Forward([new SequenceChunk(cache, turn, LogitRows.None, Generated: latent)]);
+                model.Forward([new SequenceChunk(cache, turn, LogitRows.None, Generated: absorb)]);
                 if (round >= 0)
-                    (latent ? toLatents : expanded).Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                    (absorb ? absorbed : expanded).Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 cache.Truncate(context);
             }
         }
 
-        var (slow, fast) = (Statistics.Median(expanded), Statistics.Median(toLatents));
-        Console.WriteLine($"  {weights}, {turn.Length,3} tokens behind {context,4}: expanded {slow:f1} ms, to latents {fast:f1} ms, {slow / fast:f2} times");
+        var (slow, fast) = (Statistics.Median(expanded), Statistics.Median(absorbed));
+        Console.WriteLine($"  {weights}, {turn.Length,3} tokens after {context,4}: expanded {slow:f1} ms, absorbed {fast:f1} ms, {slow / fast:f2} times");
     }
 }

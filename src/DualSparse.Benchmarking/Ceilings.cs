@@ -6,23 +6,23 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>What the machine gave.</summary>
+/// <summary>The measured ceilings of the machine.</summary>
 /// <param name="BytesPerSecond">Read bandwidth.</param>
 /// <param name="OperationsPerSecond">Rate of the strongest instruction for the weights, two operations a multiply-add.</param>
 internal readonly record struct Ceiling(double BytesPerSecond, double OperationsPerSecond)
 {
-    /// <summary>The higher of both, each for itself.</summary>
+    /// <summary>The higher of both, for each ceiling.</summary>
     public Ceiling Or(Ceiling other) =>
         new(Math.Max(BytesPerSecond, other.BytesPerSecond), Math.Max(OperationsPerSecond, other.OperationsPerSecond));
 
-    /// <summary>The least time for what must be read and computed.</summary>
-    public double Seconds(Floor floor) => floor.Seconds(BytesPerSecond, OperationsPerSecond);
+    /// <summary>The roofline time: the least for what must be read and computed.</summary>
+    public double Seconds(Roofline roofline) => roofline.Seconds(BytesPerSecond, OperationsPerSecond);
 }
 
 /// <summary>Probes the machine between the rounds of a benchmark.</summary>
 internal sealed unsafe class Ceilings : IDisposable
 {
-    // Larger than any cache: the rate of memory.
+    // Larger than any cache, so that memory is measured.
     private const long ReadBytes = 1L << 30;
     private readonly ThreadTeam team;
     private readonly WeightFormat weights;
@@ -33,18 +33,18 @@ internal sealed unsafe class Ceilings : IDisposable
     {
         (this.team, this.weights) = (team, weights);
         memory = new AlignedBuffer((nuint)ReadBytes);
-        // Every page must be there before it is read for its speed.
+        // Every page must be allocated before reading it is timed.
         NativeMemory.Fill(memory.Pointer, memory.Bytes, 1);
     }
 
     /// <summary>The best of all rounds.</summary>
     public Ceiling Best { get; private set; }
 
-    /// <summary>One round of each.</summary>
+    /// <summary>Runs one round of each probe.</summary>
     public Ceiling Probe()
     {
         double rate = MachineProbe.OperationsPerSecond(team, weights);
-        // A host may lend twice its lasting bandwidth for the first gigabyte after a pause: the second is what work that follows gets.
+        // A host may give twice its sustained bandwidth for the first gigabyte after a pause: the second is what the work that follows gets.
         MachineProbe.ReadBytesPerSecond(team, memory);
         var now = new Ceiling(MachineProbe.ReadBytesPerSecond(team, memory), rate);
         Best = Best.Or(now);

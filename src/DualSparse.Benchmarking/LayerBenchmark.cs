@@ -10,8 +10,9 @@ using DualSparse.Models;
 namespace DualSparse.Benchmarking;
 
 /// <summary>
-/// Times a <see cref="MoeLayer"/> behind its router: drop decisions, row lists, dispatch, both products, weighted sum; and the router by itself.
-/// At least a gigabyte of distinct weights is worked through in turn, and ceilings are probed between the rounds by the same threads.
+/// Times a <see cref="MoeLayer"/> after its router: drop decisions, row lists, dispatch, both products, weighted sum; and the router by
+/// itself. Layers with at least a gigabyte of distinct weights run one after another, and the same threads probe ceilings between the
+/// rounds.
 /// </summary>
 internal static unsafe class LayerBenchmark
 {
@@ -20,20 +21,20 @@ internal static unsafe class LayerBenchmark
 
     /// <summary>Runs all sizes and rates.</summary>
     /// <param name="shape">The layer.</param>
-    /// <param name="weights">How weights are kept.</param>
-    /// <param name="tokens">Sizes of batch.</param>
-    /// <param name="drops">Drop rates; they take turns within a round, and each is set against the first of its round.</param>
+    /// <param name="weights">The format of the weights.</param>
+    /// <param name="tokens">Batch sizes, in tokens.</param>
+    /// <param name="drops">Drop rates; all run in each round, and each is compared with the first of its round.</param>
     /// <param name="threads">Threads.</param>
-    /// <param name="rounds">Rounds, of which medians are taken.</param>
-    /// <param name="progress">Told before each size.</param>
-    /// <param name="workingSetBytes">Weights to work through in turn, at least.</param>
+    /// <param name="rounds">The number of rounds; results are medians.</param>
+    /// <param name="progress">Called before each batch size.</param>
+    /// <param name="workingSetBytes">The least bytes of distinct weights.</param>
     public static LayerReport Run(
         LayerShape shape, WeightFormat weights, IReadOnlyList<int> tokens, IReadOnlyList<double> drops, int threads, int rounds, Action<string>? progress = null, long workingSetBytes = WorkingSet)
     {
         using var team = new ThreadTeam(threads);
         using var work = new Workspace(team, KernelSet.Best());
         progress?.Invoke("making weights");
-        long layerBytes = (long)Floor.Of(weights, shape, Everything(shape)).Bytes;
+        long layerBytes = (long)Roofline.Of(weights, shape, Everything(shape)).Bytes;
         int layers = (int)Math.Max(1, (workingSetBytes + layerBytes - 1) / layerBytes);
         using var owned = new Owner();
         var routers = Enumerable.Range(0, layers).Select(l => owned.Add(new Router(Config(shape), RandomExperts.Linear(shape.Experts, shape.Hidden)))).ToArray();
@@ -46,12 +47,12 @@ internal static unsafe class LayerBenchmark
         foreach (int count in tokens)
         {
             progress?.Invoke($"{count} tokens");
-            // At one token a round is as many tokens as have experts of their own: each expert of each layer is read once.
+            // At one token a round has as many tokens as there are distinct experts for: each expert of each layer is read once.
             int steps = count == 1 ? layers * (shape.Experts / shape.TopK) : layers;
             var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();
             if (count == 1)
-                RandomRouting.TakeTurns(shape, plans, layers);
-            var variants = drops.Select(d => new LayerVariant(shape, weights, plans, Rule(plans, d), shape.SharedNeurons > 0)).ToArray();
+                RandomRouting.AssignDistinctExperts(shape, plans, layers);
+            var variants = drops.Select(d => new LayerVariant(shape, weights, plans, Request(plans, d), shape.SharedNeurons > 0)).ToArray();
             List<Ceiling> probes = [];
             List<double> routing = [];
             float[] input = new float[count * shape.Hidden], output = new float[count * shape.Hidden];
@@ -87,8 +88,8 @@ internal static unsafe class LayerBenchmark
         return new LayerReport(results, ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9, work.Kernels[weights].Name);
     }
 
-    /// <summary>The thresholds on ŝ that leave out the given share of a set of plans' work.</summary>
-    internal static DropRequest Rule(IEnumerable<RoutingPlan> plans, double rate)
+    /// <summary>The thresholds on ŝ that drop the given share of the work of plans.</summary>
+    internal static DropRequest Request(IEnumerable<RoutingPlan> plans, double rate)
     {
         if (rate <= 0)
             return DropRequest.None;
@@ -98,7 +99,7 @@ internal static unsafe class LayerBenchmark
         return new DropRequest { Thresholds = scores.Thresholds(rate, Delta) };
     }
 
-    // The layer behind its routing: decide, lists, dispatch, experts, shared experts, combine.
+    // The layer after its routing: decide, lists, dispatch, experts, shared experts, combine.
     private static void Forward(MoeLayer moe, LayerShape shape, Pass pass, TextDrop text, RoutingPlan plan, float* x, float* y)
     {
         // No attention is computed, so there is no cache.
@@ -112,7 +113,7 @@ internal static unsafe class LayerBenchmark
         moe.End(pass, 0, y);
     }
 
-    // Seconds that a router takes for the same rows.
+    // Seconds of a router for the same rows.
     private static double Route(Router[] routers, LayerShape shape, Pass pass, int count, int steps, float* x)
     {
         var plan = new RoutingPlan();

@@ -1,15 +1,15 @@
 namespace DualSparse.Benchmarking;
 
 /// <summary>The sizes of one mixture-of-experts layer.</summary>
-/// <param name="Name">What the command line calls it.</param>
+/// <param name="Name">Its name on the command line.</param>
 /// <param name="Experts">E, routed experts.</param>
 /// <param name="TopK">K, experts a token.</param>
 /// <param name="Hidden">D.</param>
 /// <param name="Neurons">F, neurons of a routed expert.</param>
-/// <param name="SharedNeurons">Neurons of the shared experts together; 0: none.</param>
+/// <param name="SharedNeurons">Neurons of all shared experts; 0: none.</param>
 internal sealed record LayerShape(string Name, int Experts, int TopK, int Hidden, int Neurons, int SharedNeurons = 0)
 {
-    /// <summary>The shapes that are known by name: OLMoE-1B-7B, Mixtral-8x7B, Qwen3-30B-A3B, DeepSeek-V2-Lite.</summary>
+    /// <summary>The known shapes: OLMoE-1B-7B, Mixtral-8x7B, Qwen3-30B-A3B, DeepSeek-V2-Lite.</summary>
     public static IReadOnlyList<LayerShape> All { get; } =
     [
         new("olmoe", 64, 8, 2048, 1024),
@@ -19,7 +19,7 @@ internal sealed record LayerShape(string Name, int Experts, int TopK, int Hidden
     ];
 
     /// <summary>A shape by name.</summary>
-    /// <exception cref="ArgumentException">There is none of this name.</exception>
+    /// <exception cref="ArgumentException">There is no shape of this name.</exception>
     public static LayerShape Named(string name) => All.FirstOrDefault(s => s.Name == name)
         ?? throw new ArgumentException($"no shape '{name}', expected one of {string.Join(", ", All.Select(s => s.Name))}");
 }

@@ -7,7 +7,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>One drop rate on a set of plans: its rule, the least that it costs, and the time that each round took.</summary>
+/// <summary>One drop rate on a set of plans: its rule, its roofline, and the time of each round.</summary>
 internal sealed class LayerVariant
 {
     public LayerVariant(LayerShape shape, WeightFormat weights, RoutingPlan[] plans, DropRequest request, bool shared)
@@ -23,26 +23,26 @@ internal sealed class LayerVariant
         {
             DropPolicy.Apply(plan, rule);
             RowLists.Build(plan, placement, 0, batch);
-            var floor = Floor.Of(weights, shape, batch);
+            var roofline = Roofline.Of(weights, shape, batch);
             if (shared)
-                floor = floor.WithShared(weights, shape, plan.Tokens);
-            bytes += floor.Bytes / plans.Length;
-            operations += floor.Operations / plans.Length;
+                roofline = roofline.WithShared(weights, shape, plan.Tokens);
+            bytes += roofline.Bytes / plans.Length;
+            operations += roofline.Operations / plans.Length;
             counts += DropCounts.Of(plan, 0, plan.Tokens, neurons);
         }
 
-        (Floor, DropRate) = (new Floor(bytes, operations), counts.Rate);
+        (Roofline, DropRate) = (new Roofline(bytes, operations), counts.Rate);
     }
 
-    /// <summary>What is left out.</summary>
+    /// <summary>The drop.</summary>
     public TextDrop Text { get; }
 
-    /// <summary>Mean over the plans, shared experts included.</summary>
-    public Floor Floor { get; }
+    /// <summary>The mean roofline over the plans, including shared experts.</summary>
+    public Roofline Roofline { get; }
 
-    /// <summary>Of the neurons of all routed pairs, those left out.</summary>
+    /// <summary>The share of the neurons of all routed pairs that is dropped.</summary>
     public double DropRate { get; }
 
-    /// <summary>One layer, a round each.</summary>
+    /// <summary>Seconds of one layer, for each round.</summary>
     public List<double> Seconds { get; } = [];
 }

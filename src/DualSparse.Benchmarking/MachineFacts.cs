@@ -4,17 +4,17 @@ using DualSparse.Kernels;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>What a reader of a figure must know about the machine that it was taken on.</summary>
+/// <summary>The facts about a machine that belong to a measurement.</summary>
 /// <param name="Cpu">The processor's own name, and for x86 its family and model: "AMD EPYC 9654 (family 25, model 17)".</param>
 /// <param name="Instructions">The instruction sets that kernels can use here: "avx2, avx512, avx512-bf16, avx512-vnni, amx-bf16, amx-int8".</param>
-/// <param name="Cores">Processors that this process may use, its affinity mask and its cgroup's quota respected.</param>
+/// <param name="Cores">Processors that this process may use, by its affinity mask and its cgroup's quota.</param>
 /// <param name="System">Operating system and architecture.</param>
 /// <param name="Runtime">.NET's version.</param>
-/// <param name="Version">DualSparse's version and, where it was built from a repository, the commit.</param>
+/// <param name="Version">DualSparse's version and, if it was built from a repository, the commit.</param>
 /// <param name="Date">The day, in UTC: "2026-11-24".</param>
 internal sealed record MachineFacts(string Cpu, string Instructions, int Cores, string System, string Runtime, string Version, string Date)
 {
-    /// <summary>The machine that we run on, today.</summary>
+    /// <summary>This machine, today.</summary>
     public static MachineFacts Current()
     {
         var cpu = CpuFeatures.Current;

@@ -7,14 +7,14 @@ namespace DualSparse.Benchmarking;
 
 /// <summary>Tokens a second of one test, dense or under a drop.</summary>
 /// <param name="Test">"prompt" or "generate".</param>
-/// <param name="Tokens">How many.</param>
-/// <param name="DropRate">Share of the routed experts' work left out, counted.</param>
+/// <param name="Tokens">The number of tokens.</param>
+/// <param name="DropRate">The counted share of the routed experts' work that was dropped.</param>
 /// <param name="TokensPerSecond">Median over the rounds.</param>
-/// <param name="FloorTokensPerSecond">What the ceilings of the same run would allow (<see cref="ModelFloor"/>).</param>
+/// <param name="FloorTokensPerSecond">The roofline by the ceilings of the same run (<see cref="ModelRoofline"/>).</param>
 /// <param name="TimeRatio">time(r)/time(0): the median over rounds of the ratio within a round; 1 for the dense run.</param>
 /// <param name="TimeRatioLow">The 95 % interval of this median, by order statistics: its lower end …</param>
-/// <param name="TimeRatioHigh">… and its upper one.</param>
-/// <param name="FloorRatio">floor(r)/floor(0): what the rest of the model leaves of the drop.</param>
+/// <param name="TimeRatioHigh">… and its upper end.</param>
+/// <param name="FloorRatio">The ratio of the roofline times, floor(r)/floor(0), which includes the rest of the model.</param>
 internal sealed record ModelResult(
     string Test, int Tokens, double DropRate, double TokensPerSecond, double FloorTokensPerSecond, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio);
 
@@ -27,14 +27,14 @@ internal sealed record ModelReport(IReadOnlyList<ModelResult> Results, double Re
 /// <summary>Times a whole model: prompts of given lengths, and tokens generated one by one after a single one.</summary>
 internal static class ModelBenchmark
 {
-    /// <summary>Runs all tests; lengths past the model's context are left out.</summary>
-    /// <param name="model">The model; not for other use meanwhile.</param>
+    /// <summary>Runs all tests; prompts longer than the model's context are skipped.</summary>
+    /// <param name="model">The model; it must not be used otherwise meanwhile.</param>
     /// <param name="prompts">Lengths of prompts.</param>
     /// <param name="generate">Tokens to generate; 0: none.</param>
-    /// <param name="rounds">Rounds, of which medians are taken.</param>
-    /// <param name="drop">What is left out in a second run of each round; without effect: no such run.</param>
-    /// <param name="cancel">Ends it between two passes.</param>
-    /// <exception cref="ArgumentException">Nothing is left to time, or the drop makes no sense for the model.</exception>
+    /// <param name="rounds">The number of rounds; results are medians.</param>
+    /// <param name="drop">The drop of a second run of each round; if it drops nothing, there is no such run.</param>
+    /// <param name="cancel">Cancels between two passes.</param>
+    /// <exception cref="ArgumentException">There is nothing to time, or the drop doesn't fit the model.</exception>
     public static ModelReport Run(
         Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRequest? drop = null, CancellationToken cancel = default)
     {
@@ -54,7 +54,7 @@ internal static class ModelBenchmark
             [.. timed.Select(t => t.Result(model, ceilings.Best))], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
-    // The plans take turns within a round.
+    // Each round runs all plans, one after another.
     private static Timed[] Measure(Transformer model, DropPlan[] plans, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
     {
         var random = new Random(1);
@@ -98,12 +98,12 @@ internal static class ModelBenchmark
         public ModelResult Result(Transformer model, Ceiling best)
         {
             int pass = OneByOne ? 1 : Tokens;
-            double floor = best.Seconds(ModelFloor.Of(model.Config, model.Report.Weights, pass, DropRate));
+            double roofline = best.Seconds(ModelRoofline.Of(model.Config, model.Report.Weights, pass, DropRate));
             double[] ratios = [.. Seconds.Select((s, i) => s / Dense[i])];
             var (low, high) = Statistics.MedianInterval(ratios);
             return new ModelResult(
-                OneByOne ? "generate" : "prompt", Tokens, DropRate, Tokens / Statistics.Median(Seconds), pass / floor, Statistics.Median(ratios), low, high,
-                floor / best.Seconds(ModelFloor.Of(model.Config, model.Report.Weights, pass)));
+                OneByOne ? "generate" : "prompt", Tokens, DropRate, Tokens / Statistics.Median(Seconds), pass / roofline, Statistics.Median(ratios), low, high,
+                roofline / best.Seconds(ModelRoofline.Of(model.Config, model.Report.Weights, pass)));
         }
     }
 }

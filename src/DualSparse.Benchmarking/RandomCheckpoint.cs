@@ -7,30 +7,30 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Benchmarking;
 
 /// <summary>
-/// A checkpoint of a known shape with random bf16 weights, written to a temporary folder and deleted with this object: it is loaded
-/// through the same door as any other.
+/// A checkpoint of a known shape with random bf16 weights, written to a temporary folder and deleted with this object: it is loaded like
+/// any other.
 /// </summary>
 internal sealed class RandomCheckpoint : IDisposable
 {
-    // What is repeated throughout a tensor: long enough that no cache of any kind can tell.
+    // Values that are repeated throughout a tensor: too many for any cache to benefit.
     private const int BlockValues = 1 << 20;
 
-    // Several times the deepest model's; each is at least 700 MB.
+    // Several times the deepest model's; each layer is at least 700 MB.
     private const int MostLayers = 256;
 
     private RandomCheckpoint(string folder) => Folder = folder;
 
-    /// <summary>Where it lies.</summary>
+    /// <summary>The folder.</summary>
     public string Folder { get; }
 
-    /// <summary>Writes one.</summary>
+    /// <summary>Writes a checkpoint.</summary>
     /// <param name="shape">A name of <see cref="LayerShape.All"/>.</param>
-    /// <param name="layers">How many layers.</param>
-    /// <param name="weights">The format in which it will be loaded: where memory doesn't hold that, nothing is written.</param>
-    /// <param name="cancel">Ends it between two pieces; nothing is left behind.</param>
-    /// <exception cref="ArgumentException">No such shape, or so many layers.</exception>
+    /// <param name="layers">The number of layers.</param>
+    /// <param name="weights">The format in which it will be loaded: if memory is too small for it, nothing is written.</param>
+    /// <param name="cancel">Cancels between two writes; nothing is left.</param>
+    /// <exception cref="ArgumentException">No such shape, or too few or too many layers.</exception>
     /// <exception cref="ModelFormatException">It is larger than the memory that is free.</exception>
-    /// <exception cref="IOException">There is no room on the disk; nothing is left behind.</exception>
+    /// <exception cref="IOException">There is no room on the disk; nothing is left.</exception>
     public static RandomCheckpoint Write(string shape, int layers, WeightFormat weights, CancellationToken cancel = default)
     {
         if (layers is < 1 or > MostLayers)
@@ -50,10 +50,10 @@ internal sealed class RandomCheckpoint : IDisposable
         }
     }
 
-    /// <summary>Deletes it.</summary>
+    /// <summary>Deletes the folder.</summary>
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
-    /// <summary>The config.json of a model of such layers; the rest is as the model of that name has it.</summary>
+    /// <summary>The config.json of a model of such layers; other settings are those of the model of that name.</summary>
     internal static string Config(LayerShape shape, int layers) => $$"""
         {{{Family(shape)}},"hidden_size":{{shape.Hidden}},"num_experts_per_tok":{{shape.TopK}},"num_hidden_layers":{{layers}},
         "max_position_embeddings":4096,"tie_word_embeddings":false,"hidden_act":"silu","torch_dtype":"bfloat16"}
@@ -90,7 +90,7 @@ internal sealed class RandomCheckpoint : IDisposable
         MemoryBudget.Require(MemoryNeed.WeightBytes(config, weights), what);
         long bytes = tensors.Sum(t => t.ByteLength), free = new DriveInfo(Folder).AvailableFreeSpace;
         if (bytes > free)
-            throw new IOException($"{what} take {MemoryBudget.Format(bytes)} of disk, {MemoryBudget.Format(free)} is free under {Path.GetTempPath()}: take fewer");
+            throw new IOException($"{what} take {MemoryBudget.Format(bytes)} of disk, {MemoryBudget.Format(free)} is free under {Path.GetTempPath()}: use fewer layers");
         var random = new Random(1);
         ushort[] block = new ushort[BlockValues];
         foreach (ref ushort value in block.AsSpan())
@@ -99,7 +99,7 @@ internal sealed class RandomCheckpoint : IDisposable
         using var writer = new CheckpointWriter(Folder, tensors);
         foreach (var tensor in tensors)
         {
-            // A norm's weights are ones: the hidden state keeps its size from layer to layer.
+            // A norm's weights are ones, so that the hidden state keeps its magnitude from layer to layer.
             var source = MemoryMarshal.AsBytes<ushort>(tensor.Shape.Length == 1 ? ones : block);
             for (long left = tensor.ByteLength; left > 0; left -= source.Length)
             {

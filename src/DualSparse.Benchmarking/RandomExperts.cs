@@ -5,10 +5,10 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>Experts with random weights, written straight into their packed form: what they compute is finite and otherwise of no interest.</summary>
+/// <summary>Experts with random weights, written directly in packed form. Their outputs are finite and otherwise meaningless.</summary>
 internal static unsafe class RandomExperts
 {
-    // Random values to draw from: the arithmetic can't tell, and a gigabyte is ready in a second.
+    // Random values to draw from: repetition doesn't change the arithmetic, and a gigabyte is ready in a second.
     private const int Period = 1 << 16;
 
     /// <summary>A linear map in f32.</summary>
@@ -42,7 +42,7 @@ internal static unsafe class RandomExperts
         return values;
     }
 
-    // Packs the first panel; the others are copies of it, each distinct memory.
+    // Packs the first panel; the others are copies of it in distinct memory.
     private static void Fill(PackedMatrix matrix, float[] values)
     {
         var rows = new float[PanelLayout.Columns * matrix.Inputs];

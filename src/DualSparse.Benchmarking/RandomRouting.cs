@@ -4,8 +4,8 @@ using DualSparse.Models;
 namespace DualSparse.Benchmarking;
 
 /// <summary>
-/// Routing as a trained model's: router logits are normal with a deviation of 2, of which an expert's own popularity has 0.5. With 64
-/// experts and 8 a token the best normalised score is then near 0.4 and the last near 0.04, so that thresholds find pairs of every weight.
+/// Routing like a trained model's: router logits are normal with a standard deviation of 2, of which an expert's popularity has 0.5. With
+/// 64 experts and 8 a token the best normalised score is then near 0.4 and the last near 0.04, so that there are pairs of every weight.
 /// </summary>
 internal static class RandomRouting
 {
@@ -32,15 +32,15 @@ internal static class RandomRouting
         return plan;
     }
 
-    /// <summary>Gives each layer's tokens experts that none before has taken: plan s is of layer s mod <paramref name="layers"/>.</summary>
-    public static void TakeTurns(LayerShape shape, IReadOnlyList<RoutingPlan> plans, int layers)
+    /// <summary>Gives each token of a layer experts that no earlier token has; plan s belongs to layer s mod <paramref name="layers"/>.</summary>
+    public static void AssignDistinctExperts(LayerShape shape, IReadOnlyList<RoutingPlan> plans, int layers)
     {
         for (int layer = 0; layer < layers; layer++)
         {
             int[] order = [.. Enumerable.Range(0, shape.Experts)];
             new Random(layer).Shuffle(order);
-            for (int s = layer, taken = 0; s < plans.Count; s += layers, taken += shape.TopK)
-                order.AsSpan(taken, shape.TopK).CopyTo(plans[s].Experts);
+            for (int s = layer, first = 0; s < plans.Count; s += layers, first += shape.TopK)
+                order.AsSpan(first, shape.TopK).CopyTo(plans[s].Experts);
         }
     }
 

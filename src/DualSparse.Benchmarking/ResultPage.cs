@@ -5,10 +5,10 @@ using System.Text.Json.Nodes;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>Results for people who were not there: a page of Markdown, or rows of JSON, with the machine and the run beside each figure.</summary>
+/// <summary>Results as a page of Markdown or as JSON, with the machine and the run.</summary>
 internal sealed class ResultPage
 {
-    // Processors and systems have names with +, ' and the like: the file isn't for a web page.
+    // Names of processors and systems have +, ' and the like, which need no escaping outside of HTML.
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
@@ -19,17 +19,17 @@ internal sealed class ResultPage
     private readonly StringBuilder text = new();
 
     /// <summary>Begins a page.</summary>
-    /// <param name="title">Its heading.</param>
+    /// <param name="title">The heading.</param>
     /// <param name="command">The command that made it.</param>
-    /// <param name="machine">Where.</param>
+    /// <param name="machine">The machine.</param>
     public ResultPage(string title, string command, MachineFacts machine) =>
         text.Append($"# {title}\n\n{machine}. `{command}`\n");
 
     /// <summary>Adds one run's table.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="notes">What else to say before the table.</param>
-    /// <param name="columns">Headings.</param>
-    /// <param name="rows">Cells, as many a row as there are headings.</param>
+    /// <param name="notes">Further notes before the table.</param>
+    /// <param name="columns">The headings.</param>
+    /// <param name="rows">The cells, in each row as many as headings.</param>
     public void Add(RunFacts run, IEnumerable<string> notes, IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows)
     {
         text.Append($"\n**{run.Heading}**  \n{run.Ceilings}");
@@ -42,16 +42,16 @@ internal sealed class ResultPage
             Row(row);
     }
 
-    /// <summary>Writes the page; a file that was there stays whole until the new one is.</summary>
+    /// <summary>Writes the page; an existing file is replaced only once the new one is complete.</summary>
     /// <exception cref="IOException">It can't be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public void Save(string path)
     {
-        string whole = Path.GetFullPath(path), fresh = whole + ".new";
+        string target = Path.GetFullPath(path), fresh = target + ".new";
         try
         {
             File.WriteAllText(fresh, text.ToString());
-            File.Move(fresh, whole, overwrite: true);
+            File.Move(fresh, target, overwrite: true);
         }
         catch
         {

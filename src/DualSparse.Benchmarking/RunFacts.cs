@@ -2,10 +2,10 @@ using System.Text.Json.Serialization;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>What a reader of a figure must know about the run.</summary>
-/// <param name="Threads">Threads that worked.</param>
+/// <summary>The facts about a run that belong to a measurement.</summary>
+/// <param name="Threads">The number of threads.</param>
 /// <param name="Kernel">The kernel that multiplied.</param>
-/// <param name="Weights">How weights were kept: bf16, f32, int8 or int4.</param>
+/// <param name="Weights">The format of the weights: bf16, f32, int8 or int4.</param>
 /// <param name="ReadGigabytesPerSecond">This run's ceiling of reading memory, in 10⁹ bytes a second: the best round.</param>
 /// <param name="RateGflops">This run's ceiling of arithmetic, in 10⁹ operations a second: the best round.</param>
 internal sealed record RunFacts(int Threads, string Kernel, string Weights, double ReadGigabytesPerSecond, double RateGflops)

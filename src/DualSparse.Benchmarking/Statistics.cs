@@ -1,6 +1,6 @@
 namespace DualSparse.Benchmarking;
 
-/// <summary>What is made of repeated measurements.</summary>
+/// <summary>Statistics of repeated measurements.</summary>
 internal static class Statistics
 {
     /// <summary>The middle value; of an even number, the mean of the middle two.</summary>
@@ -12,9 +12,9 @@ internal static class Statistics
     }
 
     /// <summary>
-    /// A 95 % interval of the median: the narrowest pair of order statistics, as far from either end, that a median lies between in at
-    /// least 95 of 100 samples (n values fall below their median as n tosses of a coin do). Fewer than six values: from the least to the
-    /// greatest, which is less sure.
+    /// A 95 % interval of the median: the narrowest pair of order statistics, equally far from both ends, with the median between them in
+    /// at least 95 % of samples (each value is below the median with probability ½). With fewer than six values it is the whole range, and
+    /// less than 95 %.
     /// </summary>
     public static (double Low, double High) MedianInterval(IReadOnlyList<double> values)
     {
@@ -22,7 +22,7 @@ internal static class Statistics
         int n = sorted.Length, k = 1;
         if (n > 1000)
         {
-            // The exact chances leave what a number can hold; they are a normal distribution's by now.
+            // The exact probabilities would underflow; the normal distribution approximates them.
             k = (int)(n / 2.0 - 0.98 * Math.Sqrt(n));
             return (sorted[k - 1], sorted[n - k]);
         }

@@ -2,19 +2,19 @@ using DualSparse.Engine;
 
 namespace DualSparse.Evaluation;
 
-/// <summary>What one run loses against another, summed over predictions.</summary>
-/// <param name="Tokens">Ids predicted.</param>
-/// <param name="DenseNll">Σ −log p of the targets in the run to be near to, nats.</param>
-/// <param name="Nll">The same in the other.</param>
+/// <summary>The loss of one run against another, summed over predictions.</summary>
+/// <param name="Tokens">The number of ids predicted.</param>
+/// <param name="DenseNll">Σ −log p of the targets in the reference run, nats.</param>
+/// <param name="Nll">The same in the other run.</param>
 /// <param name="KullbackLeibler">Σ KL(dense ‖ other), nats.</param>
-/// <param name="Flips">Predictions whose best id differs.</param>
+/// <param name="Flips">The number of predictions whose most probable id differs.</param>
 internal readonly record struct LossSums(int Tokens, double DenseNll, double Nll, double KullbackLeibler, int Flips)
 {
-    /// <summary>Both together.</summary>
+    /// <summary>The sum of both.</summary>
     public static LossSums operator +(LossSums a, LossSums b) => new(
         a.Tokens + b.Tokens, a.DenseNll + b.DenseNll, a.Nll + b.Nll, a.KullbackLeibler + b.KullbackLeibler, a.Flips + b.Flips);
 
-    /// <summary>Compares rows of logits; summed in their order, whatever the threads.</summary>
+    /// <summary>Compares rows of logits, summed in their order on any number of threads.</summary>
     /// <param name="dense">[rows, vocabulary] or more.</param>
     /// <param name="other">The same of the other run.</param>
     /// <param name="targets">[rows] the ids that follow, inside the vocabulary.</param>
@@ -27,12 +27,12 @@ internal readonly record struct LossSums(int Tokens, double DenseNll, double Nll
         fixed (float* p = dense, q = other)
         fixed (int* ids = targets)
         {
-            // A lambda can't capture what is fixed.
-            var (first, second, wanted) = ((nint)p, (nint)q, (nint)ids);
+            // A lambda can't capture a fixed pointer.
+            var (first, second, nextIds) = ((nint)p, (nint)q, (nint)ids);
             Parallel.For(0, rows.Length, t => rows[t] = Row(
                 new ReadOnlySpan<float>((float*)first + (nint)t * vocabulary, vocabulary),
                 new ReadOnlySpan<float>((float*)second + (nint)t * vocabulary, vocabulary),
-                ((int*)wanted)[t]));
+                ((int*)nextIds)[t]));
         }
 
         return rows.Aggregate(default(LossSums), (sum, row) => sum + row);

@@ -6,23 +6,23 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Evaluation;
 
-/// <summary>How near our logits are to another engine's.</summary>
-/// <param name="Tokens">Rows of logits compared.</param>
+/// <summary>The difference between our logits and another engine's.</summary>
+/// <param name="Tokens">The number of rows of logits compared.</param>
 /// <param name="RelativeError">RMS of the differences over the standard deviation of the reference's logits.</param>
 /// <param name="KullbackLeibler">Mean KL(reference ‖ ours), nats a token.</param>
-/// <param name="TopOneAgreement">Share of rows whose best id is the same.</param>
-/// <param name="GreedyTokens">Greedily continued tokens compared; 0 where the reference holds none.</param>
-/// <param name="GreedyMismatches">Those that differ.</param>
+/// <param name="TopOneAgreement">The share of rows whose most probable id is the same.</param>
+/// <param name="GreedyTokens">The number of greedily continued tokens compared; 0 if the reference has none.</param>
+/// <param name="GreedyMismatches">The number of those that differ.</param>
 internal sealed record VerificationReport(
     int Tokens, double RelativeError, double KullbackLeibler, double TopOneAgreement, int GreedyTokens, int GreedyMismatches);
 
 /// <summary>
 /// Compares a model with the reference file of another engine: <c>input_ids</c> [rows, n] integers, <c>logits</c> [rows, n, vocabulary]
-/// f32, and, where it is there, <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids.
+/// f32, and optionally <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids.
 /// </summary>
 internal static class Verification
 {
-    /// <summary>Ids of a row that its greedy continuation starts from.</summary>
+    /// <summary>The number of a row's ids that its greedy continuation starts from.</summary>
     public const int GreedyPrompt = 8;
 
     /// <summary>Runs the comparison.</summary>
@@ -39,7 +39,7 @@ internal static class Verification
             if (greedy.Shape.Count != 2 || greedy.Rows != rows)
                 throw new ModelFormatException($"{referenceFile}: greedy has the shape [{string.Join(", ", greedy.Shape)}], expected [{rows}, ids], a row for each of input_ids");
             if (length < GreedyPrompt)
-                throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which greedy continues");
+                throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which the greedy row continues");
         }
 
         int[][] prompts = ids.ReadIdRows();
@@ -69,9 +69,9 @@ internal static class Verification
     }
 
     /// <summary>
-    /// What rounding alone costs: how far the logits of plain rounding, as the scalar kernels do it with these weights, are from our own in f32, as
-    /// <see cref="VerificationReport.RelativeError"/>. It doesn't depend on what the reference holds but for its prompts, so that a model that
-    /// computes something else can't widen its own tolerance. One layer at a time is in memory.
+    /// The error of rounding alone: the difference of the scalar kernels' logits with these weights from our own in f32, as
+    /// <see cref="VerificationReport.RelativeError"/>. Of the reference it uses the prompts only, so that a wrong model can't widen its own
+    /// tolerance. One layer at a time is in memory.
     /// </summary>
     /// <exception cref="ModelFormatException">The model can't be read, or the reference lacks its ids.</exception>
     public static double RoundingError(string folder, EngineOptions options, string referenceFile)
@@ -97,7 +97,7 @@ internal static class Verification
         return ids.Shape.Count == 2 ? ids : throw new ModelFormatException($"{file.Path}: input_ids has {ids.Shape.Count} dimensions, expected [rows, ids]");
     }
 
-    // Each prompt's [ids, vocabulary].
+    // The logits of each prompt, [ids, vocabulary].
     private static float[][] Logits(string folder, EngineOptions options, int[][] prompts)
     {
         using var stream = LayerStream.Open(folder, options);

@@ -5,29 +5,29 @@ using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>Runs text through a model and keeps what its routed experts did: neurons' importance and gating scores, layer by layer.</summary>
+/// <summary>Runs text through a model and collects its routed experts' neuron importance and gating scores, layer by layer.</summary>
 internal sealed class Calibration
 {
     private Calibration(IReadOnlyList<NeuronImportance?> importance, IReadOnlyList<ScoreHistogram?> scores, int windows, long tokens) =>
         (Importance, Scores, Windows, Tokens) = (importance, scores, windows, tokens);
 
-    /// <summary>By layer; null where it has no routed experts.</summary>
+    /// <summary>The importance by layer; null where a layer has no routed experts.</summary>
     public IReadOnlyList<NeuronImportance?> Importance { get; }
 
     /// <summary>By layer, the normalised gating scores ŝ; null where there is no router.</summary>
     public IReadOnlyList<ScoreHistogram?> Scores { get; }
 
-    /// <summary>Windows of text.</summary>
+    /// <summary>The number of windows.</summary>
     public int Windows { get; }
 
-    /// <summary>Tokens in them.</summary>
+    /// <summary>The number of tokens in them.</summary>
     public long Tokens { get; }
 
-    /// <summary>Runs the windows, each as a text of its own, with nothing dropped; one layer at a time is in memory.</summary>
+    /// <summary>Runs the windows, each as a separate text, without a drop; one layer at a time is in memory.</summary>
     /// <param name="stream">The model.</param>
     /// <param name="windows">Token ids, none longer than the model's context.</param>
-    /// <param name="progress">Told the share done, from 0 to 1.</param>
-    /// <param name="cancel">Ends it between two windows of a layer.</param>
+    /// <param name="progress">Receives the share done, from 0 to 1.</param>
+    /// <param name="cancel">Cancels between two windows of a layer.</param>
     /// <exception cref="ArgumentException">There is no window, an id is outside the vocabulary, or the model has no routed experts.</exception>
     /// <exception cref="ModelFormatException">A weight can't be read, or a layer is larger than the memory that is free.</exception>
     public static Calibration Run(

@@ -3,23 +3,23 @@ using DualSparse.Models.Text;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>What a model is calibrated on: ids, texts, or the sample that ships.</summary>
-/// <param name="IdsFile">A safetensors file of windows, every one to calibrate on; null: text.</param>
-/// <param name="TextFiles">Texts; none: the sample.</param>
-/// <param name="Windows">Windows of text at most; null: <see cref="DefaultWindows"/>.</param>
-/// <param name="ContextTokens">Ids in a window of text; null: <see cref="DefaultContext"/>, or the model's context where that is less.</param>
+/// <summary>The input of a calibration: ids, texts, or the built-in sample.</summary>
+/// <param name="IdsFile">A safetensors file of windows, all for calibration; null: text.</param>
+/// <param name="TextFiles">Text files; none: the sample.</param>
+/// <param name="Windows">The most windows of text; null: <see cref="DefaultWindows"/>.</param>
+/// <param name="ContextTokens">Ids in a window of text; null: <see cref="DefaultContext"/>, or the model's context if that is less.</param>
 internal sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<string>? TextFiles = null, int? Windows = null, int? ContextTokens = null)
 {
-    /// <summary>The windows of text unless told otherwise: nearly all of the sample under a vocabulary of 4,096 ids.</summary>
+    /// <summary>The default number of windows of text: nearly all of the sample with a vocabulary of 4,096 ids.</summary>
     public const int DefaultWindows = 256;
 
-    /// <summary>The ids in a window of text unless told otherwise.</summary>
+    /// <summary>The default number of ids in a window of text.</summary>
     public const int DefaultContext = 512;
 
-    /// <summary>Reads what a model's folder needs.</summary>
-    /// <returns>The windows, and what reports call them. Beside given ids the sample's held-apart windows stand, none where the folder has no tokenizer.</returns>
+    /// <summary>Reads the windows for a model's folder.</summary>
+    /// <returns>The windows, and their name in reports. With an ids file the held-out windows are the sample's, or none if the folder has no tokenizer.</returns>
     /// <exception cref="ModelFormatException">A file can't be read or is damaged, or there is no tokenizer for the text.</exception>
-    /// <exception cref="ArgumentException">Both ids and texts are given, or a number makes no sense.</exception>
+    /// <exception cref="ArgumentException">Both ids and texts are given, or a number is out of its range.</exception>
     public (CalibrationSplit Windows, string Source) Read(string modelFolder)
     {
         if (IdsFile is not null && TextFiles is [_, ..])
@@ -33,7 +33,7 @@ internal sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<st
         }
 
         bool readable = File.Exists(Path.Combine(modelFolder, "tokenizer.json"));
-        return (new CalibrationSplit(CalibrationIds.Read(IdsFile), readable ? Cut(CalibrationText.Sample(), modelFolder).HeldApart : []), Path.GetFileName(IdsFile));
+        return (new CalibrationSplit(CalibrationIds.Read(IdsFile), readable ? Cut(CalibrationText.Sample(), modelFolder).HeldOut : []), Path.GetFileName(IdsFile));
     }
 
     private CalibrationSplit Cut(CalibrationText text, string modelFolder)

@@ -1,12 +1,12 @@
 namespace DualSparse.Sparsify;
 
 /// <summary>
-/// Windows of text in two parts, of like mixture because they alternate: one to calibrate on, one kept apart, on which the loss to
-/// expect is measured.
+/// Windows of text in two parts, of similar mixture because they alternate: one to calibrate on, one held out, on which the expected loss
+/// is measured.
 /// </summary>
 /// <param name="Calibration">Three of four windows; all where there are fewer than four.</param>
-/// <param name="HeldApart">The fourth of each four.</param>
-internal sealed record CalibrationSplit(IReadOnlyList<int[]> Calibration, IReadOnlyList<int[]> HeldApart)
+/// <param name="HeldOut">Every fourth window.</param>
+internal sealed record CalibrationSplit(IReadOnlyList<int[]> Calibration, IReadOnlyList<int[]> HeldOut)
 {
     // A quarter: enough for intervals, and the larger part for the rarer experts.
     private const int Every = 4;

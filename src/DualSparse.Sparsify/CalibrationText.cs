@@ -4,23 +4,23 @@ using DualSparse.Models.Text;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>Text to calibrate on: documents, which a line <c>&lt;|endoftext|&gt;</c> ends in a file.</summary>
+/// <summary>Text to calibrate on: documents, separated in a file by a line <c>&lt;|endoftext|&gt;</c>.</summary>
 internal sealed class CalibrationText
 {
     private const string EndOfText = "<|endoftext|>";
 
-    // data/calibration/calibration.txt, its card beside it.
+    // data/calibration/calibration.txt, next to its card.
     private const string SampleResource = "calibration.txt";
 
     private CalibrationText(string name, IReadOnlyList<string> documents) => (Name, Documents) = (name, documents);
 
-    /// <summary>What reports call it.</summary>
+    /// <summary>Its name in reports.</summary>
     public string Name { get; }
 
     /// <summary>The documents in order, none empty.</summary>
     public IReadOnlyList<string> Documents { get; }
 
-    /// <summary>The sample that ships: books, technical text and facts, some 500 KB.</summary>
+    /// <summary>The built-in sample: books, technical text and facts, about 500 KB.</summary>
     public static CalibrationText Sample()
     {
         using var reader = new StreamReader(typeof(CalibrationText).Assembly.GetManifestResourceStream(SampleResource)!, Encoding.UTF8);
@@ -39,11 +39,11 @@ internal sealed class CalibrationText
             : throw new ModelFormatException($"{string.Join(", ", files)}: there is no text");
     }
 
-    /// <summary>The documents as one stream of ids, cut into windows; what is left at the end and fills none is left out.</summary>
-    /// <param name="tokenizer">The model's.</param>
+    /// <summary>The documents as one stream of ids, cut into windows; an incomplete last window is dropped.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="generation">Its first end-of-sequence id follows each document; without one, the tokenizer's <c>&lt;|endoftext|&gt;</c>, or nothing.</param>
     /// <param name="contextTokens">Ids in a window.</param>
-    /// <param name="maxWindows">No more of the text is read than they need.</param>
+    /// <param name="maxWindows">The most windows; no more text is encoded than they need.</param>
     /// <exception cref="ArgumentException">A window is empty, or the text doesn't fill a single one.</exception>
     public int[][] Windows(Tokenizer tokenizer, GenerationDefaults generation, int contextTokens, int maxWindows)
     {

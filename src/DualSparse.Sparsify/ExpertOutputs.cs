@@ -8,15 +8,15 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Sparsify;
 
 /// <summary>
-/// What a layer's experts give to the pairs that a drop takes first, those of the lower half of a token's choice: the mean, which can stay
-/// behind in their place, and how far outputs lie from it, which is what a drop costs.
+/// The outputs of a layer's experts for the pairs that are dropped first, those of the lower half of a token's choice: their mean, for mean
+/// compensation, and their deviation from it, which is the error of a drop.
 /// </summary>
 internal sealed class ExpertOutputs
 {
-    // Outputs per expert that the deviation is taken from: enough for two digits.
+    // Outputs per expert from which the deviation is computed: enough for two digits.
     private const int Samples = 256;
 
-    // Fewer say nothing of a mean.
+    // Fewer pairs give no useful mean.
     private const int FewestPairs = 8;
 
     private readonly int experts;
@@ -34,18 +34,18 @@ internal sealed class ExpertOutputs
         counts = new long[experts];
     }
 
-    /// <summary>Sees the neurons of a layer's rows.</summary>
+    /// <summary>An observer of the neurons of a layer's rows.</summary>
     public NeuronObserver Observer(RoutingPlan routing) => (token, expert, gate, up) =>
     {
-        int topK = routing.TopK, place = routing.Experts.Slice(token * topK, topK).IndexOf(expert);
-        pairs.Add((expert, routing.Weights[token * topK + place], place == 0));
-        if (place < topK / 2)
+        int topK = routing.TopK, rank = routing.Experts.Slice(token * topK, topK).IndexOf(expert);
+        pairs.Add((expert, routing.Weights[token * topK + rank], rank == 0));
+        if (rank < topK / 2)
             return;
         float[] hidden = new float[neurons];
         SwiGlu.Forward(gate, up, hidden);
         for (int n = 0; n < neurons; n++)
             sums[expert][n] += hidden[n];
-        // Every so many, so that the samples come from all of the text.
+        // Every seventh replaces an earlier one, so that the samples come from all of the text.
         if (samples[expert].Count < Samples)
             samples[expert].Add(hidden);
         else if (counts[expert] % 7 == 0)
@@ -53,8 +53,11 @@ internal sealed class ExpertOutputs
         counts[expert]++;
     };
 
-    /// <summary>Means, deviations over their mean, mean norms of outputs, and every pair's weight times its expert's deviation.</summary>
-    public (Compensation Means, float[] Scales, float[] Norms, LayerKeys Keys) Finish(Checkpoint checkpoint, int layer)
+    /// <summary>
+    /// The means; the deviations divided by their mean; the mean norms of outputs; and every pair's score, its weight times its expert's
+    /// deviation.
+    /// </summary>
+    public (Compensation Means, float[] Scales, float[] Norms, LayerScores Scores) Finish(Checkpoint checkpoint, int layer)
     {
         int hidden = checkpoint.Config.HiddenSize;
         float[] whole = new float[experts * hidden], minor = new float[experts * hidden], scales = new float[experts], norms = new float[experts];
@@ -62,7 +65,7 @@ internal sealed class ExpertOutputs
         float mean = scales.Where(s => s > 0).DefaultIfEmpty(1).Average(), norm = norms.Where(n => n > 0).DefaultIfEmpty(1).Average();
         for (int e = 0; e < experts; e++)
             (scales[e], norms[e]) = (scales[e] > 0 ? scales[e] / mean : 1, norms[e] > 0 ? norms[e] : norm);
-        return (new Compensation(hidden, whole, minor), scales, norms, new LayerKeys(pairs.Select(p => (p.Weight * scales[p.Expert], p.Best))));
+        return (new Compensation(hidden, whole, minor), scales, norms, new LayerScores(pairs.Select(p => (p.Weight * scales[p.Expert], p.Best))));
     }
 
     private (float Deviation, float Norm) Expert(Checkpoint checkpoint, int layer, int expert, Span<float> whole, Span<float> minor)

@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>What makes a neuron important: one of the four sums, by itself or times the norm of what the neuron writes, ‖W2_n‖₂.</summary>
+/// <summary>The importance of a neuron: one of the four sums, optionally times the norm of the neuron's output weights, ‖W2_n‖₂.</summary>
 /// <param name="Sum">The sum, 1 to 4 (<see cref="NeuronImportance"/>).</param>
-/// <param name="TimesDownNorm">Whether it is multiplied with ‖W2_n‖₂.</param>
+/// <param name="TimesDownNorm">Whether it is multiplied by ‖W2_n‖₂.</param>
 internal readonly record struct ImportanceMetric(int Sum, bool TimesDownNorm = false)
 {
-    /// <summary>The metric unless another is chosen: the least loss at equal drop on the model that ships.</summary>
+    /// <summary>The default metric: the one with the least loss at equal drop on the model that ships.</summary>
     public static ImportanceMetric Default => new(4);
 
     /// <summary>Reads "4" or, times the norm, "4w".</summary>

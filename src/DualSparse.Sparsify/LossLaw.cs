@@ -3,26 +3,26 @@ using DualSparse.Engine.Moe.Drop;
 namespace DualSparse.Sparsify;
 
 /// <summary>
-/// A layer's loss by its drop rate: KL(r) = a·(r/(1−r))^b, a straight line between the logarithms of loss and odds. On the model that ships
-/// it meets rates between .1 and .55 to a few percent, where a power of r alone bends away.
+/// A layer's loss by its drop rate: KL(r) = a·(r/(1−r))^b, which is linear in the logarithms of loss and odds. On the model that ships it
+/// is accurate to a few percent for rates from .1 to .55; a power of r alone isn't.
 /// </summary>
 /// <param name="Factor">a.</param>
-/// <param name="Exponent">b, above 1: the next bit of work is always dearer than the last.</param>
+/// <param name="Exponent">b, above 1: each further share of dropped work costs more than the previous one.</param>
 internal readonly record struct LossLaw(double Factor, double Exponent)
 {
-    // Straight lines would be shared out all or nothing.
+    // With an exponent of 1 a layer would drop all or nothing.
     private const double LeastExponent = 1.2;
 
-    // Below what f32 logits resolve.
+    // Below the resolution of f32 logits.
     private const double LeastLoss = 1e-9;
 
-    // Below a double's precision.
+    // Finer than a double's precision.
     private const int Halvings = 60;
 
-    // A layer with nothing left would be another model.
+    // A layer that drops everything would be another model.
     private const double MostRate = 0.9;
 
-    /// <summary>Least squares between logarithms.</summary>
+    /// <summary>Fits the law by least squares of the logarithms.</summary>
     public static LossLaw Through(ReadOnlySpan<double> rates, ReadOnlySpan<double> losses)
     {
         double x = 0, y = 0, xx = 0, xy = 0;
@@ -39,10 +39,10 @@ internal readonly record struct LossLaw(double Factor, double Exponent)
     /// <summary>KL(r).</summary>
     public double At(double rate) => Factor * Math.Pow(rate / (1 - rate), Exponent);
 
-    /// <summary>The rates, one a layer and <paramref name="rate"/> in the mean, whose losses have the least sum: their slopes are equal.</summary>
-    /// <param name="laws">The layers'.</param>
+    /// <summary>The rates of the layers, with mean <paramref name="rate"/>, that minimise the sum of the losses: their slopes are equal.</summary>
+    /// <param name="laws">The layers' laws.</param>
     /// <param name="rate">Their mean.</param>
-    /// <param name="topK">Experts a token, of whose best the guard keeps half: no layer's rate goes beyond 1 − 1/2k.</param>
+    /// <param name="topK">Experts a token; the guard keeps half of the best, so no layer's rate exceeds 1 − 1/2k.</param>
     public static double[] Share(IReadOnlyList<LossLaw> laws, double rate, int topK)
     {
         double most = Math.Min(MostRate, 1 - 0.5 / topK);

@@ -3,13 +3,13 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>One expert's neurons within one tensor, and the order that they are to have there; what belongs to one neuron moves as a whole.</summary>
+/// <summary>One expert's neurons within one tensor, and their new order; all elements of a neuron move together.</summary>
 /// <param name="Tensor">The tensor's name.</param>
 /// <param name="First">The first neuron's first element.</param>
 /// <param name="Width">Elements of a neuron.</param>
 /// <param name="NeuronStep">Elements from a neuron to the next.</param>
-/// <param name="ElementStep">Elements from one of a neuron to its next; one of the two steps is 1.</param>
-/// <param name="Order">Which neuron comes to each place.</param>
+/// <param name="ElementStep">Elements from one element of a neuron to its next; one of the two steps is 1.</param>
+/// <param name="Order">The neuron at each position.</param>
 internal sealed record MovedNeurons(string Tensor, long First, int Width, long NeuronStep, long ElementStep, int[] Order)
 {
     /// <summary>Neurons that are a matrix's rows.</summary>
@@ -21,10 +21,10 @@ internal sealed record MovedNeurons(string Tensor, long First, int Width, long N
         new(weights.Tensor.Name, weights.First, weights.Rows, weights.ColumnStep, weights.RowStep, order);
 
     /// <summary>Appends a tensor that consists of such neurons, in its own layout.</summary>
-    /// <param name="writer">Where it is this tensor's turn.</param>
+    /// <param name="writer">The writer, whose next tensor this is.</param>
     /// <param name="tensor">The tensor.</param>
-    /// <param name="parts">All that it holds, in the order of their first elements.</param>
-    /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
+    /// <param name="parts">The parts that make up the tensor, in the order of their first elements.</param>
+    /// <exception cref="IOException">Writing failed, for example because the disk is full.</exception>
     public static void Append(CheckpointWriter writer, TensorView tensor, IReadOnlyList<MovedNeurons> parts)
     {
         if (parts[0].ElementStep == 1)
@@ -57,8 +57,8 @@ internal sealed record MovedNeurons(string Tensor, long First, int Width, long N
     {
         var line = tensor.ElementBytes(First + index * ElementStep, Order.Length);
         int size = line.Length / Order.Length;
-        for (int place = 0; place < Order.Length; place++)
-            line.Slice(Order[place] * size, size).CopyTo(permuted[(place * size)..]);
+        for (int i = 0; i < Order.Length; i++)
+            line.Slice(Order[i] * size, size).CopyTo(permuted[(i * size)..]);
         writer.AppendBytes(Tensor, permuted[..line.Length]);
     }
 }

@@ -4,7 +4,7 @@ using DualSparse.Kernels.Ops;
 namespace DualSparse.Sparsify;
 
 /// <summary>
-/// How much the neurons of one layer's routed experts do, summed over the tokens routed to each expert, by four metrics at once
+/// The importance of the neurons of one layer's routed experts, summed over the tokens routed to each expert, by four metrics at once
 /// (arXiv 2508.18376, §4.1): 1 Σ SiLU(xW1), 2 Σ |SiLU(xW1)|, 3 Σ SiLU(xW1)·xW3, 4 Σ |SiLU(xW1)·xW3|.
 /// </summary>
 internal sealed class NeuronImportance
@@ -31,14 +31,14 @@ internal sealed class NeuronImportance
         Array.Fill(ones, 1f);
     }
 
-    /// <summary>[experts] tokens that each expert saw.</summary>
+    /// <summary>[experts] the number of tokens routed to each expert.</summary>
     public IReadOnlyList<long> Tokens => tokens;
 
     /// <summary>[neurons] an expert's sums by one metric, 1 to 4.</summary>
     public ReadOnlySpan<double> Of(int metric, int expert) => sums[metric - 1].AsSpan(expert * neurons, neurons);
 
     /// <summary>Adds one token routed to an expert: a <see cref="Engine.Moe.NeuronObserver"/>.</summary>
-    /// <param name="token">The token: each counts alike.</param>
+    /// <param name="token">The token; all count equally.</param>
     /// <param name="expert">The expert.</param>
     /// <param name="gate">[neurons] x·W1.</param>
     /// <param name="up">[neurons] x·W3.</param>

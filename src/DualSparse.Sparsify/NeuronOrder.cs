@@ -4,7 +4,7 @@ namespace DualSparse.Sparsify;
 internal static class NeuronOrder
 {
     /// <summary>A stable descending sort.</summary>
-    /// <returns>Which neuron comes to each place.</returns>
+    /// <returns>The neuron at each position.</returns>
     public static int[] Descending(ReadOnlySpan<double> importance)
     {
         double[] values = importance.ToArray();

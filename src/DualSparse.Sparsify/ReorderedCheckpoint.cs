@@ -3,16 +3,16 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>Writes a checkpoint whose routed experts' neurons stand in another order: the same function, the same types, the same names.</summary>
+/// <summary>Writes a checkpoint with its routed experts' neurons in another order: same function, types and names.</summary>
 internal static class ReorderedCheckpoint
 {
     /// <summary>Writes weights and copies every other file of the folder.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="orders">By layer and expert, which neuron comes to each place; null where a layer has no routed experts.</param>
+    /// <param name="orders">By layer and expert, the neuron at each position; null where a layer has no routed experts.</param>
     /// <param name="folder">An existing, empty folder.</param>
-    /// <param name="progress">Told the share of bytes written.</param>
-    /// <param name="cancel">Ends it between two tensors.</param>
-    /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
+    /// <param name="progress">Receives the share of bytes written.</param>
+    /// <param name="cancel">Cancels between two tensors.</param>
+    /// <exception cref="IOException">Writing failed, for example because the disk is full.</exception>
     public static void Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, IProgress<double> progress, CancellationToken cancel)
     {
         var moved = Moves(source.Config, orders).ToLookup(move => move.Tensor);

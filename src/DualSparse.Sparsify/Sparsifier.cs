@@ -7,29 +7,29 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Sparsify;
 
 /// <summary>
-/// Reconstruction (arXiv 2508.18376, §4.1): a checkpoint that computes the same function, every routed expert's neurons reordered by
-/// importance, so that its first half is the major one; and a report beside it.
+/// Reconstruction (arXiv 2508.18376, §4.1): a checkpoint that computes the same function, with every routed expert's neurons reordered by
+/// importance, so that the first half is the major half; and its report.
 /// </summary>
 internal static class Sparsifier
 {
-    // Fewer tokens say more about themselves than about the expert.
+    // Fewer tokens are too small a sample of an expert.
     private const int FewestTokens = 32;
 
-    // δ: T_major and T_minor lie this far from T, as in the paper.
+    // δ, the distance of T_major and T_minor from T, as in the paper.
     private const float Delta = 0.01f;
 
-    /// <summary>Calibrates and writes. The folder appears whole, at the end, or not at all.</summary>
+    /// <summary>Calibrates and writes. The folder appears at the end, complete, or not at all.</summary>
     /// <param name="model">The model's folder.</param>
-    /// <param name="output">The folder to make; it must not exist.</param>
-    /// <param name="split">Text to calibrate on; thresholds are searched where there is text kept apart to measure their loss on.</param>
-    /// <param name="source">What the report calls them.</param>
+    /// <param name="output">The folder to create; it must not exist.</param>
+    /// <param name="split">Text to calibrate on; thresholds are searched if there is held-out text to measure their loss on.</param>
+    /// <param name="source">The text's name in the report.</param>
     /// <param name="metric">The importance metric; null: <see cref="ImportanceMetric.Default"/>.</param>
     /// <param name="engine">How the model runs for calibration.</param>
-    /// <param name="progress">Told how far it has come.</param>
-    /// <param name="cancel">Ends it; nothing stays behind.</param>
-    /// <exception cref="ArgumentException">An argument makes no sense.</exception>
+    /// <param name="progress">Receives the progress.</param>
+    /// <param name="cancel">Cancels; nothing is left.</param>
+    /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
-    /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
+    /// <exception cref="IOException">The folder exists, or writing failed, for example because the disk is full.</exception>
     public static SparsifyReport Run(
         string model, string output, CalibrationSplit split, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,
         IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default)
@@ -37,8 +37,8 @@ internal static class Sparsifier
         var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
         if (sum is < 1 or > NeuronImportance.Metrics)
             throw new ArgumentException($"the metric is {sum}, expected 1 to {NeuronImportance.Metrics}");
-        if (split.HeldApart.Count > 0 && split.Calibration.Concat(split.HeldApart).Any(window => window.Length < 2))
-            throw new ArgumentException("a window of one token predicts nothing, so that no loss can be measured on it: take windows of 2 tokens or more");
+        if (split.HeldOut.Count > 0 && split.Calibration.Concat(split.HeldOut).Any(window => window.Length < 2))
+            throw new ArgumentException("a window of one token predicts nothing, so no loss can be measured on it: use windows of 2 tokens or more");
         output = CheckpointFolder.Free(output);
         Calibration calibration;
         using (var stream = LayerStream.Open(model, engine))
@@ -59,12 +59,12 @@ internal static class Sparsifier
             var order = new int[importance.Tokens.Count][];
             for (int e = 0; e < order.Length; e++)
             {
-                bool seen = importance.Tokens[e] >= FewestTokens;
-                if (!seen)
+                bool calibrated = importance.Tokens[e] >= FewestTokens;
+                if (!calibrated)
                     fallback.Add(e);
                 var weights = checkpoint.Config.Tensors.Layer(l).Expert(e);
-                double[] values = seen ? importance.Of(sum, e).ToArray() : WeightNorms.Of(checkpoint, weights);
-                if (seen && timesDownNorm)
+                double[] values = calibrated ? importance.Of(sum, e).ToArray() : WeightNorms.Of(checkpoint, weights);
+                if (calibrated && timesDownNorm)
                     TensorPrimitives.Multiply(values, WeightNorms.Down(checkpoint, weights), values);
                 order[e] = NeuronOrder.Descending(values);
             }
@@ -80,7 +80,7 @@ internal static class Sparsifier
         CheckpointFolder.Make(output, folder =>
         {
             ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
-            if (split.HeldApart.Count > 0)
+            if (split.HeldOut.Count > 0)
                 report = Search(folder, split, report, engine, progress, cancel);
             report.Save(folder);
         });

@@ -4,34 +4,34 @@ using DualSparse.Models;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>What dualsparse.json says about a checkpoint whose neurons were reordered.</summary>
+/// <summary>The contents of dualsparse.json for a checkpoint with reordered neurons.</summary>
 /// <param name="Metric">The importance metric, 1 to 4.</param>
-/// <param name="TimesDownNorm">Whether it is multiplied with ‖W2_n‖₂.</param>
-/// <param name="Calibration">The text it was measured on.</param>
-/// <param name="Thresholds">Thresholds on ŝ for drop rates, each T ∓ δ, as the calibration text has them.</param>
+/// <param name="TimesDownNorm">Whether it is multiplied by ‖W2_n‖₂.</param>
+/// <param name="Calibration">The text that it was measured on.</param>
+/// <param name="Thresholds">Thresholds T ∓ δ on ŝ for drop rates, from the calibration text.</param>
 /// <param name="Layers">The layers with routed experts.</param>
-/// <param name="Methods">What to drop, by method and rate, and the loss to expect (<see cref="DropProfile"/>); null where it wasn't searched.</param>
+/// <param name="Methods">Thresholds and expected loss by method and rate (<see cref="DropProfile"/>); null if they weren't searched.</param>
 internal sealed record SparsifyReport(
     int Metric, bool TimesDownNorm, CalibrationSource Calibration, IReadOnlyList<RateThresholds> Thresholds, IReadOnlyList<LayerReport> Layers,
     IReadOnlyList<DropMethod>? Methods = null)
 {
-    /// <summary>Writes it into a folder.</summary>
+    /// <summary>Writes the report to a folder.</summary>
     /// <exception cref="IOException">Writing failed.</exception>
     public void Save(string folder) => File.WriteAllBytes(Path.Combine(folder, DropProfile.FileName), JsonSerializer.SerializeToUtf8Bytes(this, DropProfile.Json));
 
-    /// <summary>Reads a folder's; null where there is none.</summary>
+    /// <summary>Reads a folder's report; null if there is none.</summary>
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
     public static SparsifyReport? Find(string folder) => DropProfile.Read<SparsifyReport>(folder);
 }
 
 /// <summary>Where the calibration text came from.</summary>
 /// <param name="Source">The file's name.</param>
-/// <param name="Windows">Windows, each a text of its own.</param>
-/// <param name="Tokens">Tokens in them.</param>
+/// <param name="Windows">The number of windows, each a separate text.</param>
+/// <param name="Tokens">The number of tokens in them.</param>
 internal sealed record CalibrationSource(string Source, int Windows, long Tokens);
 
-/// <summary>Thresholds and the drop rate that they gave on the calibration text.</summary>
-/// <param name="Drop">The rate aimed at.</param>
+/// <summary>Thresholds and their drop rate on the calibration text.</summary>
+/// <param name="Drop">The target rate.</param>
 /// <param name="Major">T_major.</param>
 /// <param name="Minor">T_minor.</param>
 /// <param name="Achieved">The rate on the calibration text.</param>
@@ -39,10 +39,10 @@ internal sealed record RateThresholds(double Drop, float Major, float Minor, dou
 
 /// <summary>One layer of a report.</summary>
 /// <param name="Layer">Its index.</param>
-/// <param name="TokensPerExpert">Calibration tokens that each expert saw.</param>
-/// <param name="WeightNormExperts">Experts that saw too few and were ordered by their weights' norms.</param>
-/// <param name="ScoreQuantiles">ŝ below which 5, 10, … 95 % of the pairs lie.</param>
-/// <param name="OutputNorms">[experts] n_e, the mean ‖f_e(x)‖₂ over pairs of the lower half of a token's choice; null where nothing was searched.</param>
+/// <param name="TokensPerExpert">The number of calibration tokens routed to each expert.</param>
+/// <param name="WeightNormExperts">Experts with too few tokens, whose neurons were ordered by their weights' norms.</param>
+/// <param name="ScoreQuantiles">The 5 %, 10 %, … 95 % quantiles of ŝ.</param>
+/// <param name="OutputNorms">[experts] n_e, the mean ‖f_e(x)‖₂ over pairs of the lower half of a token's choice; null if nothing was searched.</param>
 internal sealed record LayerReport(
     int Layer, IReadOnlyList<long> TokensPerExpert, IReadOnlyList<int> WeightNormExperts, IReadOnlyList<double> ScoreQuantiles,
     IReadOnlyList<float>? OutputNorms = null);

@@ -4,7 +4,7 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
 
-/// <summary>A neuron's importance by its weights alone, for experts that calibration hardly reaches.</summary>
+/// <summary>A neuron's importance by its weights alone, for experts with few calibration tokens.</summary>
 internal static class WeightNorms
 {
     /// <summary>‖W1_n‖ · ‖W3_n‖ · ‖W2_n‖ of every neuron n: rows of gate and up, columns of down.</summary>
@@ -16,7 +16,7 @@ internal static class WeightNorms
         return importance;
     }
 
-    /// <summary>‖W2_n‖₂ of every neuron n: how much of what it computes reaches the output.</summary>
+    /// <summary>‖W2_n‖₂ of every neuron n: the weight of its value in the output.</summary>
     public static double[] Down(Checkpoint checkpoint, MlpTensors expert) => ColumnNorms(checkpoint, expert.Down);
 
     private static double[] RowNorms(Checkpoint checkpoint, WeightSlice weights)

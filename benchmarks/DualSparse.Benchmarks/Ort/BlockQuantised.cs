@@ -4,8 +4,8 @@ using DualSparse.Benchmarking;
 namespace DualSparse.Benchmarks.Ort;
 
 /// <summary>
-/// One layer's experts as QMoE takes them: weight q stands for (q − 2^(bits−1))·scale, one scale for 32 inputs of one output, of two int4
-/// the earlier in the low nibble; gate and up rows take turns.
+/// One layer's experts in QMoE's format: a code q means (q − 2^(bits−1))·scale, with one scale for 32 inputs of one output; of two int4 the
+/// first is in the low nibble; gate and up rows alternate.
 /// </summary>
 internal sealed class BlockQuantised(LayerShape shape, int bits)
 {
@@ -14,19 +14,19 @@ internal sealed class BlockQuantised(LayerShape shape, int bits)
 
     private readonly int zero = 1 << (bits - 1);
 
-    /// <summary>[E, 2F, D] of so many bits.</summary>
+    /// <summary>[E, 2F, D], packed codes.</summary>
     public byte[] GateUp { get; } = new byte[(long)shape.Experts * 2 * shape.Neurons * shape.Hidden * bits / 8];
 
     /// <summary>[E, 2F, D / 32].</summary>
     public float[] GateUpScales { get; } = new float[(long)shape.Experts * 2 * shape.Neurons * shape.Hidden / Block];
 
-    /// <summary>[E, D, F] of so many bits.</summary>
+    /// <summary>[E, D, F], packed codes.</summary>
     public byte[] Down { get; } = new byte[(long)shape.Experts * shape.Hidden * shape.Neurons * bits / 8];
 
     /// <summary>[E, D, F / 32].</summary>
     public float[] DownScales { get; } = new float[(long)shape.Experts * shape.Hidden * shape.Neurons / Block];
 
-    /// <summary>Fills an expert by repeating few rows.</summary>
+    /// <summary>Fills an expert by repeating a few rows.</summary>
     /// <param name="expert">The expert.</param>
     /// <param name="gateUp">[rows, D]: a gate, its up, the next gate…</param>
     /// <param name="down">[rows, F].</param>

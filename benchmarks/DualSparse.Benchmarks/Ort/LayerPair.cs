@@ -11,8 +11,8 @@ namespace DualSparse.Benchmarks.Ort;
 
 /// <summary>
 /// The same random experts twice: packed for our kernels, and in an ONNX Runtime session. Both sides start from router logits and end with
-/// the layer's output. Experts differ from each other; within one, 32 rows repeat, in memory of their own. Weights are small multiples of
-/// one power of two, which both quantisers keep exactly: outputs differ by the rounding of activations alone.
+/// the layer's output. Experts differ from each other; within one, 32 rows repeat, in distinct memory. Weights are small multiples of one
+/// power of two, which both quantisers represent exactly: outputs differ only by the rounding of activations.
 /// </summary>
 internal sealed unsafe class LayerPair : IDisposable
 {
@@ -83,7 +83,7 @@ internal sealed unsafe class LayerPair : IDisposable
             NativeMemory.Copy(matrix.Panel(0), matrix.Panel(panel), (nuint)matrix.PanelBytes);
     }
 
-    // Each block's largest magnitude is the format's, so that its scale is the power of two; sums over the inputs are of ordinary size.
+    // Each block's largest magnitude is the format's, so that its scale is the power of two; sums over the inputs are near 1.
     private static void Fill(float[] values, Random random, int bits, int inputs)
     {
         int most = (1 << (bits - 1)) - 1;

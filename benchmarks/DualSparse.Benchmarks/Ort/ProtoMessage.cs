@@ -7,7 +7,7 @@ internal sealed class ProtoMessage
 {
     private readonly List<(int Size, Action<CodedOutputStream> Write)> fields = [];
 
-    /// <summary>Bytes of the message; lengths stand before contents, so they are known before anything is written.</summary>
+    /// <summary>Bytes of the message; lengths precede contents, so they are computed before anything is written.</summary>
     public int Size => fields.Sum(f => f.Size);
 
     public ProtoMessage Add(int field, long value) => Add(

@@ -8,15 +8,15 @@ using Microsoft.ML.OnnxRuntime;
 namespace DualSparse.Benchmarks.Ort;
 
 /// <summary>
-/// OLMoE's layer beside ONNX Runtime's QMoE, in one process and taking turns round by round: the same weights, inputs, router logits and
-/// number of threads. More than 10⁹ bytes of distinct weights are worked through in turn. Medians over the rounds.
+/// OLMoE's layer compared with ONNX Runtime's QMoE, alternating round by round in one process: the same weights, inputs, router logits and
+/// number of threads. Each round runs through layers with more than 10⁹ bytes of distinct weights. Medians over the rounds.
 /// </summary>
 internal static class QMoeBenchmark
 {
     private const long WorkingSet = 1_000_000_000;
     private const int CheckedTokens = 8;
 
-    // Activations are rounded to int8 or int16, differently on the two sides: a percent or two. A layout misunderstood differs by all.
+    // Activations are rounded to int8 or int16, differently on the two sides: a percent or two. A wrong layout would differ by about 100 %.
     private const double Tolerance = 0.05;
 
     public static int Run(string[] args)
@@ -60,7 +60,7 @@ internal static class QMoeBenchmark
             for (int l = 0; l < layers; l++)
             {
                 pairs.Add(new LayerPair(shape, format, session, l));
-                // What the session was made from: half a gigabyte each time.
+                // Frees what the session was made from, half a gigabyte each time.
                 GC.Collect();
             }
 
@@ -72,13 +72,13 @@ internal static class QMoeBenchmark
             page.Begin(format, work.Kernels[format], layers, layers * weights, difference);
             foreach (int tokens in options.Tokens)
             {
-                // At one token a round is many tokens, each with experts of its own.
+                // At one token a round has many tokens, each with its own experts.
                 using var call = new QMoeCall(shape, tokens, tokens == 1 ? 8 * layers : layers);
                 List<double> ours = [], theirs = [];
                 for (int round = -1; round < options.Rounds; round++)
                 {
                     double first = Time(() => call.Ours(work, pairs)), second = Time(() => call.Theirs(pairs));
-                    // The first round compiles and takes memory.
+                    // The first round compiles and allocates.
                     if (round < 0)
                         continue;
                     ours.Add(first / call.Steps);

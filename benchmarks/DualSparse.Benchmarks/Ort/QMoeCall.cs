@@ -5,10 +5,10 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace DualSparse.Benchmarks.Ort;
 
-/// <summary>One size of batch: rows, and router logits for each of the steps of a round, seen by both sides. Layers take turns.</summary>
+/// <summary>One batch size: rows, and router logits for each step of a round, the same for both sides. Each step uses the next layer.</summary>
 internal sealed class QMoeCall : IDisposable
 {
-    // Standard deviation of router logits: the best of 8 experts then has near 0.4 of a token.
+    // The standard deviation of router logits: the best of 8 experts then has a weight near 0.4.
     private const double Spread = 2;
 
     private readonly int tokens;

@@ -4,9 +4,9 @@ using DualSparse.Benchmarking;
 namespace DualSparse.Benchmarks.Ort;
 
 /// <summary>
-/// An ONNX model of one node: com.microsoft.QMoE, version 1, f32 activations. Weights are constants of the model, so that the session
-/// packs them for its matrix kernels while it is made; blocks of 32 weights share a scale, and <c>accuracy_level</c> 4 lets activations be
-/// rounded to int8, both of which its fastest path on a CPU asks for. Field numbers are those of onnx.proto.
+/// An ONNX model of one node: com.microsoft.QMoE, version 1, f32 activations. Weights are constants of the model, so that the session packs
+/// them for its matrix kernels when it is created; blocks of 32 weights share a scale, and <c>accuracy_level</c> 4 allows rounding
+/// activations to int8, both of which its fastest path on a CPU needs. Field numbers are those of onnx.proto.
 /// </summary>
 internal static class QMoeModel
 {

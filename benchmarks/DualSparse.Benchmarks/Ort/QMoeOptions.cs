@@ -4,7 +4,7 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Benchmarks.Ort;
 
-/// <summary>What the command line asks for.</summary>
+/// <summary>The options on the command line.</summary>
 internal sealed record QMoeOptions
 {
     public const string Usage =
@@ -21,7 +21,7 @@ internal sealed record QMoeOptions
     /// <summary>The processor's folder under benchmarks/results; empty: made from its name; null: print only.</summary>
     public string? Save { get; init; }
 
-    /// <summary>Null where the words aren't understood.</summary>
+    /// <summary>Parses the options; null if one isn't understood.</summary>
     public static QMoeOptions? Parse(string[] args)
     {
         var options = new QMoeOptions();

@@ -8,7 +8,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace DualSparse.Benchmarks.Ort;
 
-/// <summary>The results as a page, printed line by line as they come.</summary>
+/// <summary>The results as a page, printed line by line.</summary>
 internal sealed class QMoePage
 {
     private readonly StringBuilder text = new();
@@ -37,7 +37,7 @@ internal sealed class QMoePage
         Line("|---|---|---|---|---|---|---|---|");
     }
 
-    /// <summary>Adds a line from seconds a call of the layer.</summary>
+    /// <summary>Adds a row from the seconds of each call of the layer.</summary>
     public void Add(int tokens, double operations, IReadOnlyList<double> ours, IReadOnlyList<double> theirs)
     {
         double a = Statistics.Median(ours), b = Statistics.Median(theirs);

@@ -54,7 +54,7 @@ internal static class SparsifyCommand
         using var interrupt = new Interrupt();
         var (windows, source) = input.Read(folder);
         if (!search)
-            windows = windows with { HeldApart = [] };
+            windows = windows with { HeldOut = [] };
         var report = ProgressBars.Show(streams.Error, progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
         streams.Output.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);

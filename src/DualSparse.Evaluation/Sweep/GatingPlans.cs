@@ -6,8 +6,8 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>
-/// How a model without a drop routes a text: every token-expert pair with its scores. A rule's decisions over it give the drop rate that
-/// the rule would have if dropping changed nothing of what later layers see: near the real one, and known without running the model.
+/// The routing of a text by a model without a drop: every token-expert pair with its scores. Applied to it, a rule gives the drop rate that
+/// it would have if dropping didn't change the inputs of later layers: close to the real one, and known without running the model.
 /// </summary>
 internal sealed class GatingPlans
 {
@@ -25,8 +25,8 @@ internal sealed class GatingPlans
 
     /// <summary>Runs a text.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="text">The windows, each afresh.</param>
-    /// <param name="cancellation">Looked at between windows.</param>
+    /// <param name="text">The windows, each in an empty cache.</param>
+    /// <param name="cancellation">Checked between windows.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static GatingPlans Of(Transformer model, TextWindows text, CancellationToken cancellation = default)
     {
@@ -42,7 +42,7 @@ internal sealed class GatingPlans
         return plans;
     }
 
-    /// <summary>The drop rate of a rule of thresholds, all layers together.</summary>
+    /// <summary>The drop rate of a rule of thresholds over all layers.</summary>
     public double Rate(DropRequest rule)
     {
         double pairs = 0, dropped = 0;
@@ -59,8 +59,8 @@ internal sealed class GatingPlans
     /// <summary>The drop rate in each layer; 0 where nothing is routed.</summary>
     public double[] LayerRates(DropRequest rule) => [.. Enumerable.Range(0, layers.Length).Select(l => LayerRate(rule, l))];
 
-    /// <summary>By layer, how often which score occurs.</summary>
-    /// <param name="score">One that lies between 0 and 1.</param>
+    /// <summary>By layer, the histogram of scores.</summary>
+    /// <param name="score">A score between 0 and 1.</param>
     /// <param name="norms">By layer, n_e, for <see cref="DropScore.Contribution"/>; the same at every call.</param>
     public IReadOnlyList<ScoreHistogram> Scores(DropScore score, IReadOnlyList<IReadOnlyList<float>?>? norms)
     {
@@ -81,17 +81,17 @@ internal sealed class GatingPlans
         if (layers[layer].Count == 0 || LayerRule.Of(rule, layer, experts) is not { } own)
             return 0;
         var (all, minor) = (neurons.Neurons, neurons.Neurons - neurons.Major);
-        long left = 0, total = 0;
+        long dropped = 0, total = 0;
         Parallel.ForEach(layers[layer], plan =>
         {
             DropPolicy.Apply(plan, own);
-            long skipped = 0;
+            long neuronsDropped = 0;
             foreach (var computation in plan.Computations)
-                skipped += computation switch { Computation.Drop => all, Computation.Major => minor, _ => 0 };
-            Interlocked.Add(ref left, skipped);
+                neuronsDropped += computation switch { Computation.Drop => all, Computation.Major => minor, _ => 0 };
+            Interlocked.Add(ref dropped, neuronsDropped);
             Interlocked.Add(ref total, (long)plan.Experts.Length * all);
         });
-        return (double)left / total;
+        return (double)dropped / total;
     }
 
     private static RoutingPlan Copy(RoutingPlan plan, ReadOnlySpan<float> norms, DropScore score = DropScore.Gate)

@@ -3,27 +3,27 @@ using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
-/// <summary>Turns a method's dial until the drop rate counted on a text is the one that is wanted.</summary>
+/// <summary>Finds the dial of a method at which the drop rate counted on a text is the target.</summary>
 internal static class RateFinder
 {
     // Half of the tenth of a point that comparisons at equal drop allow.
     private const double Near = 0.0005;
 
-    // Each try takes up what the one before missed; the second or third is near enough unless the rate moves in steps.
+    // Each try corrects the previous one's error; the second or third is close enough unless the rate changes in steps.
     private const int Tries = 5;
 
-    /// <summary>The rule whose measured rate comes nearest.</summary>
+    /// <summary>The rule whose measured rate is closest.</summary>
     /// <param name="model">The model, its neurons in the method's order.</param>
     /// <param name="text">The text.</param>
     /// <param name="plans">The text's routing without a drop.</param>
     /// <param name="method">The method.</param>
-    /// <param name="rate">The drop rate wanted.</param>
-    /// <param name="cancellation">Looked at between windows.</param>
+    /// <param name="rate">The target drop rate.</param>
+    /// <param name="cancellation">Checked between windows.</param>
     public static DropRequest Find(Transformer model, TextWindows text, GatingPlans plans, SweepMethod method, double rate, CancellationToken cancellation)
     {
         var best = DropRequest.None;
-        double miss = double.PositiveInfinity, aim = rate, before = double.NaN;
-        for (int i = 0; i < Tries && miss > Near; i++)
+        double error = double.PositiveInfinity, aim = rate, before = double.NaN;
+        for (int i = 0; i < Tries && error > Near; i++)
         {
             double dial = Dial(plans, method, aim);
             if (dial == before)
@@ -31,18 +31,18 @@ internal static class RateFinder
             before = dial;
             var rule = method.At(plans, dial);
             double measured = Measure(model, text, rule, cancellation);
-            if (Math.Abs(measured - rate) < miss)
-                (best, miss) = (rule, Math.Abs(measured - rate));
+            if (Math.Abs(measured - rate) < error)
+                (best, error) = (rule, Math.Abs(measured - rate));
             aim += rate - measured;
         }
 
         return best;
     }
 
-    // The place of the dial whose rate over the plans is nearest.
+    // The dial whose rate over the plans is closest.
     private static double Dial(GatingPlans plans, SweepMethod method, double rate)
     {
-        // To a billionth, below what a threshold in f32 resolves, where a rate moves in steps.
+        // To a billionth, finer than a threshold in f32; the rate changes in steps.
         var (low, high) = Bisection.Find(0.0, 1.0, 30, dial => plans.Rate(method.At(plans, dial)) < rate);
         return rate - plans.Rate(method.At(plans, low)) < plans.Rate(method.At(plans, high)) - rate ? low : high;
     }

@@ -4,17 +4,16 @@ using System.Text;
 namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>A line through points.</summary>
-/// <param name="Points">x, y and the ends of y's interval, by rising x.</param>
-/// <param name="Colour">As SVG writes it.</param>
+/// <param name="Points">x, y and the ends of y's interval, by increasing x.</param>
+/// <param name="Colour">Its SVG colour.</param>
 internal sealed record SvgLine(IReadOnlyList<(double X, double Y, double Low, double High)> Points, string Colour);
 
 /// <summary>
-/// One diagram of an SVG file: axes, ticks, lines. Text stays text, set in whatever font the viewer has, so that the file is the same on
-/// a machine without fonts.
+/// One diagram of an SVG file: axes, ticks, lines. Text is text, not outlines, so that the file doesn't depend on the machine's fonts.
 /// </summary>
-/// <param name="title">Above it.</param>
-/// <param name="xTitle">Below it.</param>
-/// <param name="logarithmic">Whether y is; values of 0 or less are left out then.</param>
+/// <param name="title">The title above it.</param>
+/// <param name="xTitle">The title of the x axis.</param>
+/// <param name="logarithmic">Whether the y axis is logarithmic; then values of 0 or less are omitted.</param>
 internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
 {
     /// <summary>Its size with titles and ticks, in pixels.</summary>
@@ -22,10 +21,10 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
 
     private const int Left = 52, Top = 26, Right = 12, Bottom = 40;
 
-    // About as many ticks as have room.
+    // The approximate number of ticks that fit.
     private const int Ticks = 5;
 
-    /// <summary>Adds the panel, its upper left corner at a place.</summary>
+    /// <summary>Adds the panel at a position of its upper left corner.</summary>
     public void Write(StringBuilder svg, int left, int top, IReadOnlyList<SvgLine> lines)
     {
         lines = [.. lines.Select(l => l with { Points = [.. l.Points.Where(p => !logarithmic || p.Low > 0)] }).Where(l => l.Points.Count > 0)];
@@ -40,13 +39,13 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
             foreach (double tick in x.Marks())
             {
                 Rule(svg, x.At(tick), Top, x.At(tick), Height - Bottom, "#e4e4e4");
-                Text(svg, x.At(tick), Height - Bottom + 14, "middle", Show(tick));
+                Text(svg, x.At(tick), Height - Bottom + 14, "middle", Label(tick));
             }
 
             foreach (double tick in y.Marks())
             {
                 Rule(svg, Left, y.At(tick), Width - Right, y.At(tick), "#e4e4e4");
-                Text(svg, Left - 5, y.At(tick) + 4, "end", Show(tick));
+                Text(svg, Left - 5, y.At(tick) + 4, "end", Label(tick));
             }
 
             foreach (var line in lines)
@@ -77,8 +76,8 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    // What rounding leaves below 0 is 0 too.
-    private static string Show(double tick) => (tick == 0 ? 0 : tick).ToString("0.######", CultureInfo.InvariantCulture);
+    // Turns −0 into 0.
+    private static string Label(double tick) => (tick == 0 ? 0 : tick).ToString("0.######", CultureInfo.InvariantCulture);
 
     // Values to pixels; a logarithmic axis is one of logarithms.
     private readonly struct Axis

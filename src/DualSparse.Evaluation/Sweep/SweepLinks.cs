@@ -4,20 +4,20 @@ namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>One method's KL as a multiple of another's on the same windows.</summary>
 /// <param name="Text">The text.</param>
-/// <param name="Rate">The drop rate that both aimed at.</param>
+/// <param name="Rate">The target drop rate of both.</param>
 /// <param name="Method">The method.</param>
-/// <param name="Beside">What it is compared with; of several orders their mean.</param>
+/// <param name="Beside">The method that it is compared with; of several orders their mean.</param>
 /// <param name="Ratio">KL(method) / KL(beside), with the interval of a paired bootstrap over windows.</param>
 internal sealed record SweepLink(string Text, double Rate, string Method, string Beside, Interval Ratio);
 
-/// <summary>Compares what a sweep has found.</summary>
+/// <summary>Compares the methods of a sweep.</summary>
 internal static class SweepLinks
 {
     /// <summary>
-    /// Every method beside the paper's rule; stored and reversed neurons also beside random ones, and each random order beside the mean of
-    /// all, which shows how far orders lie apart by chance.
+    /// Every method against the paper's rule; stored and reversed neurons also against random ones, and each random order against the mean
+    /// of all, which shows the spread of orders by chance.
     /// </summary>
-    /// <param name="points">As <see cref="SweepRun.Run"/> returns them.</param>
+    /// <param name="points">The points of <see cref="SweepRun.Run"/>.</param>
     public static IReadOnlyList<SweepLink> Of(IReadOnlyList<SweepPoint> points)
     {
         List<SweepLink> links = [];
@@ -31,7 +31,7 @@ internal static class SweepLinks
 
             void Add(string name, SweepPoint[] points, string beside)
             {
-                // Of a window without a loss there is no multiple.
+                // A ratio needs losses above 0.
                 if (kinds.TryGetValue(beside, out var others) && Sums(others).All(sum => sum > 0))
                     links.Add(new SweepLink(same.Key.Name, same.Key.Rate, name, beside, PairedBootstrap.Ratio(Sums(points), Sums(others))));
             }
@@ -40,7 +40,7 @@ internal static class SweepLinks
         return links;
     }
 
-    // By window, the mean of several.
+    // By window, the mean KL of several points.
     private static double[] Sums(SweepPoint[] points) =>
         [.. Enumerable.Range(0, points[0].Report.Windows.Count).Select(w => points.Average(p => p.Report.Windows[w].Loss.KullbackLeibler))];
 }

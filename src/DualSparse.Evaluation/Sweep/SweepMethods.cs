@@ -3,29 +3,29 @@ using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Evaluation.Sweep;
 
-/// <summary>What a sweep compares.</summary>
+/// <summary>The methods that a sweep compares.</summary>
 internal static class SweepMethods
 {
-    /// <summary>The paper's rule on reconstructed neurons, which others are compared with.</summary>
+    /// <summary>The paper's rule on reconstructed neurons: the reference of the others.</summary>
     public const string Paper = "2t";
 
-    /// <summary>Names that other parts look for.</summary>
+    /// <summary>Names that other parts use.</summary>
     public const string OneThreshold = "1t", Stored = "stored", Random = "random", Reversed = "reversed";
 
     // δ of the paper: T_major and T_minor lie this far from T.
     private const float Delta = 0.01f;
 
-    // What is left of a name that says which of several it is.
+    // Separates a method's name from its seed.
     private const char SeedMark = '-';
 
     /// <summary>A method's name without the seed.</summary>
     public static string Kind(string name) => name.StartsWith(Random + SeedMark, StringComparison.Ordinal) ? Random : name;
 
-    /// <summary>Everything that a checkpoint allows: the paper's rule and its controls, baselines of equal work, and ours with its ingredients.</summary>
+    /// <summary>Every method that a checkpoint allows: the paper's rule and its controls, baselines of equal work, and ours with its parts.</summary>
     /// <param name="profile">The checkpoint's dualsparse.json; null: none.</param>
-    /// <param name="outputNorms">By layer, [experts] n_e of the calibration; null: unknown, and contribution scores are left out.</param>
-    /// <param name="original">Whether the model that the checkpoint was made from is at hand.</param>
-    /// <param name="seeds">Random orders.</param>
+    /// <param name="outputNorms">By layer, [experts] n_e of the calibration; null: unknown, and the methods by contribution are omitted.</param>
+    /// <param name="original">Whether the original model is available.</param>
+    /// <param name="seeds">The number of random orders.</param>
     public static IReadOnlyList<SweepMethod> Of(DropProfile? profile, IReadOnlyList<IReadOnlyList<float>?>? outputNorms, bool original, int seeds)
     {
         List<SweepMethod> methods =
@@ -44,7 +44,7 @@ internal static class SweepMethods
             return methods;
 
         methods.Add(new(best.Name, "the default method of dualsparse.json", (_, x) => Best(best, x)));
-        methods.Add(new("means", "2t, what is dropped leaves its mean behind", (_, x) => Gate((float)x, Delta) with { Compensate = true }));
+        methods.Add(new("means", "2t with mean compensation", (_, x) => Gate((float)x, Delta) with { Compensate = true }));
         methods.Add(new("layers", "2t, each layer drops what it does in the default method", (plans, x) => ByLayer(plans, Best(best, x), DropScore.Gate, null)));
         if (outputNorms is not null)
         {
@@ -70,7 +70,7 @@ internal static class SweepMethods
         Layers = [.. norms.Select(n => new LayerThresholds(n is null ? DropThresholds.None : thresholds, Norms: n))],
     };
 
-    // Thresholds of each layer's own, T ∓ δ, where they leave out as much of the layer as another rule does.
+    // Thresholds T ∓ δ for each layer that drop as much of the layer as another rule does.
     private static DropRequest ByLayer(GatingPlans plans, DropRequest shares, DropScore score, IReadOnlyList<IReadOnlyList<float>?>? norms)
     {
         var rates = plans.LayerRates(shares);

@@ -6,7 +6,7 @@ namespace DualSparse.Evaluation.Sweep;
 /// <summary>A sweep as an SVG picture: for each text KL and ΔNLL against drop rate and against measured speed.</summary>
 internal static class SweepPicture
 {
-    // Colours that stay apart for most eyes (Okabe and Ito's, and more), one for each method there is; controls in greys.
+    // Colours that most eyes can tell apart (Okabe and Ito's, and more), one for each method; controls are grey.
     private static readonly string[] s_colours = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#6a3d9a", "#8c564b", "#7cb518"];
     private static readonly Dictionary<string, string> s_controls = new()
     {
@@ -18,7 +18,7 @@ internal static class SweepPicture
     private const int HeaderHeight = 30, LegendLine = 18, LegendColumn = 400;
 
     /// <summary>The picture.</summary>
-    /// <param name="points">As <see cref="SweepRun.Run"/> returns them.</param>
+    /// <param name="points">The points of <see cref="SweepRun.Run"/>.</param>
     public static string Draw(IReadOnlyList<SweepPoint> points)
     {
         string[] texts = [.. points.Select(p => p.Report.Name).Distinct()];
@@ -39,7 +39,7 @@ internal static class SweepPicture
             Panel(2, "KL to the dense run, nats a token", true, true);
             Panel(3, "ΔNLL, nats a token", false, true);
 
-            void Panel(int column, string title, bool kl, bool speed) => new SvgPanel(title, speed ? "times as quick as the dense run, measured" : "left out, %", logarithmic: kl)
+            void Panel(int column, string title, bool kl, bool speed) => new SvgPanel(title, speed ? "speed relative to the dense run, measured" : "dropped, %", logarithmic: kl)
                 .Write(svg, column * SvgPanel.Width, top + HeaderHeight, [.. own.GroupBy(p => p.Method).Select(line => Line(line, kl, speed, colours))]);
         }
 

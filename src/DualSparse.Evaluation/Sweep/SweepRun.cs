@@ -5,25 +5,25 @@ namespace DualSparse.Evaluation.Sweep;
 
 /// <summary>One method at one drop rate on one text.</summary>
 /// <param name="Method">The method.</param>
-/// <param name="Rate">The drop rate aimed at.</param>
-/// <param name="Report">What that gave; its drop rate is the counted one.</param>
+/// <param name="Rate">The target drop rate.</param>
+/// <param name="Report">The result; its drop rate is the counted one.</param>
 internal sealed record SweepPoint(SweepMethod Method, double Rate, WindowReport Report);
 
-/// <summary>Compares ways to leave work out at equal drop: on each text every method's dial is turned until the counted rate is the same.</summary>
+/// <summary>Compares methods of dropping work at equal drop: on each text every method's dial is set so that the counted rate is the same.</summary>
 internal static class SweepRun
 {
-    // Beyond it two checkpoints are two models: the same one in another order differs by rounding, in int4 by some thousandths.
+    // A larger difference means another model: the same one in another order differs by rounding, in int4 by some thousandths.
     private const double SameNll = 0.02;
 
-    /// <summary>Runs.</summary>
+    /// <summary>Runs the sweep.</summary>
     /// <param name="folder">The checkpoint.</param>
-    /// <param name="original">The one that it was made from; null unless a method takes <see cref="NeuronHalves.Original"/>.</param>
+    /// <param name="original">The original checkpoint; null unless a method has <see cref="NeuronHalves.Original"/>.</param>
     /// <param name="texts">Windows of text.</param>
-    /// <param name="methods">Methods; those with the same neurons are run while these are in memory.</param>
+    /// <param name="methods">The methods; those with the same neuron order share one loaded model.</param>
     /// <param name="rates">Drop rates.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="progress">Told the share done, from 0 to 1.</param>
-    /// <param name="cancellation">Looked at between windows.</param>
+    /// <param name="progress">Receives the share done, from 0 to 1.</param>
+    /// <param name="cancellation">Checked between windows.</param>
     /// <returns>By text, then method, then rate.</returns>
     /// <exception cref="ArgumentException">A rate is out of range, the model has nothing to drop, or the original is another model.</exception>
     /// <exception cref="ModelFormatException">A checkpoint can't be read.</exception>

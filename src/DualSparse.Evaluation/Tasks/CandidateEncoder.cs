@@ -10,8 +10,8 @@ namespace DualSparse.Evaluation.Tasks;
 internal readonly record struct EncodedCandidate(int[] Ids, int First, int Lost);
 
 /// <summary>
-/// Context and continuation become ids together, as the model would read them; the continuation's are those after the longest common
-/// prefix with the context's own. The sequence begins with the model's opening id; of a longer one the last ids are kept.
+/// Encodes context and continuation together, as the model would read them; the continuation's ids are those after the longest common
+/// prefix with the context's ids. The sequence begins with the model's opening id; if it is too long, its last ids are kept.
 /// </summary>
 internal sealed class CandidateEncoder
 {
@@ -20,10 +20,10 @@ internal sealed class CandidateEncoder
     private readonly int length;
 
     /// <summary>An encoder for one model.</summary>
-    /// <param name="tokenizer">The model's.</param>
-    /// <param name="config">The model's.</param>
-    /// <param name="length">Ids of a sequence at most.</param>
-    /// <exception cref="ArgumentException">The model has no id that opens a text, or the length makes no sense for it.</exception>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="length">The most ids of a sequence.</param>
+    /// <exception cref="ArgumentException">The model has no id that opens a text, or the length is out of its range.</exception>
     public CandidateEncoder(Tokenizer tokenizer, ModelConfig config, int length)
     {
         if (length < 2 || length > config.MaxPositions)
@@ -32,7 +32,7 @@ internal sealed class CandidateEncoder
         opening = OpeningToken.Of(config);
     }
 
-    /// <summary>Encodes.</summary>
+    /// <summary>Encodes a candidate.</summary>
     public EncodedCandidate Encode(TaskCandidate candidate)
     {
         int[] context = Plain(candidate.Context), joint = Plain(candidate.Context + candidate.Continuation);

@@ -5,18 +5,18 @@ namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>A candidate's score.</summary>
 /// <param name="LogLikelihood">Σ log p of the scored ids, nats.</param>
-/// <param name="Greedy">Whether each of them was the most probable.</param>
+/// <param name="Greedy">Whether each scored id was the most probable.</param>
 internal readonly record struct CandidateScore(double LogLikelihood, bool Greedy);
 
 /// <summary>
-/// Scores candidates, many items at once. What an item's candidates share is run once, into the item's cache; then each candidate's own
-/// ids continue it in turn, all items' first candidates together, then the second ones….
+/// Scores candidates, many items at once. The ids that an item's candidates share are run once, into the item's cache; then each
+/// candidate's own ids continue it: all items' first candidates together, then the second ones, ….
 /// </summary>
 /// <param name="model">
-/// Its rows don't depend on what else is in a pass, so neither do scores. Only where thresholds move they do: a scorer's items are then
-/// one text, and those of a batch begin with the thresholds that the batches before have led to.
+/// The model. It is batch-invariant, so scores don't depend on the other items of a pass. The exception are adaptive thresholds: a scorer's
+/// items are then one text, and those of a batch start with the thresholds after the previous batches.
 /// </param>
-/// <param name="drop">What is left out; null: nothing.</param>
+/// <param name="drop">The drop; null: none.</param>
 internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
 {
     // A pass of this many tokens is bound by arithmetic; more would only take memory.
@@ -29,9 +29,9 @@ internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
     private const int PassLogits = 1 << 26;
 
     /// <summary>Scores items.</summary>
-    /// <param name="items">The candidates of each.</param>
-    /// <param name="done">Told how many items are done.</param>
-    /// <param name="cancel">Looked at between batches.</param>
+    /// <param name="items">The candidates of each item.</param>
+    /// <param name="done">Receives the number of items done.</param>
+    /// <param name="cancel">Checked between batches.</param>
     /// <returns>The scores of each item's candidates.</returns>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public CandidateScore[][] Score(IReadOnlyList<EncodedCandidate[]> items, Action<int> done, CancellationToken cancel)
@@ -138,7 +138,7 @@ internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
 
         public CandidateScore[] Scores { get; }
 
-        /// <summary>Ids that all candidates begin with; none of them but the last is followed by a scored id.</summary>
+        /// <summary>The number of ids that all candidates begin with; no id before the last of them is followed by a scored id.</summary>
         public int Shared { get; }
 
         public int LongestOwn => Enumerable.Range(0, Candidates.Length).Max(Own);
@@ -149,7 +149,7 @@ internal sealed class LikelihoodScorer(Transformer model, TextDrop? drop = null)
 
         public TextDrop? Drop { get; set; }
 
-        /// <summary>Ids of a candidate that are read after the shared ones.</summary>
+        /// <summary>The number of a candidate's ids that are read after the shared ones.</summary>
         public int Own(int c) => c < Candidates.Length ? Candidates[c].Ids.Length - 1 - Shared : 0;
 
         /// <summary>Adds the row that predicts a candidate's id at <paramref name="position"/>, if that id is scored.</summary>

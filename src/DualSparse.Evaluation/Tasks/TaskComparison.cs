@@ -4,34 +4,34 @@ using DualSparse.Models.Text;
 
 namespace DualSparse.Evaluation.Tasks;
 
-/// <summary>What became of the share of right items.</summary>
-/// <param name="Share">Its change, with the 95 % interval of a bootstrap over items; both runs see the same draws.</param>
+/// <summary>The change of the share of right items.</summary>
+/// <param name="Share">The change, with the 95 % interval of a paired bootstrap over items.</param>
 /// <param name="RightToWrong">Items that were right and are wrong.</param>
 /// <param name="WrongToRight">Items that were wrong and are right.</param>
 internal sealed record AccuracyChange(Interval Share, int RightToWrong, int WrongToRight);
 
 /// <summary>A dense run and one under a drop, over the same items.</summary>
 /// <param name="Dense">The dense run.</param>
-/// <param name="Dropped">The other.</param>
-/// <param name="DropRate">The rate that the other had, over all tokens that it read.</param>
+/// <param name="Dropped">The run under a drop.</param>
+/// <param name="DropRate">The drop rate over all tokens of that run.</param>
 internal sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, double DropRate)
 {
-    /// <summary>What became of acc.</summary>
+    /// <summary>The change of acc.</summary>
     public AccuracyChange Accuracy { get; } = Change(Dense, Dropped, i => i.Right);
 
-    /// <summary>What became of acc_norm; null where the task has none.</summary>
+    /// <summary>The change of acc_norm; null if the task has none.</summary>
     public AccuracyChange? NormalisedAccuracy { get; } =
         Dense.NormalisedAccuracy is null ? null : Change(Dense, Dropped, i => i.RightNormalised == true);
 
     /// <summary>Runs a task dense, then under a drop.</summary>
-    /// <param name="model">The model; not for other use meanwhile.</param>
+    /// <param name="model">The model; it must not be used otherwise meanwhile.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="task">The rows.</param>
-    /// <param name="rule">What is dropped.</param>
+    /// <param name="rule">The drop.</param>
     /// <param name="context">As in <see cref="TaskEvaluation.Run"/>.</param>
-    /// <param name="progress">Told the share of both runs done, from 0 to 1.</param>
-    /// <param name="cancel">Looked at between batches.</param>
-    /// <exception cref="ArgumentException">As in <see cref="TaskEvaluation.Run"/>, or the rule makes no sense for the model.</exception>
+    /// <param name="progress">Receives the share of both runs done, from 0 to 1.</param>
+    /// <param name="cancel">Checked between batches.</param>
+    /// <exception cref="ArgumentException">As in <see cref="TaskEvaluation.Run"/>, or the rule doesn't fit the model.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskComparison Run(
         Transformer model, Tokenizer tokenizer, TaskSet task, DropRequest rule, int? context = null, IProgress<double>? progress = null, CancellationToken cancel = default)

@@ -7,19 +7,19 @@ namespace DualSparse.Evaluation.Tasks;
 /// <summary>Runs a model over tasks by the likelihood of each candidate; no text is generated.</summary>
 internal static class TaskEvaluation
 {
-    /// <summary>Ids of a sequence that are kept unless chosen otherwise, where the model takes so many.</summary>
+    /// <summary>The default context in ids, if the model's isn't shorter.</summary>
     public const int DefaultContext = 512;
 
     /// <summary>Scores a task's items.</summary>
-    /// <param name="model">The model; not for other use meanwhile.</param>
+    /// <param name="model">The model; it must not be used otherwise meanwhile.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="task">The rows.</param>
-    /// <param name="context">Of a longer sequence the last so many ids are kept; null: <see cref="DefaultContext"/> or the model's longest.</param>
-    /// <param name="drop">What is left out; null: nothing.</param>
-    /// <param name="progress">Told the share of items done, from 0 to 1.</param>
-    /// <param name="cancel">Looked at between batches.</param>
+    /// <param name="context">The most ids of a sequence; of a longer one the last are kept. Null: <see cref="DefaultContext"/> or the model's longest.</param>
+    /// <param name="drop">The drop; null: none.</param>
+    /// <param name="progress">Receives the share of items done, from 0 to 1.</param>
+    /// <param name="cancel">Checked between batches.</param>
     /// <exception cref="ArgumentException">
-    /// The model has no id that opens a text, the context makes no sense for it, or a continuation is empty or longer than the context.
+    /// The model has no id that opens a text, the context is out of its range, or a continuation is empty or longer than the context.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static TaskResult Run(
@@ -44,7 +44,7 @@ internal static class TaskEvaluation
         return new TaskResult(task.Name, [.. task.Items.Select((item, i) => Judge(task.Judgement, item, scores[i]))]) { Cut = items.Count(item => item.Any(c => c.Lost > 0)) };
     }
 
-    /// <summary>Right or wrong.</summary>
+    /// <summary>Judges an item by its candidates' scores.</summary>
     internal static ItemResult Judge(TaskJudgement judgement, TaskItem item, CandidateScore[] scores) => judgement switch
     {
         TaskJudgement.GreedyMatch => new(scores, scores[0].Greedy, null),
@@ -55,6 +55,6 @@ internal static class TaskEvaluation
             Best(scores.Select((s, c) => s.LogLikelihood / Math.Max(1, item.Candidates[c].Characters))) == item.Gold),
     };
 
-    // Of equals the first.
+    // The first of equals.
     private static int Best(IEnumerable<double> scores) => scores.Select((score, i) => (score, i)).MaxBy(s => s.score).i;
 }

@@ -1,16 +1,18 @@
 namespace DualSparse.Evaluation.Tasks;
 
-/// <summary>How a task's rows become candidates: one entry a task.</summary>
-/// <param name="Name">The task, and its file without the ending.</param>
+/// <summary>How a task's rows become candidates; one entry for each task.</summary>
+/// <param name="Name">The task's name, which is its file's without the extension.</param>
 /// <param name="Read">A row's item.</param>
 internal sealed record TaskFormat(string Name, Func<TaskRow, TaskItem> Read)
 {
     private const int Letters = 26;
 
-    /// <summary>What makes an item right.</summary>
+    /// <summary>How an item is judged.</summary>
     public TaskJudgement Judgement { get; init; } = TaskJudgement.BestChoice;
 
-    /// <summary>Whether a limit takes rows from the whole file at even distances, as the file lists one kind of row after another; else its first rows.</summary>
+    /// <summary>
+    /// Whether a limit takes evenly spaced rows of the file, which lists one kind of row after another, rather than its first rows.
+    /// </summary>
     public bool Spread { get; init; }
 
     /// <summary>Every task.</summary>

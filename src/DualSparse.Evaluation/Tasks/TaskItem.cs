@@ -1,23 +1,23 @@
 namespace DualSparse.Evaluation.Tasks;
 
-/// <summary>One answer whose likelihood is asked for: log p(<see cref="Continuation"/> | <see cref="Context"/>).</summary>
+/// <summary>One answer whose likelihood is scored: log p(<see cref="Continuation"/> | <see cref="Context"/>).</summary>
 /// <param name="Context">The text before it; may be empty.</param>
-/// <param name="Continuation">The text that is scored, with the space before it where there is one.</param>
+/// <param name="Continuation">The text that is scored, including a leading space, if any.</param>
 internal sealed record TaskCandidate(string Context, string Continuation)
 {
-    /// <summary>What acc_norm divides by: the continuation's code points, without the leading space.</summary>
+    /// <summary>The divisor of acc_norm: the continuation's code points, without the leading space.</summary>
     public int Characters => Continuation.EnumerateRunes().Count() - (Continuation is [' ', ..] ? 1 : 0);
 }
 
 /// <summary>One row of a task: candidates, of which one is right.</summary>
-/// <param name="Candidates">At least one.</param>
+/// <param name="Candidates">The candidates, at least one.</param>
 /// <param name="Gold">Index of the right one.</param>
 internal sealed record TaskItem(IReadOnlyList<TaskCandidate> Candidates, int Gold);
 
-/// <summary>How an item's scores become right or wrong.</summary>
+/// <summary>How an item's scores are judged right or wrong.</summary>
 internal enum TaskJudgement
 {
-    /// <summary>The right candidate has the best score (of equals the first); acc_norm divides each score by its characters.</summary>
+    /// <summary>The right candidate has the best score (the first of equals); acc_norm divides each score by its characters.</summary>
     BestChoice,
 
     /// <summary>The first candidate scores above the second; there is no acc_norm.</summary>
@@ -29,6 +29,6 @@ internal enum TaskJudgement
 
 /// <summary>The rows of a task.</summary>
 /// <param name="Name">The task.</param>
-/// <param name="Judgement">What makes an item right.</param>
+/// <param name="Judgement">How items are judged.</param>
 /// <param name="Items">In the order of the file.</param>
 internal sealed record TaskSet(string Name, TaskJudgement Judgement, IReadOnlyList<TaskItem> Items);

@@ -3,7 +3,7 @@ using DualSparse.Models;
 
 namespace DualSparse.Evaluation.Tasks;
 
-/// <summary>The fields of one line of a task's file; what is missing or of another type is said with file and line.</summary>
+/// <summary>The fields of one line of a task's file; errors name the file and line.</summary>
 internal readonly struct TaskRow(JsonElement fields, string place)
 {
     /// <summary>A field's text.</summary>
@@ -22,15 +22,15 @@ internal readonly struct TaskRow(JsonElement fields, string place)
     }
 
     /// <summary>The index of the right choice.</summary>
-    /// <param name="choices">How many there are.</param>
+    /// <param name="choices">The number of choices.</param>
     /// <exception cref="ModelFormatException">It isn't there or names no choice.</exception>
     public int Gold(int choices) =>
         Field("gold") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out int gold) && gold >= 0 && gold < choices
             ? gold
             : throw Wrong("gold", $"a whole number from 0 to {choices - 1}");
 
-    /// <summary>The two sides of the one place that a text marks.</summary>
-    /// <exception cref="ModelFormatException">It marks none, several, or the end.</exception>
+    /// <summary>The two sides of the one mark in a text.</summary>
+    /// <exception cref="ModelFormatException">There is no mark, several, or no text after it.</exception>
     public (string Before, string After) Sides(string name, char mark) =>
         Text(name).Split(mark) is [var before, { Length: > 0 } after] ? (before, after) : throw Wrong(name, $"one '{mark}' with text after it");
 

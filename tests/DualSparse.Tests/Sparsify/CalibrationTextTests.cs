@@ -62,7 +62,7 @@ public class CalibrationTextTests
     {
         int[][] windows = [.. Enumerable.Range(0, 10).Select(w => new[] { w })];
         var split = CalibrationSplit.Interleaved(windows);
-        Assert.Equal([3, 7], split.HeldApart.Select(w => w[0]));
+        Assert.Equal([3, 7], split.HeldOut.Select(w => w[0]));
         Assert.Equal([0, 1, 2, 4, 5, 6, 8, 9], split.Calibration.Select(w => w[0]));
     }
 
@@ -71,8 +71,8 @@ public class CalibrationTextTests
     {
         string ids = TestPaths.Golden("eval", "importance.safetensors");
         var (windows, source) = new CalibrationInput(ids, Windows: 8).Read(TestPaths.Model);
-        Assert.Equal((128, 2, "importance.safetensors"), (windows.Calibration.Count, windows.HeldApart.Count, source));
-        Assert.Empty(new CalibrationInput(ids).Read(TestPaths.Golden("olmoe")).Windows.HeldApart);
+        Assert.Equal((128, 2, "importance.safetensors"), (windows.Calibration.Count, windows.HeldOut.Count, source));
+        Assert.Empty(new CalibrationInput(ids).Read(TestPaths.Golden("olmoe")).Windows.HeldOut);
         Assert.Throws<ArgumentException>(() => new CalibrationInput(ids, ["a.txt"]).Read(TestPaths.Model));
         Assert.Throws<ArgumentException>(() => new CalibrationInput(ContextTokens: 513).Read(TestPaths.Model));
     }
@@ -91,6 +91,6 @@ public class CalibrationTextTests
         using var folder = new TemporaryFolder();
         int[][] windows = [[1], [2], [3], [4]];
         var error = Assert.Throws<ArgumentException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.File("out"), new CalibrationSplit(windows, windows), "ids", cancel: TestContext.Current.CancellationToken));
-        Assert.Contains("take windows of 2 tokens or more", error.Message);
+        Assert.Contains("use windows of 2 tokens or more", error.Message);
     }
 }

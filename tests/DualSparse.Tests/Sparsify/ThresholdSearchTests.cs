@@ -47,7 +47,7 @@ public class ThresholdSearchTests
     {
         var random = new Random(1);
         (float Key, bool Best)[] pairs = [.. Enumerable.Range(0, 8000).Select(i => (random.NextSingle(), i % 8 == 0))];
-        var keys = new LayerKeys(pairs);
+        var keys = new LayerScores(pairs);
         var thresholds = keys.Thresholds(rate, 1.25f);
         Assert.Equal(1.25 * 1.25, thresholds.Minor / thresholds.Major, 4);
         double dropped = pairs.Sum(p => DropPolicy.Decide(p.Key, p.Best, thresholds, guard: true) switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 });

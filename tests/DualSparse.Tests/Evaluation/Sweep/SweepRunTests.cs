@@ -102,7 +102,7 @@ public class SweepRunTests
     {
         // From a ΔNLL of 0 on, so that an axis begins a little below.
         var points = methods.Select((m, i) => new SweepPoint(
-            m, 0.25, new WindowReport("numbers", [new WindowFigures(new LossSums(10, 20, 20 + 0.1 * i, 1, 1), 2, 1)], 0.25)));
+            m, 0.25, new WindowReport("numbers", [new WindowResult(new LossSums(10, 20, 20 + 0.1 * i, 1, 1), 2, 1)], 0.25)));
         var picture = XDocument.Parse(SweepPicture.Draw([.. points]));
         var legend = picture.Root!.Elements().Where(e => e.Name.LocalName == "path").ToArray();
         Assert.Equal(methods.Count, legend.Length);

@@ -4,13 +4,13 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>The least that a layer's experts cost on some rows: what must be read and what must be computed.</summary>
-/// <param name="Bytes">Of the weights of those (half) experts that have a row; padding isn't counted.</param>
+/// <summary>The roofline of a layer's experts on some rows: the bytes that must be read and the operations that must be done.</summary>
+/// <param name="Bytes">Bytes of the weights of the experts, or major halves, that have a row; padding isn't counted.</param>
 /// <param name="Operations">Two for each multiply-add: 2·3·D·F for a pair, half of it for a major-only one.</param>
-internal readonly record struct Floor(double Bytes, double Operations)
+internal readonly record struct Roofline(double Bytes, double Operations)
 {
     /// <summary>Counts them for a batch.</summary>
-    public static Floor Of(WeightFormat format, LayerShape shape, ExpertBatch batch)
+    public static Roofline Of(WeightFormat format, LayerShape shape, ExpertBatch batch)
     {
         var neurons = new NeuronLayout(shape.Neurons);
         double bytes = 0, operations = 0;
@@ -24,16 +24,16 @@ internal readonly record struct Floor(double Bytes, double Operations)
     }
 
     /// <summary>Adds the shared experts, which every token takes.</summary>
-    public Floor WithShared(WeightFormat format, LayerShape shape, int tokens) => new(
+    public Roofline WithShared(WeightFormat format, LayerShape shape, int tokens) => new(
         Bytes + MatrixBytes(format, shape.Hidden, shape.SharedNeurons), Operations + 6.0 * shape.Hidden * shape.SharedNeurons * tokens);
 
     /// <summary>max(bytes / bandwidth, operations / rate), in seconds.</summary>
     public double Seconds(double bytesPerSecond, double operationsPerSecond) => Math.Max(Bytes / bytesPerSecond, Operations / operationsPerSecond);
 
-    // Gate, up and down of so many neurons, with the scales that the format needs.
+    // Gate, up and down of some neurons, including scales.
     private static double MatrixBytes(WeightFormat format, int hidden, int neurons)
     {
-        var kept = WeightFormats.Of(format);
-        return kept.MatrixBytes(2 * neurons, hidden) + kept.MatrixBytes(hidden, neurons);
+        var entry = WeightFormats.Of(format);
+        return entry.MatrixBytes(2 * neurons, hidden) + entry.MatrixBytes(hidden, neurons);
     }
 }

@@ -4,19 +4,19 @@ using DualSparse.Models;
 
 namespace DualSparse.Benchmarking;
 
-/// <summary>The least that a whole model costs: bytes of the weights that a batch must read, operations that it must do.</summary>
-internal static class ModelFloor
+/// <summary>The roofline of a whole model: the bytes of weights that a batch must read and the operations that it must do.</summary>
+internal static class ModelRoofline
 {
     /// <summary>
     /// Counts every weight matrix but the embedding: attention's, the router (f32), the experts that some token takes (chosen evenly at
-    /// random: E·(1 − (1 − K/E)^tokens) of them), shared experts, dense layers, the head once a pass. Attention's own products with
-    /// the cache are left out.
+    /// random: E·(1 − (1 − K/E)^tokens) of them), shared experts, dense layers, the head once a pass. Attention's products with the cache
+    /// aren't counted.
     /// </summary>
     /// <param name="config">The model.</param>
-    /// <param name="format">How weights are kept.</param>
+    /// <param name="format">The format of the weights.</param>
     /// <param name="tokens">Tokens in one pass; logits of the last.</param>
-    /// <param name="dropRate">Share of the routed experts' work left out: counted as if a token took so many experts fewer.</param>
-    public static Floor Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
+    /// <param name="dropRate">The share of the routed experts' work that is dropped: counted as if a token had fewer experts.</param>
+    public static Roofline Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
     {
         double bytesAWeight = WeightFormats.Of(format).WeightBytes;
         double head = config.Tensors.Head.Count, bytes = head * bytesAWeight, operations = 2 * head;
@@ -35,7 +35,7 @@ internal static class ModelFloor
             operations += 2 * tokens * (router.Count + kept * expert);
         }
 
-        return new Floor(bytes, operations);
+        return new Roofline(bytes, operations);
     }
 
     private static long Count(MlpTensors? mlp) => mlp?.Count ?? 0;

@@ -7,7 +7,7 @@ using DualSparse.Kernels.Gemm;
 
 namespace DualSparse.Tests.Benchmarking;
 
-public class FloorTests
+public class RooflineTests
 {
     private static readonly LayerShape Shape = new("small", Experts: 4, TopK: 2, Hidden: 64, Neurons: 32, SharedNeurons: 16);
 
@@ -17,7 +17,7 @@ public class FloorTests
         var batch = new ExpertBatch();
         batch.Experts.Add(new ExpertRows(1, 0, Full: 2, Count: 3));
         batch.Experts.Add(new ExpertRows(3, 3, Full: 0, Count: 1));
-        var floor = Floor.Of(WeightFormat.Bf16, Shape, batch);
+        var floor = Roofline.Of(WeightFormat.Bf16, Shape, batch);
         Assert.Equal(2.0 * 3 * 64 * (32 + 16), floor.Bytes);
         Assert.Equal(6.0 * 64 * (2 * 32 + 16 + 16), floor.Operations);
         var shared = floor.WithShared(WeightFormat.Bf16, Shape, 5);
@@ -34,7 +34,7 @@ public class FloorTests
     public void Thresholds_hit_the_drop_rate(double rate)
     {
         var plan = RandomRouting.Make(LayerShape.Named("olmoe"), 2000, 1);
-        var thresholds = LayerBenchmark.Rule([plan], rate).Thresholds;
+        var thresholds = LayerBenchmark.Request([plan], rate).Thresholds;
         double dropped = 0;
         for (int i = 0; i < plan.Scores.Length; i++)
             dropped += DropPolicy.Decide(plan.Scores[i], i % plan.TopK == 0, thresholds, guard: true) switch { Computation.Drop => 1, Computation.Major => 0.5, _ => 0 };
@@ -45,7 +45,7 @@ public class FloorTests
     public void Single_tokens_take_every_expert_of_a_layer_once()
     {
         var plans = Enumerable.Range(0, 2 * 2).Select(s => RandomRouting.Make(Shape, 1, s)).ToArray();
-        RandomRouting.TakeTurns(Shape, plans, layers: 2);
+        RandomRouting.AssignDistinctExperts(Shape, plans, layers: 2);
         Assert.Equal([0, 1, 2, 3], plans[0].Experts.ToArray().Concat(plans[2].Experts.ToArray()).Order());
         Assert.Equal([0, 1, 2, 3], plans[1].Experts.ToArray().Concat(plans[3].Experts.ToArray()).Order());
     }
@@ -59,7 +59,7 @@ public class FloorTests
     {
         var batch = new ExpertBatch();
         batch.Experts.Add(new ExpertRows(0, 0, 1, 1));
-        Assert.Equal(bytes, Floor.Of(format, Shape, batch).Bytes);
+        Assert.Equal(bytes, Roofline.Of(format, Shape, batch).Bytes);
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public class FloorTests
     public void Counts_a_whole_model()
     {
         var config = DualSparse.Models.ModelConfig.Load(TestPaths.Golden("olmoe"));
-        var one = ModelFloor.Of(config, WeightFormat.Bf16, 1);
+        var one = ModelRoofline.Of(config, WeightFormat.Bf16, 1);
         double attention = 4 * 64 * 64, experts = 4 * 3 * 64 * 48, router = 16 * 64, head = 320 * 64;
         Assert.Equal(2 * (3 * (attention + experts) + head) + 4 * 3 * router, one.Bytes, 6);
         Assert.Equal(2 * (3 * (attention + experts + router) + head), one.Operations, 6);
