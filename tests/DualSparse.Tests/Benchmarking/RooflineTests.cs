@@ -63,7 +63,7 @@ public class RooflineTests
     }
 
     [Fact]
-    public void A_layer_is_timed_beside_its_floor()
+    public void A_layer_is_timed_against_its_roofline()
     {
         var report = LayerBenchmark.Run(Shape, WeightFormat.Int8, [1, 5], [0, 0.5], threads: 2, rounds: 1, workingSetBytes: 1);
         Assert.Equal([(1, 0.0), (1, 0.5), (5, 0.0), (5, 0.5)], report.Results.Select(r => (r.Tokens, Math.Round(r.DropRate * 2) / 2)));

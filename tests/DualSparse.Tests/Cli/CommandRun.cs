@@ -17,7 +17,7 @@ internal sealed record CommandRun(int Code, string Output, string Errors)
         return new CommandRun(code, Text(output), Text(errors));
     }
 
-    /// <summary>Runs a command that can't be run: its one sentence, behind the program's name.</summary>
+    /// <summary>Runs a command that can't be run: its one sentence, after the program's name.</summary>
     public static string Mistake(params string[] arguments)
     {
         var run = Of(arguments);

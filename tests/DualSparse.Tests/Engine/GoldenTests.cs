@@ -44,7 +44,7 @@ public class GoldenTests(GoldenModels models)
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void Logits_are_the_same_on_any_number_of_threads_in_chunks_and_in_company(string family)
+    public void Logits_are_the_same_on_any_number_of_threads_in_chunks_and_in_a_batch(string family)
     {
         int[] ids = [.. Enumerable.Range(3, 37)];
         using GoldenModels.Loan single = models.Borrow(family, threads: 1), several = models.Borrow(family, threads: 3);
@@ -60,7 +60,7 @@ public class GoldenTests(GoldenModels models)
 
     // Latent attention takes generated tokens another way than a prompt's.
     [Fact]
-    public void Generated_tokens_agree_with_transformers_and_are_the_same_on_any_number_of_threads_in_chunks_and_in_company()
+    public void Generated_tokens_agree_with_transformers_and_are_the_same_on_any_number_of_threads_in_chunks_and_in_a_batch()
     {
         var (ids, expected) = Latent();
         using GoldenModels.Loan ofOne = models.Borrow("deepseek_v2", WeightFormat.F32, threads: 1), ofThree = models.Borrow("deepseek_v2", WeightFormat.F32, threads: 3);
@@ -86,7 +86,7 @@ public class GoldenTests(GoldenModels models)
     [Theory]
     [InlineData(30, true)]
     [InlineData(10, false)]
-    public void A_turn_behind_a_context_goes_the_cheaper_way_however_it_is_cut(int before, bool toLatents)
+    public void Appended_tokens_are_expanded_or_absorbed_whichever_is_cheaper_however_they_are_cut(int before, bool absorbed)
     {
         var (ids, expected) = Latent();
         using var loan = models.Borrow("deepseek_v2", WeightFormat.F32);
@@ -95,7 +95,7 @@ public class GoldenTests(GoldenModels models)
         Assert.InRange(RelativeError(expected[(before * model.Config.VocabSize)..], turn), 0, 1e-4);
         Assert.Equal(turn, Turn(1));
         Assert.Equal(turn, Turn(7));
-        Assert.Equal(toLatents, !turn.SequenceEqual(expanded));
+        Assert.Equal(absorbed, !turn.SequenceEqual(expanded));
 
         float[] Turn(int chunk)
         {

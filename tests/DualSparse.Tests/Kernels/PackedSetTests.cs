@@ -10,7 +10,7 @@ public unsafe class PackedSetTests
     [InlineData(WeightFormat.Bf16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void Matrices_lie_one_behind_another_and_fill_the_block(WeightFormat format)
+    public void Matrices_lie_one_after_another_and_fill_the_block(WeightFormat format)
     {
         (int, int)[] shapes = [(70, 100), (32, 64), (1, 1)];
         using var set = new PackedSet(format, 3, shapes);

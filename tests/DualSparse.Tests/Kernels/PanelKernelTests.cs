@@ -30,7 +30,7 @@ public class PanelKernelTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public void Rows_do_not_depend_on_their_company(string name, WeightFormat weights)
+    public void Rows_are_batch_invariant(string name, WeightFormat weights)
     {
         var kernel = Create(name, weights);
         for (int inputs = 64; inputs <= 512; inputs += 64)

@@ -6,7 +6,7 @@ namespace DualSparse.Tests.Kernels;
 
 /// <summary>
 /// A kernel that goes as far as <see cref="PanelArgs"/> lets one, as tiles of 16 rows do: it reads every row up to a multiple of 16, and
-/// leaves NaNs behind the last.
+/// leaves NaNs after the last.
 /// </summary>
 internal sealed unsafe class SpoilingKernel(PanelKernel kernel) : PanelKernel(kernel.Name, kernel.Weights, kernel.Activations)
 {

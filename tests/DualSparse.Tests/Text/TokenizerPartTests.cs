@@ -7,7 +7,7 @@ namespace DualSparse.Tests.Text;
 /// <summary>The parts of a tokenizer.json one by one. Pieces are written with | between them.</summary>
 public class TokenizerPartTests
 {
-    // A match without length right behind a match isn't one.
+    // A match without length right after a match isn't one.
     [Fact]
     public void A_cut_joins_what_comes_next() => Assert.Equal(
         "x| A|B", Split("""{"type":"Split","pattern":{"Regex":"\\s+|(?=[A-Z])"},"behavior":"MergedWithNext"}""", "x AB"));

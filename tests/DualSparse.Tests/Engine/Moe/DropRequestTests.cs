@@ -91,7 +91,7 @@ public class DropRequestTests
 
     // Each expert has a mean of its own, so that a sum tells which were added.
     [Fact]
-    public void What_is_dropped_leaves_its_mean_behind()
+    public void What_is_dropped_is_compensated_by_its_mean()
     {
         using var model = Load();
         int hidden = model.Config.HiddenSize, experts = model.Config.Moe!.Experts;
@@ -120,7 +120,7 @@ public class DropRequestTests
     [Theory]
     [InlineData(true, false)]
     [InlineData(false, true)]
-    public void Prompt_and_generated_tokens_leave_means_behind_each_by_its_rule(bool prompt, bool generation)
+    public void Prompt_and_generated_tokens_are_compensated_each_by_its_rule(bool prompt, bool generation)
     {
         using var model = Load();
         int hidden = model.Config.HiddenSize;

@@ -7,7 +7,7 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Tests.Engine.Moe;
 
-/// <summary>Whole models under a drop rule: what is left out, counted, and never read.</summary>
+/// <summary>Whole models under a drop rule: what is dropped, counted, and never read.</summary>
 public class DropTests
 {
     private static readonly int[] s_ids = [.. Enumerable.Range(3, 37)];
@@ -119,7 +119,7 @@ public class DropTests
         Assert.DoesNotContain(expected, float.IsNaN);
     }
 
-    // Poisons every expert that the last token left out, and the minor half's neurons of those it took half of.
+    // Poisons every expert that the last token dropped, and the minor half's neurons of those it took half of.
     private static unsafe int Poison(MoeLayer layer, RoutingPlan plan)
     {
         int halves = 0;

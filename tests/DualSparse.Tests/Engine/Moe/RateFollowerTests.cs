@@ -21,7 +21,7 @@ public class RateFollowerTests
     private static readonly FollowedMethod s_followed = new(s_method, [.. Enumerable.Repeat(true, Layers)]);
 
     [Fact]
-    public void A_half_is_left_out_beyond_its_quantile() => Gen.Select(Gen.Float[0, 0.3f], Gen.Double[0, 1]).Sample((score, rate) =>
+    public void A_half_is_dropped_above_its_quantile() => Gen.Select(Gen.Float[0, 0.3f], Gen.Double[0, 1]).Sample((score, rate) =>
     {
         var curve = new RateCurve(s_method, 0);
         var at = curve.At(rate);
@@ -63,7 +63,7 @@ public class RateFollowerTests
     }
 
     [Fact]
-    public void A_text_meets_its_rate_whatever_the_threads_and_the_company()
+    public void A_text_meets_its_rate_on_any_number_of_threads_and_in_any_batch()
     {
         int[] ids = [.. Enumerable.Range(3, 60)], other = [.. Enumerable.Range(100, 60)];
         var rule = new DropRequest { Rate = 0.3 };

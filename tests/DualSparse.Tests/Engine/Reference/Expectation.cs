@@ -39,13 +39,13 @@ internal sealed class Expectation
     /// <param name="checkpoint">The model.</param>
     /// <param name="weights">How the engine keeps its weights.</param>
     /// <param name="ids">At most 256 tokens.</param>
-    /// <param name="toLatents">Whether latent attention goes the way of generated tokens.</param>
+    /// <param name="absorbed">Whether latent attention goes the way of generated tokens.</param>
     /// <param name="slopes">Of the same tokens and way.</param>
-    public Expectation(Checkpoint checkpoint, WeightFormat weights, int[] ids, bool toLatents, IReadOnlyList<(string Product, double[][] Slope)> slopes)
+    public Expectation(Checkpoint checkpoint, WeightFormat weights, int[] ids, bool absorbed, IReadOnlyList<(string Product, double[][] Slope)> slopes)
     {
         this.slopes = slopes;
-        expected = new ReferenceTransformer(checkpoint, Rounding.Of(weights), toLatents).Logits(ids);
-        double[][] unrounded = new ReferenceTransformer(checkpoint, Rounding.OfWeights(weights), toLatents).Logits(ids);
+        expected = new ReferenceTransformer(checkpoint, Rounding.Of(weights), absorbed).Logits(ids);
+        double[][] unrounded = new ReferenceTransformer(checkpoint, Rounding.OfWeights(weights), absorbed).Logits(ids);
         limit = SumError + Math.Sqrt(2) * Size(Minus(expected, unrounded)) / Size(expected);
     }
 
@@ -53,9 +53,9 @@ internal sealed class Expectation
     /// By how much the logits move for each kind of product, in all layers at once, over the share that it is too large: those of the
     /// checkpoint's own weights, which those of narrower ones are near enough to.
     /// </summary>
-    public static IReadOnlyList<(string Product, double[][] Slope)> Slopes(Checkpoint checkpoint, int[] ids, bool toLatents)
+    public static IReadOnlyList<(string Product, double[][] Slope)> Slopes(Checkpoint checkpoint, int[] ids, bool absorbed)
     {
-        var model = new ReferenceTransformer(checkpoint, Rounding.None, toLatents) { Scale = 1 + Step };
+        var model = new ReferenceTransformer(checkpoint, Rounding.None, absorbed) { Scale = 1 + Step };
         double[][] logits = model.Logits(ids);
         List<(string Product, double[][] Slope)> slopes = [];
         foreach (string product in model.Products.ToArray())

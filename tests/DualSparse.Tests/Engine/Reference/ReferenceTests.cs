@@ -38,26 +38,26 @@ public class ReferenceTests
         int[] ids = [.. Enumerable.Range(0, 150).Select(_ => random.Next(checkpoint.Config.VocabSize))];
         // Latent attention takes a prompt's tokens one way, generated ones another.
         bool latent = checkpoint.Config.Attention.Mla is not null;
-        var slopes = Expectation.Slopes(checkpoint, ids, toLatents: false);
-        var ofGenerated = latent ? Expectation.Slopes(checkpoint, ids, toLatents: true) : slopes;
+        var slopes = Expectation.Slopes(checkpoint, ids, absorbed: false);
+        var ofGenerated = latent ? Expectation.Slopes(checkpoint, ids, absorbed: true) : slopes;
         foreach (var weights in Enum.GetValues<WeightFormat>())
         {
             using var model = Transformer.Load(folder.Path, new EngineOptions { Weights = weights, Threads = 2 });
-            var prompt = new Expectation(checkpoint, weights, ids, toLatents: false, slopes);
-            var generated = latent ? new Expectation(checkpoint, weights, ids, toLatents: true, ofGenerated) : prompt;
+            var prompt = new Expectation(checkpoint, weights, ids, absorbed: false, slopes);
+            var generated = latent ? new Expectation(checkpoint, weights, ids, absorbed: true, ofGenerated) : prompt;
             prompt.Check(Logits(model, ids, 150, generated: false), $"{weights}, whole");
             prompt.Check(Logits(model, ids, 37, generated: false), $"{weights}, in chunks of 37");
             generated.Check(Logits(model, ids, 1, generated: true), $"{weights}, generated");
         }
     }
 
-    // Weighed by zero it would still be a NaN: who doesn't see it must not notice, the one behind it has to.
+    // Weighed by zero it would still be a NaN: rows that don't see it must not change, later ones must.
     [Theory]
     [InlineData(WeightFormat.F32, false)]
     [InlineData(WeightFormat.Bf16, false)]
     [InlineData(WeightFormat.F32, true)]
     [InlineData(WeightFormat.Bf16, true)]
-    public void A_damaged_token_is_seen_by_those_behind_it_only(WeightFormat weights, bool latent)
+    public void A_damaged_token_is_seen_by_later_ones_only(WeightFormat weights, bool latent)
     {
         using var folder = RandomModel.Write(latent ? DeepSeek + ""","qk_nope_head_dim":14,"qk_rope_head_dim":6}""" : Mixtral + "}", (name, values) =>
         {

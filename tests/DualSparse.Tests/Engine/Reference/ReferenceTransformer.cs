@@ -10,8 +10,8 @@ namespace DualSparse.Tests.Engine.Reference;
 /// </summary>
 /// <param name="checkpoint">The weights.</param>
 /// <param name="rounding">What is rounded on the way; the rest is in double precision.</param>
-/// <param name="toLatents">Whether latent attention brings queries to the latents, as for generated tokens, or expands these.</param>
-internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding rounding, bool toLatents = false)
+/// <param name="absorbed">Whether latent attention brings queries to the latents, as for generated tokens, or expands these.</param>
+internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding rounding, bool absorbed = false)
 {
     // The softmax's largest score is taken anew each so many positions.
     private const int Block = 128;
@@ -58,7 +58,7 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         if (a.Mla is { } mla)
         {
             var projected = x.Select((row, position) => Latent(tensors, mla, row, position)).ToArray();
-            attended = toLatents ? ToLatents(tensors.LatentUp!, mla, projected, window) : Expanded(tensors.LatentUp!, mla, projected, window);
+            attended = absorbed ? Absorbed(tensors.LatentUp!, mla, projected, window) : Expanded(tensors.LatentUp!, mla, projected, window);
         }
         else
         {
@@ -173,7 +173,7 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         return Attend([.. tokens.Select(t => t.Query)], [.. expanded.Select(e => e.Keys)], [.. expanded.Select(e => e.Values)], a.Heads, a.HeadSize, a.ValueSize, window);
     }
 
-    private double[][] ToLatents(TensorSpec latentUp, MlaConfig mla, (double[] Query, double[] Latent)[] tokens, int window)
+    private double[][] Absorbed(TensorSpec latentUp, MlaConfig mla, (double[] Query, double[] Latent)[] tokens, int window)
     {
         var a = config.Attention;
         int keySize = mla.KvRank + mla.RopeSize, rows = mla.NopeSize + mla.ValueSize;

@@ -53,7 +53,7 @@ public class SessionTests(LoadedModel loaded) : IClassFixture<LoadedModel>
         Assert.Equal(once.Ids.ToArray(), turns.Ids.ToArray());
     }
 
-    // Latent attention chooses its way by the whole turn (LatentHeads.AbsorbedIsCheaper): 36 tokens behind 60 are expanded, four of them or the
+    // Latent attention chooses its way by the whole turn (LatentHeads.AbsorbedIsCheaper): 36 tokens after 60 are expanded, four of them or the
     // last twelve would go to the latents.
     [Fact]
     public void A_turn_is_one_in_any_chunks_and_after_an_interruption()

@@ -65,7 +65,7 @@ public sealed class TaskEvaluationTests : IDisposable
     }
 
     [Fact]
-    public void Items_in_any_company_have_the_same_scores()
+    public void Scores_are_batch_invariant()
     {
         TaskItem[] items = [.. Enumerable.Range(0, 150).Select(i => new TaskItem([new($"It was {i} miles to", " the sea"), new($"It was {i} miles to", $" {i}")], 0))];
         var together = Run(new TaskSet("hand-made", TaskJudgement.BestChoice, items));

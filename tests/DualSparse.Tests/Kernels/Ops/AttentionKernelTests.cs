@@ -71,7 +71,7 @@ public abstract class AttentionKernelTests(bool wide)
     [InlineData(100, WeightFormat.F32)]
     [InlineData(null, WeightFormat.Bf16)]
     [InlineData(100, WeightFormat.Bf16)]
-    public void Chunks_threads_and_company_change_no_bit(int? window, WeightFormat format)
+    public void Results_are_batch_invariant_in_any_chunks_and_on_any_threads(int? window, WeightFormat format)
     {
         var shape = new AttentionShape(6, new KvLayout(2, 24, 40, format), 0.25f, window);
         const int positions = 620;

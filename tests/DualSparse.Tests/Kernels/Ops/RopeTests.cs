@@ -8,7 +8,7 @@ public class RopeTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Turns_each_pair_by_its_angle(int n, bool interleaved)
+    public void Rotates_each_pair_by_its_angle(int n, bool interleaved)
     {
         const float factor = 1.25f;
         var random = new Random(n);

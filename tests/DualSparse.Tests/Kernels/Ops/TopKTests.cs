@@ -36,7 +36,7 @@ public class TopKTests
                 && values.Select(BitConverter.SingleToInt32Bits).SequenceEqual(expected.Select(i => BitConverter.SingleToInt32Bits(t.scores[i])));
         });
 
-    // Among hundreds the ones to be found stand anywhere in a vector and in the rest behind the last.
+    // Among hundreds the ones to be found stand anywhere in a vector and in the rest after the last.
     [Fact]
     public void Finds_the_largest_wherever_they_stand() =>
         (from count in Gen.Int[1, 530]

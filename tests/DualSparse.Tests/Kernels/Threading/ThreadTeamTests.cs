@@ -89,7 +89,7 @@ public class ThreadTeamTests
     }
 
     [Fact]
-    public void Callers_from_several_threads_take_turns()
+    public void Callers_from_several_threads_run_one_after_another()
     {
         using var team = new ThreadTeam(2);
         int running = 0;
