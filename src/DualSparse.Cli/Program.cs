@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DualSparse.Cli.Commands;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed.Mpi;
 
 namespace DualSparse.Cli;
 
@@ -18,5 +19,11 @@ internal static class Program
         SparsifyCommand.Create(),
     };
 
-    private static int Main(string[] args) => CommandHost.Run(Commands(), args);
+    private static int Main(string[] args)
+    {
+        // Open MPI gives ranks a terminal of its own, whose controls would stand in their output.
+        if (MpiLaunch.Current is not null)
+            Environment.SetEnvironmentVariable("TERM", "dumb");
+        return CommandHost.Run(Commands(), args);
+    }
 }

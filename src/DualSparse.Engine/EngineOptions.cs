@@ -33,6 +33,15 @@ public sealed record EngineOptions
     /// </summary>
     internal Func<int, int, ExpertPlacement>? Placement { get; init; }
 
+    /// <summary>The rank of <see cref="Placement"/> whose routed experts are loaded; null: those of all ranks.</summary>
+    internal int? Rank { get; init; }
+
+    /// <summary>The number of processes that share the model.</summary>
+    internal int Ranks { get; init; } = 1;
+
+    /// <summary>How rows reach the experts of <see cref="Placement"/>; null: all ranks are this process.</summary>
+    internal IExchange? Exchange { get; init; }
+
     /// <summary>The most tokens of a prompt in one pass; more would only cost memory.</summary>
     public int ChunkTokens { get; init; } = 512;
 }

@@ -32,6 +32,7 @@ internal static class EvalCommand
         var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
         var sweep = new SweepArguments(command);
+        var ranks = new RankArguments(command);
         command.SetAction(parsed =>
         {
             var (files, path) = text.FilesAndModel(parsed, folder);
@@ -65,13 +66,16 @@ internal static class EvalCommand
             TextWindows.RequireNames(texts);
             if (sweep.Given(parsed))
                 return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
-            using var interrupt = new Interrupt();
-            using var model = Load(parsed.InvocationConfiguration.Error, path, engine.Engine(parsed), interrupt.Token);
-            List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
-            var scores = ProgressBars.Show<List<TaskFigures>>(parsed.InvocationConfiguration.Error, bars =>
-                [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
-            EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
-            return 0;
+            return ranks.Run(parsed, () => path, engine.Engine(parsed), options =>
+            {
+                using var interrupt = new Interrupt();
+                using var model = Load(parsed.InvocationConfiguration.Error, path, options, interrupt.Token);
+                List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
+                var scores = ProgressBars.Show<List<TaskFigures>>(parsed.InvocationConfiguration.Error, bars =>
+                    [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
+                EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
+                return 0;
+            });
         });
         return command;
     }

@@ -24,12 +24,13 @@ internal static class GenerateCommand
         var drop = new DropArguments(command);
         var sampling = new SamplingArguments(command);
         command.Options.Add(json);
+        var ranks = new RankArguments(command);
         command.SetAction(parsed =>
         {
             sampling.Options(parsed, new GenerationOptions()).Check();
-            string text = Prompt(parsed.GetValue(prompt), parsed.GetValue(file));
             var options = engine.Engine(parsed) with { Drop = drop.Request(parsed) };
-            return Run(parsed.InvocationConfiguration, model.Folder(parsed), options, text, defaults => sampling.Options(parsed, defaults), parsed.GetValue(json));
+            return ranks.Run(parsed, () => model.Folder(parsed), options, chosen => Run(
+                parsed.InvocationConfiguration, model.Folder(parsed), chosen, Prompt(parsed.GetValue(prompt), parsed.GetValue(file)), defaults => sampling.Options(parsed, defaults), parsed.GetValue(json)));
         });
         return command;
     }

@@ -37,13 +37,15 @@ internal static class VerifyCommand
         var engine = new EngineArguments(command);
         foreach (Option option in new Option[] { reference, tokenizer, tolerance, json })
             command.Options.Add(option);
+        var ranks = new RankArguments(command);
         command.SetAction(parsed =>
         {
             string model = folder.Folder(parsed);
             var output = parsed.InvocationConfiguration.Output;
+            string golden = parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors");
             return parsed.GetValue(tokenizer) is { } cases
                 ? Tokenizer(output, model, cases, parsed.GetValue(json))
-                : Logits(output, model, parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors"), engine.Engine(parsed), parsed.GetValue(tolerance), parsed.GetValue(json));
+                : ranks.Run(parsed, () => model, engine.Engine(parsed), options => Logits(output, model, golden, options, parsed.GetValue(tolerance), parsed.GetValue(json)));
         });
         return command;
     }

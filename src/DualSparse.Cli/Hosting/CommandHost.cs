@@ -11,13 +11,14 @@ internal static class CommandHost
     /// <summary>The environment variable that, set to 1, shows where an error came from.</summary>
     public const string TraceVariable = "DUALSPARSE_TRACE";
 
-    private const int Failed = 1;
+    /// <summary>For a command that can't be run, or fails.</summary>
+    public const int Failed = 1;
 
     /// <summary>For a command that ends because nobody reads its output any more: what shells give a program that SIGPIPE ended, 128 + 13.</summary>
     public const int Unread = 141;
 
-    // The same of SIGINT: 128 + 2.
-    private const int Interrupted = 130;
+    /// <summary>For a command that the user interrupted: the same of SIGINT, 128 + 2.</summary>
+    public const int Interrupted = 130;
 
     /// <summary>Runs a command as this process: on its standard output and error.</summary>
     public static int Run(RootCommand root, string[] args)
@@ -97,7 +98,8 @@ internal static class CommandHost
         return Failed;
     }
 
-    private static void Tell(TextWriter errors, string message)
+    /// <summary>Writes a sentence after the program's name.</summary>
+    public static void Tell(TextWriter errors, string message)
     {
         bool colour = Terminal.Is(errors) && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
         if (colour)
@@ -108,8 +110,8 @@ internal static class CommandHost
         errors.WriteLine(message);
     }
 
-    // What the team's threads throw comes wrapped; what the framework throws adds the parameter's name and lines of detail.
-    private static string Sentence(Exception e)
+    /// <summary>An exception in one sentence: what the team's threads throw comes wrapped; what the framework throws adds the parameter's name and lines of detail.</summary>
+    public static string Sentence(Exception e)
     {
         while (e is AggregateException { InnerException: { } inner })
             e = inner;

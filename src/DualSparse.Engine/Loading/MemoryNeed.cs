@@ -35,6 +35,15 @@ internal static class MemoryNeed
         return moe.SharedIntermediate > 0 ? bytes + Expert(format, config.HiddenSize, moe.SharedIntermediate) : bytes;
     }
 
+    /// <summary>Bytes of the routed experts that other processes have.</summary>
+    public static long AbsentBytes(ModelConfig config, EngineOptions options)
+    {
+        if (options.Rank is not { } rank || options.Placement is not { } placement || config.Moe is not { } moe)
+            return 0;
+        long absent = Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l => (long)(moe.Experts - placement(l, moe.Experts).ExpertsOf(rank).Length));
+        return absent * Expert(options.Weights, config.HiddenSize, moe.Intermediate);
+    }
+
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>
         Matrix(format, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));
 

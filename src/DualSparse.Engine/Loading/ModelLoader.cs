@@ -51,7 +51,7 @@ internal sealed class ModelLoader
             // Errors of dualsparse.json show before the weights are loaded.
             var planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
             var drop = planner.Plan(options.Drop);
-            MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights), folder);
+            MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights) - MemoryNeed.AbsentBytes(checkpoint.Config, options), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
             var loader = new ModelLoader(checkpoint, options, team, progress, cancel);
@@ -73,6 +73,10 @@ internal sealed class ModelLoader
 
     /// <summary>Loads one layer, which the caller disposes; if it fails, everything allocated is freed.</summary>
     public LayerWeights LoadLayer(int index) => AllOrNothing(() => Layer(index, config.Tensors.Layer(index)));
+
+    /// <summary>Loads the routed experts of a layer that this process's rank has, its caller's to dispose; null where the layer has none.</summary>
+    public PackedExperts? LoadExperts(int index) =>
+        config.Tensors.Layer(index) is { Mlp: null } tensors ? AllOrNothing(() => RoutedExperts(index, tensors, options.Placement!(index, config.Moe!.Experts))) : null;
 
     /// <summary>Loads the final norm and the head, which the caller disposes; if it fails, everything allocated is freed.</summary>
     public OutputHead LoadHead() => AllOrNothing(Head);
@@ -120,10 +124,19 @@ internal sealed class ModelLoader
     {
         var moe = config.Moe!;
         var router = new Router(moe, Linear([tensors.Router!], format: WeightFormat.F32));
-        var experts = Experts(moe.Experts, moe.Intermediate, tensors.Expert, options.NeuronOrder is { } order ? e => Checked(order(index, e), moe.Intermediate) : null);
+        var placement = options.Placement?.Invoke(index, moe.Experts);
+        var experts = RoutedExperts(index, tensors, placement);
         var shared = tensors.SharedExpert is { } wide ? Experts(1, moe.SharedIntermediate, _ => wide) : null;
         var sharedGate = tensors.SharedGate is { } gate ? Linear([gate], format: WeightFormat.F32) : null;
-        return new MoeLayer(router, experts, shared, sharedGate, options.Placement?.Invoke(index, moe.Experts));
+        return new MoeLayer(router, experts, shared, sharedGate, placement, options.Exchange);
+    }
+
+    // Those of this process's rank, or of all.
+    private PackedExperts RoutedExperts(int index, LayerTensors tensors, ExpertPlacement? placement)
+    {
+        var moe = config.Moe!;
+        int[] own = placement is not null && options.Rank is { } rank ? placement.ExpertsOf(rank) : [.. Enumerable.Range(0, moe.Experts)];
+        return Experts(own.Length, moe.Intermediate, e => tensors.Expert(own[e]), options.NeuronOrder is { } order ? e => Checked(order(index, own[e]), moe.Intermediate) : null);
     }
 
     private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors, Func<int, int[]>? order = null)

@@ -9,20 +9,20 @@ namespace DualSparse.Engine.Moe;
 /// The exchange between router and experts if all ranks are this process: rows are encoded as the kernel reads them, and each rank's
 /// weighted sums are added in the order of ranks. Nothing is copied, and the sums equal those of several processes with the same placement.
 /// </summary>
-/// <remarks>An exchange between processes has the same steps, with the layer's other work between them.</remarks>
-internal static unsafe class LocalExchange
+internal sealed unsafe class LocalExchange : IExchange
 {
+    /// <summary>The only one: it has no state.</summary>
+    public static readonly LocalExchange Instance = new();
+
     // Tokens whose sums one thread adds at a time: a few microseconds.
     private const int TokensPerItem = 4;
 
-    /// <summary>Sends rows to the experts that their routing names; dropped pairs aren't sent.</summary>
-    /// <param name="work">Threads, kernels.</param>
-    /// <param name="ticket">The ticket, its routing decided; receives rows and lists.</param>
-    /// <param name="experts">The layer's weights.</param>
-    /// <param name="placement">Which rank has which.</param>
-    /// <param name="x">[rows, D] f32, dense.</param>
-    /// <param name="rows">Rows.</param>
-    public static void BeginDispatch(Workspace work, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x, int rows)
+    private LocalExchange()
+    {
+    }
+
+    /// <inheritdoc/>
+    public void BeginDispatch(Workspace work, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x, int rows)
     {
         ticket.RowCount = rows;
         ticket.SetRanks(placement.Ranks);
@@ -31,15 +31,17 @@ internal static unsafe class LocalExchange
             RowLists.Build(ticket.Routing, placement, rank, ticket.Ranks[rank].Batch);
     }
 
-    /// <summary>The shares that this process computes: all.</summary>
-    public static IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket) => ticket.Ranks;
+    /// <inheritdoc/>
+    public IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket) => ticket.Ranks;
 
-    /// <summary>Adds the ranks' sums to y.</summary>
-    /// <param name="work">Threads.</param>
-    /// <param name="ticket">The ticket, its sums computed.</param>
-    /// <param name="hidden">D.</param>
-    /// <param name="y">[rows, D] f32, added to.</param>
-    public static void EndCombine(Workspace work, ExpertTicket ticket, int hidden, float* y)
+    /// <inheritdoc/>
+    public void EndCombine(Workspace work, ExpertTicket ticket, int hidden, float* y)
+    {
+        AddInOrder(work.Team, ticket, hidden, y);
+    }
+
+    /// <summary>Adds the sums of the ranks that had rows to y, in the order of ranks.</summary>
+    public static void AddInOrder(ThreadTeam team, ExpertTicket ticket, int hidden, float* y)
     {
         var parts = new List<nint>(ticket.Ranks.Count);
         foreach (var share in ticket.Ranks)
@@ -48,7 +50,7 @@ internal static unsafe class LocalExchange
                 parts.Add((nint)share.Sums.Current);
         }
 
-        AllReduce(work.Team, parts, ticket.RowCount, hidden, y);
+        AllReduce(team, parts, ticket.RowCount, hidden, y);
     }
 
     /// <summary>Adds each rank's part to y, in the order of ranks.</summary>

@@ -9,15 +9,17 @@ namespace DualSparse.Engine.Moe;
 /// <see cref="Pass"/>. Its steps are operators of the <see cref="LayerProgram"/>.
 /// </summary>
 /// <param name="router">Chooses experts.</param>
-/// <param name="experts">The routed experts.</param>
+/// <param name="experts">The routed experts that this process has.</param>
 /// <param name="shared">The shared experts, as one wide expert, or null.</param>
 /// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
-internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null) : IDisposable
+/// <param name="exchange">How rows reach the ranks; null: all are this process.</param>
+internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
 {
+    private readonly IExchange exchange = exchange ?? LocalExchange.Instance;
     private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.SingleRank(experts.Count)
-        : placement.RankOf.Length == experts.Count ? placement
-        : throw new ArgumentException($"the placement has {placement.RankOf.Length} experts, expected the layer's {experts.Count}");
+        : placement.RankOf.Length == router.Experts ? placement
+        : throw new ArgumentException($"the placement has {placement.RankOf.Length} experts, expected the layer's {router.Experts}");
 
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
@@ -45,7 +47,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
         }
 
         pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
-        LocalExchange.BeginDispatch(pass.Work, ticket, experts, placement, x, pass.Rows);
+        exchange.BeginDispatch(pass.Work, layer, ticket, experts, placement, x, pass.Rows);
         if (pass.Watch?.Neurons?.Invoke(layer, ticket.Routing) is { } observer)
             NeuronProbe.Run(pass, experts, ticket, x, observer);
     }
@@ -54,7 +56,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
     public void Compute(Pass pass, int layer)
     {
         var ticket = pass.Tickets.Of(layer);
-        foreach (var share in LocalExchange.Receive(ticket))
+        foreach (var share in exchange.Receive(ticket))
         {
             if (share.Batch.Tokens.Count > 0)
                 GroupedGemm.Forward(pass.Work, experts, share.Batch, ticket.Rows, ticket.RowCount, share.Sums.Floats((nint)ticket.RowCount * experts.Hidden), add: false);
@@ -68,7 +70,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
     public void End(Pass pass, int layer, float* y)
     {
         var ticket = pass.Tickets.Of(layer);
-        LocalExchange.EndCombine(pass.Work, ticket, experts.Hidden, y);
+        exchange.EndCombine(pass.Work, ticket, experts.Hidden, y);
         for (int s = 0; s < pass.Segments.Length; s++)
         {
             var segment = pass.Segments[s];

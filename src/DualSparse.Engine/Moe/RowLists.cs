@@ -14,7 +14,8 @@ internal static class RowLists
     /// <param name="placement">Which rank has which expert.</param>
     /// <param name="rank">The rank.</param>
     /// <param name="batch">Receives the rows of the rank's experts.</param>
-    public static void Build(RoutingPlan plan, ExpertPlacement placement, int rank, ExpertBatch batch)
+    /// <param name="ownIndex">Whether experts go by their index among the rank's own, as a process that has only these knows them.</param>
+    public static void Build(RoutingPlan plan, ExpertPlacement placement, int rank, ExpertBatch batch, bool ownIndex = false)
     {
         batch.Clear();
         var rankOf = placement.RankOf;
@@ -36,7 +37,7 @@ internal static class RowLists
         {
             int full = nextRow[2 * e], count = full + nextRow[2 * e + 1];
             if (count > 0)
-                batch.Experts.Add(new ExpertRows(e, row, full, count));
+                batch.Experts.Add(new ExpertRows(ownIndex ? placement.IndexOf[e] : e, row, full, count));
             (nextRow[2 * e], nextRow[2 * e + 1]) = (row, row + full);
             row += count;
         }

@@ -68,6 +68,37 @@ internal sealed unsafe class ActivationRows : IDisposable
         }
     }
 
+    /// <summary>Bytes of one row on its way to another process: its values, then its scale and sums where the form has them.</summary>
+    public static int WireBytes(ActivationFormat format, int inputs)
+    {
+        int padded = PanelLayout.PadInputs(inputs);
+        return padded * ElementBytes(format) + (format is ActivationFormat.Int8 or ActivationFormat.Int16 ? sizeof(float) + (1 + padded / PanelLayout.GroupInputs) * sizeof(int) : 0);
+    }
+
+    /// <summary>Writes a row for another process: <see cref="WireBytes"/> bytes.</summary>
+    public void WriteTo(int row, byte* wire)
+    {
+        nint values = RowBytes - 64;
+        Buffer.MemoryCopy(Row(row), wire, values, values);
+        if (Format is ActivationFormat.Int8 or ActivationFormat.Int16)
+        {
+            *(float*)(wire + values) = *Scale(row);
+            Buffer.MemoryCopy(Sums(row), wire + values + sizeof(float), SumStride * sizeof(int), SumStride * sizeof(int));
+        }
+    }
+
+    /// <summary>Reads a row that another process wrote, of this format and width.</summary>
+    public void ReadFrom(int row, byte* wire)
+    {
+        nint values = RowBytes - 64;
+        Buffer.MemoryCopy(wire, Row(row), values, values);
+        if (Format is ActivationFormat.Int8 or ActivationFormat.Int16)
+        {
+            *Scale(row) = *(float*)(wire + values);
+            Buffer.MemoryCopy(wire + values + sizeof(float), Sums(row), SumStride * sizeof(int), SumStride * sizeof(int));
+        }
+    }
+
     /// <summary>What a kernel needs to read rows from <paramref name="firstRow"/> on over the first <paramref name="inputs"/> inputs.</summary>
     /// <remarks>An int8 product needs the sum over exactly these inputs: a row that is read by a prefix is encoded by that prefix.</remarks>
     public PanelArgs Args(WeightFormat weights, int firstRow, int rows, int inputs) => new()

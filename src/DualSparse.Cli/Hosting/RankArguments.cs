@@ -1,0 +1,77 @@
+using System.CommandLine;
+using DualSparse.Distributed;
+using DualSparse.Distributed.Mpi;
+using DualSparse.Engine;
+using DualSparse.Kernels.Threading;
+
+namespace DualSparse.Cli.Hosting;
+
+/// <summary>The options that spread a model over several processes.</summary>
+internal sealed class RankArguments
+{
+    private const int MostRanks = 1024;
+
+    private readonly Option<int?> ranks = NumberOption.Create<int>("--ranks", "Run one model in this many processes (MPI). [default: 1, or as many as mpirun has started]");
+
+    private readonly Option<string?> hosts = new("--hosts") { Description = "With --ranks: the hosts to spread them over, a,b… [default: this one]", HelpName = "names" };
+
+    private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that a rank waits for another before it takes it for lost. [default: 30]");
+
+    /// <summary>Adds the options to a command.</summary>
+    public RankArguments(Command command)
+    {
+        foreach (Option option in new Option[] { ranks, hosts, timeout })
+            command.Options.Add(option);
+    }
+
+    /// <summary>Runs a command's work: here, or as one of several ranks, or starts these.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="folder">Gives the model's folder.</param>
+    /// <param name="options">Weights, threads, kernels.</param>
+    /// <param name="work">The work, with the options to load the model with; of several ranks, the first does it.</param>
+    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work)
+    {
+        var launch = MpiLaunch.Current is { Size: > 1 } several ? several : null;
+        int count = parsed.GetValue(ranks) ?? launch?.Size ?? 1;
+        double patience = parsed.GetValue(timeout) ?? 30;
+        if (count is < 1 or > MostRanks)
+            throw new ArgumentException($"--ranks is {count}, expected 1 to {MostRanks}");
+        if (!(patience is > 0 and < 1e6))
+            throw new ArgumentException($"--peer-timeout is {patience}, expected a positive number of seconds");
+        if (launch is not null && launch.Size != count)
+            throw new ArgumentException($"--ranks is {count}, but {launch.Size} processes were started: leave one of them out");
+        if (count == 1)
+            return work(options);
+        return launch is null
+            ? Start(parsed, folder(), count)
+            : Join(launch, TimeSpan.FromSeconds(patience), parsed.InvocationConfiguration.Error, folder, options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) }, work);
+    }
+
+    private int Start(ParseResult parsed, string folder, int count)
+    {
+        // What can be said now needn't be said by every rank.
+        RankedModel.Require(folder, count);
+        string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. Environment.GetCommandLineArgs()[1..]];
+        using var interrupt = new Interrupt();
+        using var output = Console.OpenStandardOutput();
+        return RankLauncher.Run(program, count, where, output, parsed.InvocationConfiguration.Error, interrupt.Token);
+    }
+
+    private static int Join(MpiLaunch launch, TimeSpan patience, TextWriter errors, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work)
+    {
+        using var group = RankGroup.Join(patience);
+        try
+        {
+            return RankedModel.Run(group, folder, options, work);
+        }
+        catch (Exception e)
+        {
+            // The others wait for this one.
+            CommandHost.Tell(errors, launch.Rank == 0 ? CommandHost.Sentence(e) : $"rank {launch.Rank}: {CommandHost.Sentence(e)}");
+            errors.Flush();
+            group.Abort(e switch { PeerLostException => PeerLostException.ExitCode, OperationCanceledException => CommandHost.Interrupted, _ => CommandHost.Failed });
+            throw;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using DualSparse.Distributed.Mpi;
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+
+namespace DualSparse.Distributed;
+
+/// <summary>One model over several processes: rank 0 has attention, router, shared experts and head, and each rank its part of the routed experts.</summary>
+internal static class RankedModel
+{
+    /// <summary>Runs what is to be done with the model on rank 0; the other ranks serve it meanwhile.</summary>
+    /// <param name="group">The ranks.</param>
+    /// <param name="folder">Gives the model's folder.</param>
+    /// <param name="options">Weights, threads, kernels.</param>
+    /// <param name="lead">What is to be done: it loads the model with the options it is given.</param>
+    /// <returns>Rank 0: what <paramref name="lead"/> returned. Another: 0 once rank 0 has ended, 1 where the ranks didn't go on and rank 0 says why.</returns>
+    /// <exception cref="MpiException">A rank can't take part, or was lost.</exception>
+    public static int Run(RankGroup group, Func<string> folder, EngineOptions options, Func<EngineOptions, int> lead)
+    {
+        options = options with { Ranks = group.Size, Placement = (_, experts) => ExpertPlacement.Blocks(group.Size, experts) };
+        if (group.Rank != 0)
+            return Serve(group, folder, options);
+        Require(folder(), group.Size);
+        Handshake.Offer(group, folder(), options);
+        // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
+        var exchange = new PeerExchange(group);
+        int code = lead(options with { Rank = 0, Exchange = exchange });
+        exchange.Dispose();
+        return code;
+    }
+
+    /// <summary>Sees to it that a model has something to do for each rank.</summary>
+    /// <exception cref="ArgumentException">It hasn't.</exception>
+    /// <exception cref="Models.ModelFormatException">The folder is damaged or not implemented.</exception>
+    public static void Require(string folder, int ranks)
+    {
+        int experts = Models.ModelConfig.Load(folder).Moe?.Experts ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
+        if (ranks > experts)
+            throw new ArgumentException($"{ranks} ranks can't share {experts} experts a layer: start at most {experts}");
+    }
+
+    private static int Serve(RankGroup group, Func<string> folder, EngineOptions options)
+    {
+        string path = "";
+        string? missing = Try(() => path = folder());
+        if (Handshake.Answer(group, path, options, missing) is not { } agreed)
+            return 1;
+        ExpertWorker? worker = null;
+        string? fault = Try(() => worker = ExpertWorker.Load(group, path, agreed));
+        Handshake.TellLoaded(group, fault);
+        using (worker)
+        {
+            if (worker is null)
+                return 1;
+            worker.Run();
+            return 0;
+        }
+    }
+
+    // A rank that can't do its part says so to rank 0, which tells the user: one sentence for all.
+    private static string? Try(Action action)
+    {
+        try
+        {
+            action();
+            return null;
+        }
+        catch (Exception e) when (e is Models.ModelFormatException or ArgumentException or IOException or OutOfMemoryException)
+        {
+            return e.Message;
+        }
+    }
+}

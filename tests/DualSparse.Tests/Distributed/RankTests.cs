@@ -1,0 +1,110 @@
+using System.Text.Json;
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+using DualSparse.Engine.Serving;
+using DualSparse.Kernels;
+
+namespace DualSparse.Tests.Distributed;
+
+/// <summary>Several real processes beside one with the same placement: the same bits; and what goes wrong, in a sentence.</summary>
+public class RankTests
+{
+    private const string Prompt = "Once upon a time";
+
+    [Theory]
+    [InlineData("mpirun.openmpi", 2, WeightFormat.Bf16, 0)]
+    [InlineData("mpirun.openmpi", 3, WeightFormat.Int8, 0)]
+    [InlineData("mpirun.openmpi", 4, WeightFormat.F32, 0.3)]
+    [InlineData("mpirun.mpich", 2, WeightFormat.Int4, 0.3)]
+    [InlineData("mpirun.mpich", 3, WeightFormat.Bf16, 0)]
+    public void Ranks_give_the_bits_of_one_process_with_their_placement(string launcher, int ranks, object weights, double drop)
+    {
+        var format = (WeightFormat)weights;
+        string[] rule = drop > 0 ? ["--drop", $"{drop}"] : [];
+        var run = MpiRun.Of(launcher, (ranks, ["generate", Prompt, "-n", "12", "--temperature", "0", "--json", "--logprobs", "2", "--weights", $"{format}", .. rule]));
+        Assert.True(run.Code == 0, run.Errors);
+        using var json = JsonDocument.Parse(run.Output);
+        var tokens = json.RootElement.GetProperty("tokens").EnumerateArray().Select(t => (t.GetProperty("id").GetInt32(), t.GetProperty("logProb").GetSingle())).ToArray();
+
+        var options = new EngineOptions
+        {
+            Weights = format,
+            Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts),
+            Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None,
+        };
+        using var model = MoeModel.Load(TestPaths.Model, options);
+        using var session = model.NewSession();
+        var expected = session.Generate(Prompt, new GenerationOptions { MaxTokens = 12, LogProbs = 2 }).Select(t => (t.Id, t.LogProb!.Value)).ToArray();
+        Assert.Equal(expected, tokens);
+    }
+
+    [Theory]
+    [InlineData("mpirun.openmpi", "mixtral", 2)]
+    [InlineData("mpirun.openmpi", "deepseek_v2", 3)]
+    [InlineData("mpirun.mpich", "qwen2_moe", 2)]
+    [InlineData("mpirun.mpich", "qwen3_moe", 3)]
+    public void Families_agree_with_golden_logits_on_several_ranks(string launcher, string family, int ranks)
+    {
+        var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32"]));
+        Assert.True(run.Code == 0, run.Output + run.Errors);
+        Assert.EndsWith("agrees\n", run.Output);
+    }
+
+    [Fact]
+    public void The_program_starts_its_ranks_itself()
+    {
+        string[] command = ["generate", Prompt, "-n", "12", "--temperature", "0"];
+        var run = MpiRun.Own([.. command, "--ranks", "2"]);
+        Assert.Equal((0, Cli.CommandRun.Of(command).Output), (run.Code, run.Output));
+        Assert.Contains(" · 2 ranks · ", run.Errors);
+    }
+
+    [Theory]
+    [InlineData("33 ranks can't share 32 experts a layer: start at most 32", "--ranks", "33")]
+    [InlineData("--ranks is 0, expected 1 to 1024", "--ranks", "0")]
+    [InlineData("nowhere: there is no such folder", "--ranks", "2", "-m", "nowhere")]
+    [InlineData("--peer-timeout is 0, expected a positive number of seconds", "--peer-timeout", "0")]
+    [InlineData("temperature is -1", "--ranks", "2", "--temperature", "-1")]
+    public void A_mistake_is_one_sentence_of_one_rank(string sentence, params string[] arguments)
+    {
+        var run = MpiRun.Own(["generate", Prompt, "-n", "4", .. arguments]);
+        Assert.Equal((1, ""), (run.Code, run.Output));
+        Assert.Contains(sentence, Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Theory]
+    [InlineData("mpirun.openmpi", "its weights are Int8, but Bf16 at rank 0", "--weights", "int8")]
+    [InlineData("mpirun.mpich", "its weights are Int8, but Bf16 at rank 0", "--weights", "int8")]
+    [InlineData("mpirun.openmpi", "is another model than at rank 0", "-m", "GOLDEN/olmoe")]
+    [InlineData("mpirun.openmpi", "nowhere: there is no such folder", "-m", "nowhere")]
+    public void Ranks_that_are_told_different_things_say_which(string launcher, string sentence, params string[] other)
+    {
+        string[] command = ["generate", Prompt, "-n", "4"];
+        var run = MpiRun.Of(launcher, (1, command), (1, [.. command, .. other.Select(o => o.Replace("GOLDEN", TestPaths.Golden(), StringComparison.Ordinal))]));
+        Assert.Equal(1, run.Code);
+        Assert.Contains($"dualsparse: rank 1: ", run.Errors);
+        Assert.Contains(sentence, run.Errors);
+    }
+
+    [Fact]
+    public void Another_number_of_ranks_than_was_started_is_said() => Assert.Contains(
+        "--ranks is 3, but 2 processes were started", MpiRun.Of("mpirun.openmpi", (2, ["generate", Prompt, "--ranks", "3"])).Errors);
+
+    [Theory]
+    [InlineData("KILL", "a rank was lost")]
+    [InlineData("STOP", "has waited 2 s for rank 1 in layer")]
+    public void A_lost_rank_ends_the_others(string signal, string sentence)
+    {
+        using var process = MpiRun.StartOwn("generate", Prompt, "-n", "400", "--temperature", "1", "--ranks", "2", "--peer-timeout", "2", "--logprobs", "0");
+        // It writes: all ranks are at work.
+        Assert.NotNull(process.StandardOutput.ReadLine());
+        int rank = MpiRun.FindRank(process.Id, 1) ?? throw new InvalidOperationException("rank 1 isn't there");
+        var all = MpiRun.Descendants(process.Id);
+        using (var kill = System.Diagnostics.Process.Start("kill", [$"-{signal}", $"{rank}"]))
+            kill.WaitForExit();
+        var run = MpiRun.Wait(process);
+        Assert.Equal(70, run.Code);
+        Assert.Contains(sentence, run.Errors);
+        Assert.DoesNotContain(all, id => File.Exists($"/proc/{id}/cmdline") && File.ReadAllText($"/proc/{id}/cmdline").Contains("dualsparse", StringComparison.Ordinal));
+    }
+}
