@@ -94,7 +94,8 @@ internal sealed unsafe class RankGroup : IDisposable
         {
             Thread.Sleep(AbortPatience);
             CLibrary.Exit(code);
-        }) { IsBackground = true }.Start();
+        })
+        { IsBackground = true }.Start();
         mpi.Abort(code);
         CLibrary.Exit(code);
     }
