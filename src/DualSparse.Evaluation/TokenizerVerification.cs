@@ -1,4 +1,3 @@
-using System.Text.Json;
 using DualSparse.Models;
 using DualSparse.Models.Text;
 
@@ -20,37 +19,14 @@ internal static class TokenizerVerification
     public static TokenizerReport Compare(Tokenizer tokenizer, string casesFile)
     {
         List<string> differences = [];
-        int number = 0;
-        foreach (string line in Lines(casesFile))
+        var lines = JsonLine.Read(casesFile);
+        foreach (var line in lines)
         {
-            number++;
-            Case expected;
-            try
-            {
-                expected = Case.Parse(line);
-            }
-            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
-            {
-                throw new ModelFormatException($"{casesFile}: line {number} is not a JSON object with text and ids", e);
-            }
-
-            if (Difference(tokenizer, expected) is { } difference)
-                differences.Add($"line {number}: {difference}");
+            if (Difference(tokenizer, Case.Of(line.Parse())) is { } difference)
+                differences.Add($"line {line.Number}: {difference}");
         }
 
-        return number > 0 ? new TokenizerReport(number, differences) : throw new ModelFormatException($"{casesFile} holds no case");
-    }
-
-    private static string[] Lines(string file)
-    {
-        try
-        {
-            return File.ReadAllLines(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw ModelFormatException.Unreadable(file, e);
-        }
+        return lines.Count > 0 ? new TokenizerReport(lines.Count, differences) : throw new ModelFormatException($"{casesFile} holds no case");
     }
 
     private static string? Difference(Tokenizer tokenizer, Case expected)
@@ -70,17 +46,9 @@ internal static class TokenizerVerification
 
     private sealed record Case(string Text, int[] Ids, int[]? Plain, string? Decoded)
     {
-        public static Case Parse(string line)
-        {
-            using var document = JsonDocument.Parse(line);
-            var fields = document.RootElement;
-            return new Case(
-                fields.GetProperty("text").GetString()!,
-                Numbers(fields.GetProperty("ids")),
-                fields.TryGetProperty("ids_plain", out var plain) ? Numbers(plain) : null,
-                fields.TryGetProperty("decoded", out var decoded) ? decoded.GetString() : null);
-        }
+        public static Case Of(JsonField fields) => new(
+            fields.Text("text"), Numbers(fields.Child("ids")), fields.Child("ids_plain") is { IsNull: false } plain ? Numbers(plain) : null, fields.Text("decoded", null));
 
-        private static int[] Numbers(JsonElement list) => [.. list.EnumerateArray().Select(n => n.GetInt32())];
+        private static int[] Numbers(JsonField list) => [.. list.Items().Select(n => n.AsInt(int.MinValue, int.MaxValue))];
     }
 }

@@ -34,6 +34,7 @@ internal static class FuzzTargets
         new("config", [.. Families.Select(family => Golden(family, "config.json")), .. ScaledConfigs(), .. Published("config")], ReadConfig),
         new("generation", [.. Families.Select(family => Golden(family, "generation_config.json")), Encoding.UTF8.GetBytes(RichGeneration), .. Published("generation")], ReadGeneration),
         new("tokenizer", [.. Tokenizers.Select(kind => Golden("tokenizer", kind, "tokenizer.json"))], ReadTokenizer),
+        new("lines", [Golden("tokenizer", "gpt2", "cases.jsonl")], input => JsonLine.Split(input, "lines").Select(line => line.Parse()).Count()),
         new("profile", [Encoding.UTF8.GetBytes(SmallProfile)], ReadProfile),
     ];
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using DualSparse.Models;
 using SharpCompress.Compressors.Xz;
 
@@ -40,9 +39,8 @@ internal static class TaskFile
         string file = Find(folder, task);
         try
         {
-            using var stream = Open(file);
-            using var reader = new StreamReader(stream);
-            var items = Chosen(Lines(reader), limit ?? int.MaxValue, format.Spread).Select(line => Item(format, file, line)).ToList();
+            var lines = file.EndsWith(".xz", StringComparison.Ordinal) ? JsonLine.Split(Unpacked(file), file) : JsonLine.Read(file);
+            var items = Chosen(lines, limit ?? int.MaxValue, format.Spread).Select(line => format.Read(new TaskRow(line.Parse()))).ToList();
             return items.Count > 0 ? new TaskSet(task, format.Judgement, items) : throw new ModelFormatException($"{file} holds no row");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -64,11 +62,13 @@ internal static class TaskFile
                 : $"{folder}: there is no such folder; give the one that has {task}.jsonl or {task}.jsonl.xz");
     }
 
-    private static Stream Open(string file) => file.EndsWith(".xz", StringComparison.Ordinal) ? Unpacked(file) : File.OpenRead(file);
-
-    private static MemoryStream Unpacked(string file)
+    private static byte[] Unpacked(string file)
     {
         using var stream = File.OpenRead(file);
+        byte[] start = new byte[64];
+        if (ForeignFile.Pointer(start.AsSpan(0, stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false))) is { } pointer)
+            throw new ModelFormatException($"{file}: {pointer}");
+        stream.Position = 0;
         var text = new MemoryStream();
         try
         {
@@ -80,41 +80,14 @@ internal static class TaskFile
             throw new ModelFormatException($"{file} is not a whole xz file: {e.Message}", e);
         }
 
-        text.Position = 0;
-        return text;
+        return text.ToArray();
     }
 
-    private static IEnumerable<(int Number, string Text)> Lines(StreamReader reader)
-    {
-        for (int number = 1; reader.ReadLine() is { } line; number++)
-        {
-            if (!string.IsNullOrWhiteSpace(line))
-                yield return (number, line);
-        }
-    }
-
-    private static IEnumerable<(int Number, string Text)> Chosen(IEnumerable<(int Number, string Text)> lines, int limit, bool spread)
+    private static IEnumerable<JsonLine> Chosen(IReadOnlyList<JsonLine> lines, int limit, bool spread)
     {
         if (!spread)
             return lines.Take(limit);
-        var all = lines.ToList();
-        int step = Math.Max(1, (int)(((long)all.Count + limit - 1) / limit));
-        return all.Where((_, i) => i % step == 0);
-    }
-
-    private static TaskItem Item(TaskFormat format, string file, (int Number, string Text) line)
-    {
-        string place = $"{file}: line {line.Number}";
-        try
-        {
-            using var document = JsonDocument.Parse(line.Text);
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? format.Read(new TaskRow(document.RootElement, place))
-                : throw new ModelFormatException($"{place} is not a JSON object");
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFormatException($"{place} is not a JSON object", e);
-        }
+        int step = Math.Max(1, (int)(((long)lines.Count + limit - 1) / limit));
+        return lines.Where((_, i) => i % step == 0);
     }
 }

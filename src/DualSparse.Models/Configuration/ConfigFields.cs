@@ -22,6 +22,9 @@ internal sealed class ConfigFields
     /// <summary>Whether somebody has asked for the field.</summary>
     public bool WasRead(string name) => seen.Contains(name);
 
+    /// <summary>The fields that nobody has asked for.</summary>
+    public IEnumerable<string> Unread => fields.Keys.Where(name => !seen.Contains(name));
+
     /// <summary>A whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>
     public int Int(string name, int min, int max, int? otherwise = null) => Read(name).AsInt(min, max, otherwise);
 
@@ -63,11 +66,8 @@ internal sealed class ConfigFields
     /// <exception cref="ModelFormatException">There is one.</exception>
     public void RejectUnknown()
     {
-        foreach (var (name, field) in fields)
-        {
-            if (!seen.Contains(name))
-                throw whole.Error($"field '{name}' (here {field.Found}) is not known to this program");
-        }
+        foreach (string name in Unread)
+            throw whole.Error($"field '{name}' (here {fields[name].Found}) is not known to this program");
     }
 
     /// <summary>An error about a field of this object, for the caller to throw.</summary>

@@ -17,10 +17,12 @@ internal sealed class SafetensorsFile : IDisposable
         Path = path;
         this.map = map;
         if (map.Length < 8)
-            throw new ModelFormatException($"{path}: {map.Length} bytes are too few for a safetensors file");
-        if (map.Span(0, 8).SequenceEqual("version "u8))
-            throw new ModelFormatException($"{path}: this is a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'");
-        int headerLength = SafetensorsHeader.CheckLength(BinaryPrimitives.ReadUInt64LittleEndian(map.Span(0, 8)), map.Length, path);
+            throw new ModelFormatException($"{path}: {map.Length} bytes are too few for a safetensors file; fetch it again");
+        ulong claimed = BinaryPrimitives.ReadUInt64LittleEndian(map.Span(0, 8));
+        // As a length, the first letters of anything else are far too much. A pointer or a page's first line is no longer than what is shown.
+        if (claimed > SafetensorsHeader.MaxBytes && ForeignFile.Find(map.Span(0, (int)Math.Min(map.Length, 4096))) is { } foreign)
+            throw new ModelFormatException($"{path}: {foreign}");
+        int headerLength = SafetensorsHeader.CheckLength(claimed, map.Length, path);
         long dataStart = 8L + headerLength;
         var header = SafetensorsHeader.Parse(map.Span(8, headerLength), map.Length - dataStart, path);
         Metadata = header.Metadata;

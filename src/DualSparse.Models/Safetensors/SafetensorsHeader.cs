@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace DualSparse.Models.Safetensors;
 
@@ -45,8 +44,7 @@ internal sealed class SafetensorsHeader
     /// <exception cref="ModelFormatException">Anything in it is not as the format asks.</exception>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long dataLength, string file)
     {
-        if (!Utf8.IsValid(json))
-            throw new ModelFormatException($"{file}: the header is not valid UTF-8");
+        Utf8Text.RequireValid(json, file, start: 8);
         if (json.IsEmpty || json[0] != (byte)'{')
             throw new ModelFormatException($"{file}: the header does not begin with '{{'");
         var header = new SafetensorsHeader(file);
@@ -56,7 +54,7 @@ internal sealed class SafetensorsHeader
         }
         catch (JsonException e)
         {
-            throw new ModelFormatException($"{file}: the header is not valid JSON (line {e.LineNumber}, byte {e.BytePositionInLine})", e);
+            throw new ModelFormatException($"{file}: the header is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
         }
         catch (InvalidOperationException e)
         {

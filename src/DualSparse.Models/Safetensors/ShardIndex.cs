@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Unicode;
-
 namespace DualSparse.Models.Safetensors;
 
 /// <summary>The index of a sharded checkpoint: which file holds which tensor.</summary>
@@ -20,63 +17,15 @@ internal static class ShardIndex
     /// <exception cref="ModelFormatException">As for <see cref="Read"/>.</exception>
     public static Dictionary<string, string> Parse(ReadOnlySpan<byte> json, string path)
     {
-        if (!Utf8.IsValid(json))
-            throw new ModelFormatException($"{path}: it is not valid UTF-8");
-        try
-        {
-            return ReadObject(json, path) ?? throw new ModelFormatException($"{path}: 'weight_map' is missing");
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFormatException($"{path}: it is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            // What Utf8JsonReader.GetString says of an escape such as \ud800 that stands for no character.
-            throw new ModelFormatException($"{path}: it holds a string that is no valid text", e);
-        }
-    }
-
-    private static Dictionary<string, string>? ReadObject(ReadOnlySpan<byte> json, string path)
-    {
-        var reader = new Utf8JsonReader(json);
-        Dictionary<string, string>? map = null;
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            throw new ModelFormatException($"{path}: it is not a JSON object");
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            string field = reader.GetString()!;
-            reader.Read();
-            if (field == "metadata")
-                reader.Skip();
-            else if (field != "weight_map")
-                throw new ModelFormatException($"{path}: field '{field}' is not known to this program");
-            else if (map is not null)
-                throw new ModelFormatException($"{path}: 'weight_map' stands there twice");
-            else
-                map = ReadMap(ref reader, path);
-        }
-
-        reader.Read(); // past the end: anything but white space is an error
-        return map;
-    }
-
-    private static Dictionary<string, string> ReadMap(ref Utf8JsonReader reader, string path)
-    {
+        var index = JsonField.Parse(json, path);
+        if (index.Children().Keys.FirstOrDefault(name => name is not ("metadata" or "weight_map")) is { } other)
+            throw index.Error($"field '{other}' is not known to this program");
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (reader.TokenType != JsonTokenType.StartObject)
-            throw new ModelFormatException($"{path}: 'weight_map' is not an object");
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        foreach (var (tensor, file) in index.Child("weight_map").Children())
         {
-            string tensor = reader.GetString()!;
-            reader.Read();
-            if (reader.TokenType != JsonTokenType.String)
-                throw new ModelFormatException($"{path}: the file of tensor '{tensor}' is not a string");
-            string file = reader.GetString()!;
-            if (!IsPlainName(file))
-                throw new ModelFormatException($"{path}: tensor '{tensor}' is in '{file}', expected the plain name of a file beside the index");
-            if (!map.TryAdd(tensor, file))
-                throw new ModelFormatException($"{path}: tensor '{tensor}' stands there twice");
+            if (!IsPlainName(file.AsText()))
+                throw index.Error($"tensor '{tensor}' is in '{file.AsText()}', expected the plain name of a file beside the index");
+            map.Add(tensor, file.AsText());
         }
 
         return map;

@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Text;
-using System.Text.Unicode;
 
 namespace DualSparse.Models.Text;
 
@@ -39,13 +37,5 @@ internal static class TextFile
         }
     }
 
-    private static string Decode(byte[] bytes, string name)
-    {
-        char[] text = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
-        var status = Utf8.ToUtf16(bytes, text, out int read, out int written, replaceInvalidSequences: false);
-        if (status != OperationStatus.Done)
-            throw new ModelFormatException($"{name}: the byte 0x{bytes[read]:x2} at offset {read} begins no UTF-8 character; convert the file to UTF-8");
-        int mark = written > 0 && text[0] == '\uFEFF' ? 1 : 0;
-        return new string(text, mark, written - mark);
-    }
+    private static string Decode(byte[] bytes, string name) => Encoding.UTF8.GetString(Utf8Text.Check(bytes, name));
 }

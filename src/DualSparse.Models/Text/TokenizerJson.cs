@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace DualSparse.Models.Text;
 
@@ -39,22 +38,13 @@ internal sealed class TokenizerJson
     /// <exception cref="ModelFormatException">The file is damaged or its model isn't a BPE that is implemented.</exception>
     public static TokenizerJson Read(ReadOnlySpan<byte> utf8, string file)
     {
-        if (!Utf8.IsValid(utf8))
+        int length = utf8.Length;
+        return JsonText.Read(utf8, file, json =>
         {
-            throw new ModelFormatException($"{file}: it is not valid UTF-8");
-        }
-
-        var result = new TokenizerJson(file, utf8.Length);
-        try
-        {
-            result.ReadTop(utf8.StartsWith("\uFEFF"u8) ? utf8[3..] : utf8);
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFormatException($"{file}: it is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
-        }
-
-        return result;
+            var result = new TokenizerJson(file, length);
+            result.ReadTop(json);
+            return result;
+        });
     }
 
     private void ReadTop(ReadOnlySpan<byte> utf8)
@@ -76,8 +66,12 @@ internal sealed class TokenizerJson
             }
             else
             {
-                using var section = JsonDocument.ParseValue(ref reader);
-                sections[name] = section.RootElement.Clone();
+                if (!sections.TryAdd(name, JsonElement.ParseValue(ref reader)))
+                {
+                    throw new ModelFormatException($"{file}: '{name}' stands there twice");
+                }
+
+                Section(name).RefuseRepeats();
             }
         }
 
@@ -125,9 +119,9 @@ internal sealed class TokenizerJson
 
                     break;
                 default:
-                    using (var value = JsonDocument.ParseValue(ref reader))
+                    if (!rest.TryAdd(name, JsonElement.ParseValue(ref reader)))
                     {
-                        rest[name] = value.RootElement.Clone();
+                        throw new ModelFormatException($"{file}: 'model.{name}' stands there twice");
                     }
 
                     if (name == "type" && Field(name).AsText() is string type && type != "BPE")

@@ -45,7 +45,9 @@ internal static class VocabularyReader
 
     private static string Show(ReadOnlySpan<byte> token) => JsonField.Shorten(Encoding.UTF8.GetString(token));
 
-    private static string Value(ref Utf8JsonReader reader) => reader.TokenType == JsonTokenType.Number
-        ? JsonField.Shorten(Encoding.UTF8.GetString(reader.ValueSpan))
-        : TokenizerJson.Name(reader.TokenType);
+    private static string Value(ref Utf8JsonReader reader)
+    {
+        string written = JsonText.AsWritten($"\"{Encoding.UTF8.GetString(reader.ValueSpan)}\"").Trim('"');
+        return reader.TokenType == JsonTokenType.Number || JsonText.IsNoNumber(ref reader) ? JsonField.Shorten(written) : TokenizerJson.Name(reader.TokenType);
+    }
 }

@@ -50,14 +50,14 @@ public sealed class TaskFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"query": "Q", "choices": ["a", "b"]""", "line 2 is not a JSON object")]
-    [InlineData("[1]", "line 2 is not a JSON object")]
-    [InlineData("""{"choices": ["a", "b"], "gold": 0}""", "line 2 has no field query")]
-    [InlineData("""{"query": 7, "choices": ["a", "b"], "gold": 0}""", "line 2: query is 7, expected text")]
-    [InlineData("""{"query": "\ud800", "choices": ["a", "b"], "gold": 0}""", "line 2: query is \"\\ud800\", expected valid Unicode")]
-    [InlineData("""{"query": "Q", "choices": ["a"], "gold": 0}""", "line 2: choices is [\"a\"], expected a list of two texts or more")]
-    [InlineData("""{"query": "Q", "choices": ["a", null], "gold": 0}""", "line 2: choices is [\"a\", null], expected text")]
-    [InlineData("""{"query": "Q", "choices": ["a", "b"], "gold": 2}""", "line 2: gold is 2, expected a whole number from 0 to 1")]
+    [InlineData("""{"query": "Q", "choices": ["a", "b"]""", "line 2: it is not valid JSON (line 1, byte 36): it ends before its JSON does; is it cut off?")]
+    [InlineData("[1]", "line 2: the top level is [1], expected an object")]
+    [InlineData("""{"choices": ["a", "b"], "gold": 0}""", "line 2: 'query' is missing, expected a string")]
+    [InlineData("""{"query": 7, "choices": ["a", "b"], "gold": 0}""", "line 2: 'query' is 7, expected a string")]
+    [InlineData("""{"query": "\ud800", "choices": ["a", "b"], "gold": 0}""", "line 2: 'query' is \"\\ud800\", which is no valid text")]
+    [InlineData("""{"query": "Q", "choices": ["a"], "gold": 0}""", "line 2: 'choices' is [\"a\"], expected a list of two texts or more")]
+    [InlineData("""{"query": "Q", "choices": ["a", null], "gold": 0}""", "line 2: 'choices[1]' is null, expected a string")]
+    [InlineData("""{"query": "Q", "choices": ["a", "b"], "gold": 2}""", "line 2: 'gold' is 2, expected a whole number from 0 to 1")]
     public void A_damaged_line_is_one_sentence(string line, string expected)
     {
         Write("piqa.jsonl", """{"query": "Q", "choices": ["a", "b"], "gold": 0}""", line);

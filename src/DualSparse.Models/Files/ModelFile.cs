@@ -1,8 +1,22 @@
 namespace DualSparse.Models;
 
-/// <summary>Reads the small files of a model folder whole.</summary>
+/// <summary>Reads small files whole.</summary>
 internal static class ModelFile
 {
+    /// <summary>Whether something is there under this name. A link that leads nowhere is nothing; a folder is, to be refused by whoever reads it.</summary>
+    public static bool Exists(string path)
+    {
+        try
+        {
+            return Path.Exists(path) && File.ResolveLinkTarget(path, returnFinalTarget: true) is not { Exists: false };
+        }
+        catch (IOException)
+        {
+            // Links in a circle.
+            return false;
+        }
+    }
+
     /// <summary>The file's bytes, or null where there is no such file.</summary>
     /// <exception cref="ModelFormatException">It can't be read, or is longer than <paramref name="maxBytes"/>.</exception>
     public static byte[]? TryRead(string path, long maxBytes)
@@ -29,19 +43,5 @@ internal static class ModelFile
     /// <summary>The file's bytes.</summary>
     /// <exception cref="ModelFormatException">It is missing, can't be read, or is longer than <paramref name="maxBytes"/>.</exception>
     public static byte[] Read(string path, long maxBytes) =>
-        TryRead(path, maxBytes) ?? throw new ModelFormatException($"{path}: there is no such file{Instead(path)}");
-
-    // What a folder of another kind tends to have.
-    private static string Instead(string path)
-    {
-        try
-        {
-            return Path.GetDirectoryName(path) is { Length: > 0 } folder && Directory.EnumerateFiles(folder, "*.gguf").Any()
-                ? "; GGUF files aren't read: take the model's folder of safetensors" : "";
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
+        TryRead(path, maxBytes) ?? throw new ModelFormatException($"{path}: there is no such file");
 }

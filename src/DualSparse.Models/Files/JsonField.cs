@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace DualSparse.Models;
 
@@ -28,25 +27,37 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     };
 
     /// <summary>How messages show the value: as it stands in the file, cut where it is long.</summary>
-    public string Found => Element.ValueKind == JsonValueKind.Undefined ? "missing" : Shorten(Element.GetRawText());
+    public string Found => Element.ValueKind == JsonValueKind.Undefined ? "missing" : Shorten(JsonText.AsWritten(Element.GetRawText()));
 
     /// <summary>The string <c>type</c> below the value.</summary>
     public string Type => Text("type");
 
     /// <summary>Parses a file's bytes; <paramref name="file"/> is what messages call it.</summary>
-    /// <exception cref="ModelFormatException">They are not UTF-8 or not JSON.</exception>
-    public static JsonField Parse(byte[] json, string file)
+    /// <exception cref="ModelFormatException">They are not UTF-8 or not JSON, or an object names a field twice.</exception>
+    public static JsonField Parse(ReadOnlySpan<byte> json, string file)
     {
-        if (!Utf8.IsValid(json))
-            throw new ModelFormatException($"{file}: it is not valid UTF-8");
-        try
+        var whole = new JsonField(file, "", JsonText.Read(json, file, static utf8 => JsonElement.Parse(utf8)));
+        whole.RefuseRepeats();
+        return whole;
+    }
+
+    /// <summary>Refuses objects, at any depth, that name a field twice: readers disagree on which of the two counts.</summary>
+    /// <exception cref="ModelFormatException">There is one.</exception>
+    public void RefuseRepeats()
+    {
+        if (Element.ValueKind == JsonValueKind.Array)
         {
-            using var document = JsonDocument.Parse(json);
-            return new(file, "", document.RootElement.Clone());
+            // Long lists of numbers are passed by.
+            foreach (var (index, item) in Element.EnumerateArray().Index())
+            {
+                if (item.ValueKind is JsonValueKind.Array or JsonValueKind.Object)
+                    new JsonField(File, $"{Path}[{index}]", item).RefuseRepeats();
+            }
         }
-        catch (JsonException e)
+        else if (Element.ValueKind == JsonValueKind.Object)
         {
-            throw new ModelFormatException($"{file}: it is not valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", e);
+            foreach (var child in Children().Values)
+                child.RefuseRepeats();
         }
     }
 
@@ -93,7 +104,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     /// <summary>The value as text.</summary>
     public string AsText()
     {
-        if (Element.ValueKind != JsonValueKind.String)
+        if (Element.ValueKind != JsonValueKind.String || JsonText.IsNoNumber(Element))
             throw Expected("a string");
         try
         {
@@ -132,8 +143,9 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     {
         if (IsNull && otherwise is { } given)
             return given;
-        return Element.ValueKind == JsonValueKind.Number && Element.TryGetInt32(out int number) && number >= min && number <= max
-            ? number
+        // 32768.0 is a whole number too, as some programs write one.
+        return TryNumber(out double number) && double.IsInteger(number) && number >= min && number <= max
+            ? (int)number
             : throw Expected($"a whole number from {min} to {max}");
     }
 
@@ -149,7 +161,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     public bool Is(object other) => other switch
     {
         bool flag => Element.ValueKind == (flag ? JsonValueKind.True : JsonValueKind.False),
-        string text => Element.ValueKind == JsonValueKind.String && AsText() == text,
+        string text => Element.ValueKind == JsonValueKind.String && Element.ValueEquals(text),
         _ => TryNumber(out double number) && number == Convert.ToDouble(other),
     };
 
