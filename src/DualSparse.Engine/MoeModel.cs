@@ -29,6 +29,7 @@ public sealed class MoeModel : IDisposable
     public LoadReport Report => Transformer.Report;
 
     /// <summary>The checkpoint's defaults for generation.</summary>
+    /// <exception cref="ModelFormatException">It wants what isn't implemented, such as beams, or its generation_config.json can't be read. Options of one's own are still followed.</exception>
     public GenerationOptions Defaults => GenerationOptions.From(Config.Generation);
 
     /// <summary>The most tokens of a prompt in one pass.</summary>
@@ -53,6 +54,9 @@ public sealed class MoeModel : IDisposable
         options ??= new EngineOptions();
         if (options.ChunkTokens < 1)
             throw new ArgumentOutOfRangeException(nameof(options), $"ChunkTokens is {options.ChunkTokens}, expected at least 1");
+        folder = ModelPath.Resolve(folder);
+        // Better said now than after the weights are loaded.
+        Tokenizer.FileIn(folder);
         // The tokenizer is read while the weights are packed: for a small model it takes the longer of the two.
         var tokenizer = Task.Run(() => Tokenizer.Load(folder));
         var transformer = Transformer.Load(folder, options, progress, cancel);

@@ -32,7 +32,7 @@ internal sealed record CalibrationInput(string? IdsFile = null, IReadOnlyList<st
             return (Cut(text, modelFolder), text.Name);
         }
 
-        bool readable = File.Exists(Path.Combine(modelFolder, "tokenizer.json"));
+        bool readable = File.Exists(Path.Combine(ModelPath.Follow(modelFolder), "tokenizer.json"));
         return (new CalibrationSplit(CalibrationIds.Read(IdsFile), readable ? Cut(CalibrationText.Sample(), modelFolder).HeldOut : []), Path.GetFileName(IdsFile));
     }
 

@@ -8,18 +8,12 @@ internal static class ModelFolder
     /// <summary>The model that comes with the repository, and every command's default.</summary>
     public const string Default = "models/olmoe-mini";
 
-    /// <summary>The folder given, or the default one, looked for from the program's folder and the current one upwards.</summary>
-    /// <exception cref="ModelFormatException">There is no such folder.</exception>
+    /// <summary>The folder given, or what it leads to, or the default one, looked for from the program's folder and the current one upwards.</summary>
+    /// <exception cref="ModelFormatException">There is no such folder, or it can't be one of a model.</exception>
     public static string Find(string? given)
     {
         if (given is not null)
-        {
-            return Directory.Exists(given)
-                ? given
-                : throw new ModelFormatException(File.Exists(given)
-                    ? $"{given} is a file: give the folder that has config.json, tokenizer.json and the safetensors"
-                    : $"{given}: there is no such folder; give one that has config.json, tokenizer.json and the safetensors (nothing is downloaded: of a model on a hub fetch its files first), or leave the model out to take {Default}");
-        }
+            return ModelPath.Follow(given);
 
         foreach (string start in new[] { AppContext.BaseDirectory, Environment.CurrentDirectory })
         {

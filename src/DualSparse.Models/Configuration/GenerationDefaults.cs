@@ -2,7 +2,8 @@ namespace DualSparse.Models;
 
 /// <summary>
 /// What a checkpoint says about generating text: generation_config.json, and for the token ids config.json where that is silent.
-/// A null means that the checkpoint doesn't say.
+/// A null means that the checkpoint doesn't say. What can't be followed bars generation alone (<see cref="Refusal"/>): a model is
+/// inspected, verified, evaluated and sparsified without it.
 /// </summary>
 internal sealed record GenerationDefaults
 {
@@ -40,33 +41,72 @@ internal sealed record GenerationDefaults
     /// <summary>Texts that end the generation.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
-    /// <summary>Reads both files; <paramref name="generation"/> is null where there is no generation_config.json.</summary>
-    internal static GenerationDefaults Read(ConfigFields config, ConfigFields? generation, int vocabSize)
+    /// <summary>Why text can't be generated as the checkpoint asks: the first field that isn't implemented or makes no sense, or a file that can't be read; null: it can.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>What the checkpoint says beyond that and nobody follows, a sentence each: it changes no text that is generated here.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Reads what both files say.</summary>
+    /// <param name="config">config.json.</param>
+    /// <param name="file">Reads generation_config.json; null where there is none. Without it config.json counts, as in older checkpoints.</param>
+    /// <param name="vocabSize">One past the highest id.</param>
+    internal static GenerationDefaults Read(ConfigFields config, Func<ConfigFields>? file, int vocabSize)
     {
-        var source = generation ?? config;
-        var defaults = new GenerationDefaults
+        string? refusal = null;
+        List<string> notes = [];
+        var generation = file is null ? null : Try(file, null);
+        var source = file is null ? config : generation;
+        int[]? bos = Ids("bos_token_id"), eos = Ids("eos_token_id");
+        var defaults = new GenerationDefaults { BosId = bos is [var first, ..] ? first : null, EosIds = eos ?? [] };
+        if (source is not null)
         {
-            BosId = Ids("bos_token_id") is [var bos, ..] ? bos : null,
-            EosIds = Ids("eos_token_id") ?? [],
-            DoSample = source.Flag("do_sample", false),
-            Temperature = (float?)source.OptionalNumber("temperature", 0, 1e6),
-            TopK = source.Has("top_k") ? source.Int("top_k", 0, int.MaxValue) : null,
-            TopP = (float?)source.OptionalNumber("top_p", 0, 1),
-            MinP = (float?)source.OptionalNumber("min_p", 0, 1),
-            RepetitionPenalty = source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 1e-6, 1e6) : null,
-            MaxNewTokens = source.Has("max_new_tokens") ? source.Int("max_new_tokens", 0, int.MaxValue) : null,
-            StopStrings = source.TextList("stop_strings") ?? [],
-        };
-        if (generation is not null)
-        {
-            foreach (string name in FieldNames)
-                generation.Ignore(name);
-            KnownFields.FinishGeneration(generation);
+            bool sample = Try(() => source.Flag("do_sample", false), false);
+            defaults = defaults with
+            {
+                DoSample = sample,
+                Temperature = Try(() => (float?)source.OptionalNumber("temperature", 0, 1e6), null),
+                // −1 is other engines' word for all.
+                TopK = Try(() => source.Has("top_k") ? Math.Max(0, source.Int("top_k", -1, int.MaxValue)) : (int?)null, null),
+                TopP = Try(() => (float?)source.OptionalNumber("top_p", 0, 1), null),
+                MinP = Try(() => (float?)source.OptionalNumber("min_p", 0, 1), null),
+                RepetitionPenalty = Try(() => source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 1e-6, 1e6) : (float?)null, null),
+                MaxNewTokens = Try(() => source.Has("max_new_tokens") ? source.Int("max_new_tokens", 0, int.MaxValue) : (int?)null, null),
+                StopStrings = Try(() => source.TextList("stop_strings"), null) ?? [],
+            };
+            foreach (var (name, neutral) in GenerationFields.Switches)
+                Try(() => Neutral(name, neutral), true);
+            foreach (var (name, neutral) in GenerationFields.OfSampling)
+            {
+                if (sample)
+                    Try(() => Neutral(name, neutral), true);
+            }
         }
 
-        return defaults;
+        if (generation?.Unread.Except([.. FieldNames, .. GenerationFields.Harmless, .. GenerationFields.OfSampling.Select(s => s.Name)]).ToArray() is [_, ..] unread)
+            notes.Add(generation.Error($"not used: {string.Join(", ", unread)}").Message);
+        return defaults with { Refusal = refusal, Notes = notes };
 
-        int[]? Ids(string name) =>
-            (generation is not null && generation.Has(name) ? generation : config).IntList(name, 0, vocabSize - 1);
+        int[]? Ids(string name) => Try(() => generation is not null && generation.Has(name) ? generation.IntList(name, 0, vocabSize - 1) : null, null)
+            ?? (generation is null || !generation.Has(name) ? Try(() => config.IntList(name, 0, vocabSize - 1), null) : null);
+
+        bool Neutral(string name, object[] neutral)
+        {
+            source!.RequireNeutral(name, neutral);
+            return true;
+        }
+
+        T Try<T>(Func<T> read, T otherwise)
+        {
+            try
+            {
+                return read();
+            }
+            catch (ModelFormatException e)
+            {
+                refusal ??= e.Message;
+                return otherwise;
+            }
+        }
     }
 }

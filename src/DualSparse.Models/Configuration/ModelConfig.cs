@@ -8,8 +8,8 @@ namespace DualSparse.Models;
 /// </summary>
 internal sealed record ModelConfig
 {
-    // Real ones have a few kilobytes.
-    private const long MaxConfigBytes = 4 << 20;
+    /// <summary>The longest config.json or generation_config.json: real ones have a few kilobytes.</summary>
+    public const long MaxConfigBytes = 4 << 20;
 
     /// <summary>The family's name in config.json, such as <c>olmoe</c>.</summary>
     public required string ModelType { get; init; }
@@ -57,20 +57,21 @@ internal sealed record ModelConfig
     /// <exception cref="ModelFormatException">A file is missing or damaged, or holds a field or value that isn't implemented; the message names it.</exception>
     public static ModelConfig Load(string folder)
     {
-        if (!Directory.Exists(folder))
-            throw new ModelFormatException($"{folder}: there is no such folder");
-        string config = Path.Combine(folder, "config.json"), generation = Path.Combine(folder, "generation_config.json");
-        return Parse(ModelFile.Read(config, MaxConfigBytes), config, ModelFile.TryRead(generation, MaxConfigBytes), generation);
+        folder = ModelPath.Resolve(folder);
+        string config = Path.Combine(folder, ModelPath.Config), generation = Path.Combine(folder, "generation_config.json");
+        return Parse(ModelFile.Read(config, MaxConfigBytes), config, ModelFile.Exists(generation) ? () => ModelFile.Read(generation, MaxConfigBytes) : null, generation);
     }
 
     /// <summary>Reads the two files' bytes; the names are what messages call them.</summary>
     /// <exception cref="ModelFormatException">As for <see cref="Load"/>.</exception>
-    internal static ModelConfig Parse(byte[] config, string configName, byte[]? generation, string generationName)
+    internal static ModelConfig Parse(byte[] config, string configName, byte[]? generation, string generationName) =>
+        Parse(config, configName, generation is null ? null : () => generation, generationName);
+
+    private static ModelConfig Parse(byte[] config, string configName, Func<byte[]>? generation, string generationName)
     {
         var fields = ConfigFields.Parse(config, configName);
         var model = FamilyTable.Read(fields);
-        var generationFields = generation is null ? null : ConfigFields.Parse(generation, generationName);
-        var defaults = GenerationDefaults.Read(fields, generationFields, model.VocabSize);
+        var defaults = GenerationDefaults.Read(fields, generation is null ? null : () => ConfigFields.Parse(generation(), generationName), model.VocabSize);
         KnownFields.Finish(fields);
         ConfigChecks.Check(model, fields);
         // Who turns a scaling on often adds rope_scaling alone, and leaves max_position_embeddings as the model was trained.

@@ -15,9 +15,10 @@ internal static class FamilyTable
     /// <exception cref="ModelFormatException">The family is unknown, or a field is not as it should be.</exception>
     public static ModelConfig Read(ConfigFields fields)
     {
-        string type = fields.Text("model_type") ?? throw fields.Error("'model_type' is missing");
+        string type = fields.Text("model_type") ?? throw fields.Error($"'model_type' is missing, expected one of {string.Join(", ", Families.Keys)}");
+        KnownFields.RefuseQuantised(fields);
         if (!Families.TryGetValue(type, out var read))
-            throw fields.Error($"model_type '{type}' is not implemented (expected one of {string.Join(", ", Families.Keys)})");
+            throw fields.Error($"model_type '{type}' {KnownFamilies.Reason(type, Families.Keys)}");
         return read(fields);
     }
 }

@@ -54,7 +54,7 @@ public sealed class Tokenizer
     public static Tokenizer Load(string folderOrTokenizerJson)
     {
         ArgumentException.ThrowIfNullOrEmpty(folderOrTokenizerJson);
-        string path = Directory.Exists(folderOrTokenizerJson) ? Path.Combine(folderOrTokenizerJson, FileName) : folderOrTokenizerJson;
+        string path = Directory.Exists(folderOrTokenizerJson) ? FileIn(folderOrTokenizerJson) : folderOrTokenizerJson;
         try
         {
             using var map = new MappedFile(path);
@@ -66,6 +66,15 @@ public sealed class Tokenizer
         {
             throw ModelFormatException.Unreadable(path, e);
         }
+    }
+
+    /// <summary>A folder's tokenizer.json.</summary>
+    /// <exception cref="ModelFormatException">There is none; the message says what there is instead.</exception>
+    internal static string FileIn(string folder)
+    {
+        folder = ModelPath.Follow(folder);
+        string path = Path.Combine(folder, FileName);
+        return ModelFile.Exists(path) ? path : throw new ModelFormatException($"{folder}: {FolderKind.WithoutTokenizer(new FolderContents(folder))}");
     }
 
     /// <summary>Reads the contents of a tokenizer.json.</summary>

@@ -26,8 +26,8 @@ internal sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     /// <exception cref="ModelFormatException">The file is damaged.</exception>
     public static DropProfile? Find(string folder)
     {
-        string path = Path.Combine(folder, FileName);
-        return Bytes(path) is { } json ? Parse(json, path) : null;
+        string path = Path.Combine(ModelPath.Follow(folder), FileName);
+        return ModelFile.TryRead(path, MaxBytes) is { } json ? Parse(json, path) : null;
     }
 
     /// <summary>Reads the part of a folder's that a type has; null where there is no file.</summary>
@@ -35,8 +35,8 @@ internal sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
     public static T? Read<T>(string folder)
         where T : class
     {
-        string path = Path.Combine(folder, FileName);
-        return Bytes(path) is { } json ? Parse<T>(json, path) : null;
+        string path = Path.Combine(ModelPath.Follow(folder), FileName);
+        return ModelFile.TryRead(path, MaxBytes) is { } json ? Parse<T>(json, path) : null;
     }
 
     /// <summary>Reads a file's bytes; <paramref name="path"/> is what messages call it.</summary>
@@ -51,32 +51,16 @@ internal sealed record DropProfile(IReadOnlyList<DropMethod>? Methods)
 
     private static T? Parse<T>(ReadOnlySpan<byte> json, string path)
     {
+        var whole = JsonField.Parse(json, path);
+        whole.Children();
         try
         {
-            return JsonSerializer.Deserialize<T>(json, Json);
+            return whole.Element.Deserialize<T>(Json);
         }
         catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
         {
-            throw new ModelFormatException($"{path}: it can't be read ({e.Message.Split('\n')[0]})", e);
-        }
-    }
-
-    private static byte[]? Bytes(string path)
-    {
-        if (!File.Exists(path))
-            return null;
-        try
-        {
-            using var stream = File.OpenRead(path);
-            if (stream.Length > MaxBytes)
-                throw new ModelFormatException($"{path}: {stream.Length} bytes, expected at most {MaxBytes}");
-            var bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw ModelFormatException.Unreadable(path, e);
+            string where = (e as JsonException)?.Path is ['$', '.', .. var field] ? $"'{field}'" : "a value";
+            throw new ModelFormatException($"{path}: {where} is not as 'dualsparse sparsify' writes it: make the file anew ({e.Message.Split('\n')[0].Split(" Path: ")[0]})", e);
         }
     }
 }
