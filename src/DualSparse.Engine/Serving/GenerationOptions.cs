@@ -39,17 +39,23 @@ public sealed record GenerationOptions
     public int? LogProbs { get; init; }
 
     /// <summary>What a checkpoint recommends (its generation_config.json); greedy where it doesn't say that it wants to be sampled.</summary>
-    internal static GenerationOptions From(GenerationDefaults defaults) => new()
+    /// <exception cref="ModelFormatException">It asks for what isn't implemented, or can't be read.</exception>
+    internal static GenerationOptions From(GenerationDefaults defaults)
     {
-        MaxTokens = defaults.MaxNewTokens,
-        RepetitionPenalty = defaults.RepetitionPenalty ?? 1,
-        Temperature = defaults.DoSample ? defaults.Temperature ?? 1 : 0,
-        TopK = defaults.TopK ?? 0,
-        TopP = defaults.TopP ?? 1,
-        MinP = defaults.MinP ?? 0,
-        StopStrings = defaults.StopStrings,
-        EosIds = defaults.EosIds,
-    };
+        if (defaults.Refusal is { } refusal)
+            throw new ModelFormatException($"{refusal}; text is generated as the checkpoint asks or not at all, so take the field out of the file or mend it");
+        return new()
+        {
+            MaxTokens = defaults.MaxNewTokens,
+            RepetitionPenalty = defaults.RepetitionPenalty ?? 1,
+            Temperature = defaults.DoSample ? defaults.Temperature ?? 1 : 0,
+            TopK = defaults.TopK ?? 0,
+            TopP = defaults.TopP ?? 1,
+            MinP = defaults.MinP ?? 0,
+            StopStrings = defaults.StopStrings,
+            EosIds = defaults.EosIds,
+        };
+    }
 
     /// <summary>Throws if a value makes no sense.</summary>
     /// <exception cref="ArgumentException">The message names the option, its value and what was expected.</exception>
