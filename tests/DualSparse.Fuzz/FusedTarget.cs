@@ -4,7 +4,7 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Fuzz;
 
-/// <summary>Whole folders whose experts are fused: the header of their weights is damaged, the configuration and the data are sound.</summary>
+/// <summary>Whole folders whose experts share tensors: the header of their weights is damaged, the configuration and the data are sound.</summary>
 internal static class FusedTarget
 {
     private const string Weights = "model.safetensors";
@@ -13,6 +13,7 @@ internal static class FusedTarget
     private static readonly Folder[] Folders =
     [
         Sound(hidden: 4, neurons: 3, ExpertStorage.Fused), Sound(8, 5, ExpertStorage.FusedTransposed), Sound(12, 6, ExpertStorage.FusedTransposed), Sound(16, 16, ExpertStorage.Fused),
+        Sound(8, 6, ExpertStorage.Stacked),
     ];
 
     public static FuzzTarget Create() => new("fused", [.. Folders.Select(folder => folder.Header)], Read);

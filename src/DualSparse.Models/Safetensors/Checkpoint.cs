@@ -22,18 +22,22 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The names of all tensors in the folder, needed or not.</summary>
     public IReadOnlyCollection<string> Names => tensors.Keys;
 
+    /// <summary>Which tensors are there that nobody reads, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; private set; } = [];
+
     /// <summary>Opens a folder and checks that the weights are those which its configuration asks for. No weight is read yet.</summary>
     /// <exception cref="ModelFormatException">A file is missing or damaged, a tensor is missing or of another shape or type, or a layer has one too many.</exception>
     public static Checkpoint Open(string folder)
     {
+        folder = ModelPath.Resolve(folder);
         var checkpoint = new Checkpoint(folder, ModelConfig.Load(folder));
         try
         {
             checkpoint.OpenFiles();
-            checkpoint.Config = FusedExperts.Find(checkpoint);
+            checkpoint.Config = StoredNames.Find(checkpoint);
             foreach (var needed in checkpoint.Config.Tensors.All())
                 checkpoint.Get(needed);
-            checkpoint.RefuseUnused();
+            checkpoint.Notes = UnusedTensors.Check(checkpoint);
             return checkpoint;
         }
         catch
@@ -48,7 +52,7 @@ internal sealed class Checkpoint : IDisposable
     public TensorView Get(string name, params ReadOnlySpan<long> shape)
     {
         if (!tensors.TryGetValue(name, out var tensor))
-            throw new ModelFormatException($"{Folder}: tensor '{name}' is missing");
+            throw new ModelFormatException($"{Folder}: tensor '{name}' is missing{UnusedTensors.Instead(this, name)}");
         if (!shape.IsEmpty)
             tensor.Expect(shape);
         if (!tensor.Type.IsWeight())
@@ -72,42 +76,23 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Unmaps all files; their tensors must not be read any more.</summary>
     public void Dispose() => files.ForEach(file => file.Dispose());
 
-    // A layer's tensor that isn't asked for, say a bias, is part of another model than the configuration's. Layers behind the last are
-    // for predicting further tokens, and old checkpoints hold RoPE's frequencies: both change nothing.
-    private void RefuseUnused()
-    {
-        const string prefix = "model.layers.";
-        var needed = Config.Tensors.All().Select(tensor => tensor.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var (name, tensor) in tensors)
-        {
-            if (needed.Contains(name) || !name.StartsWith(prefix, StringComparison.Ordinal) || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal))
-                continue;
-            var number = name.AsSpan(prefix.Length);
-            if (int.TryParse(number[..Math.Max(0, number.IndexOf('.'))], out int layer) && layer < Config.Layers)
-                throw new ModelFormatException($"{tensor.File}: tensor '{name}' is none that config.json asks for, and the model would not be the same without it");
-        }
-    }
-
     private void OpenFiles()
     {
         string single = Path.Combine(Folder, "model.safetensors"), index = Path.Combine(Folder, ShardIndex.FileName);
-        if (File.Exists(single))
+        if (ModelFile.Exists(single))
         {
             foreach (var (name, tensor) in Open(single).Tensors)
                 tensors.Add(name, tensor);
             return;
         }
 
-        if (!File.Exists(index))
-            throw new ModelFormatException($"{Folder}: there is neither a 'model.safetensors' nor a '{ShardIndex.FileName}'");
+        if (!ModelFile.Exists(index))
+            throw new ModelFormatException($"{Folder}: {FolderKind.WithoutWeights(new FolderContents(Folder))}");
         var shards = ShardIndex.Read(index);
-        foreach (string shard in shards.Values.Distinct().Order(StringComparer.Ordinal))
-        {
-            if (!File.Exists(Path.Combine(Folder, shard)))
-                throw new ModelFormatException($"{index}: it names the file '{shard}', which is missing");
-        }
-
-        var opened = shards.Values.Distinct().ToDictionary(shard => shard, shard => Open(Path.Combine(Folder, shard)));
+        string[] names = [.. shards.Values.Distinct().Order(StringComparer.Ordinal)];
+        if (names.Where(shard => !ModelFile.Exists(Path.Combine(Folder, shard))).ToArray() is [_, ..] missing)
+            throw new ModelFormatException($"{index}: {FolderKind.WithoutShards(new FolderContents(Folder), missing, names.Length)}");
+        var opened = names.ToDictionary(shard => shard, shard => Open(Path.Combine(Folder, shard)));
         foreach (var (name, shard) in shards)
         {
             if (!opened[shard].Tensors.TryGetValue(name, out var tensor))

@@ -7,11 +7,12 @@ internal sealed class LayerTensors
     private readonly MoeConfig? moe;
     private readonly string prefix;
     private readonly string moePrefix;
+    private readonly TensorSpec[]? stacked;
 
     internal LayerTensors(ModelConfig model, int layer)
     {
         this.model = model;
-        prefix = $"model.layers.{layer}.";
+        prefix = $"{model.Names.Root}layers.{layer}.";
         moePrefix = $"{prefix}{model.Names.Moe}.";
         int hidden = model.HiddenSize;
         InputNorm = new(prefix + "input_layernorm.weight", hidden);
@@ -26,7 +27,17 @@ internal sealed class LayerTensors
 
         moe = model.Moe!;
         Router = new(moePrefix + "gate.weight", moe.Experts, hidden);
-        if (model.Names.Experts != ExpertStorage.Separate)
+        if (model.Names.Experts == ExpertStorage.Stacked)
+        {
+            string list = $"{moePrefix}{model.Names.ExpertList}.";
+            stacked =
+            [
+                new($"{list}{model.Names.ExpertGate}.weight", moe.Experts, moe.Intermediate, hidden),
+                new($"{list}{model.Names.ExpertUp}.weight", moe.Experts, moe.Intermediate, hidden),
+                new($"{list}{model.Names.ExpertDown}.weight", moe.Experts, hidden, moe.Intermediate),
+            ];
+        }
+        else if (model.Names.Experts != ExpertStorage.Separate)
         {
             int gateUp = 2 * moe.Intermediate, down = moe.Intermediate;
             ExpertsGateUp = Transposed ? new(GateUpName, moe.Experts, hidden, gateUp) : new(GateUpName, moe.Experts, gateUp, hidden);
@@ -69,9 +80,9 @@ internal sealed class LayerTensors
     /// <summary>Down of all routed experts, where they are fused: [experts, hidden, neurons], or the transpose [experts, neurons, hidden].</summary>
     public TensorSpec? ExpertsDown { get; }
 
-    private string GateUpName => moePrefix + "experts.gate_up_proj";
+    private string GateUpName => $"{moePrefix}{model.Names.ExpertList}.gate_up_proj";
 
-    private string DownName => moePrefix + "experts.down_proj";
+    private string DownName => $"{moePrefix}{model.Names.ExpertList}.down_proj";
 
     private bool Transposed => model.Names.Experts == ExpertStorage.FusedTransposed;
 
@@ -83,8 +94,10 @@ internal sealed class LayerTensors
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(expert, moe?.Experts ?? 0);
         var names = model.Names;
         int neurons = moe!.Intermediate;
+        if (stacked is [var gates, var ups, var downs])
+            return new MlpTensors(WeightSlice.Of(gates, expert), WeightSlice.Of(ups, expert), WeightSlice.Of(downs, expert));
         if (ExpertsGateUp is null)
-            return Gated($"{moePrefix}experts.{expert}", names.ExpertGate, names.ExpertUp, names.ExpertDown, neurons);
+            return Gated($"{moePrefix}{names.ExpertList}.{expert}", names.ExpertGate, names.ExpertUp, names.ExpertDown, neurons);
         var gateUp = WeightSlice.Of(ExpertsGateUp, expert, Transposed);
         return new MlpTensors(gateUp.RowRange(0, neurons), gateUp.RowRange(neurons, neurons), WeightSlice.Of(ExpertsDown!, expert, Transposed));
     }
@@ -104,7 +117,9 @@ internal sealed class LayerTensors
             yield return ExpertsGateUp;
         if (ExpertsDown is not null)
             yield return ExpertsDown;
-        var experts = Enumerable.Range(0, ExpertsGateUp is null ? moe?.Experts ?? 0 : 0).Select(Expert);
+        foreach (var tensor in stacked ?? [])
+            yield return tensor;
+        var experts = Enumerable.Range(0, ExpertsGateUp is null && stacked is null ? moe?.Experts ?? 0 : 0).Select(Expert);
         foreach (var mlp in new[] { Mlp, SharedExpert }.OfType<MlpTensors>().Concat(experts))
         {
             yield return mlp.Gate.Tensor;

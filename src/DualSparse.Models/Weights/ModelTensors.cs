@@ -17,13 +17,13 @@ internal sealed class ModelTensors
     internal ModelTensors(ModelConfig model) => this.model = model;
 
     /// <summary>The token embedding, [vocabulary, hidden].</summary>
-    public TensorSpec Embedding => new("model.embed_tokens.weight", model.VocabSize, model.HiddenSize);
+    public TensorSpec Embedding => new(model.Names.Root + "embed_tokens.weight", model.VocabSize, model.HiddenSize);
 
     /// <summary>The norm before the head, [hidden].</summary>
-    public TensorSpec FinalNorm => new("model.norm.weight", model.HiddenSize);
+    public TensorSpec FinalNorm => new(model.Names.Root + "norm.weight", model.HiddenSize);
 
     /// <summary>The head, [vocabulary, hidden]; the embedding itself where the two are tied.</summary>
-    public TensorSpec Head => model.TieEmbeddings ? Embedding : new("lm_head.weight", model.VocabSize, model.HiddenSize);
+    public TensorSpec Head => model.TieEmbeddings ? Embedding : new(model.Names.Head, model.VocabSize, model.HiddenSize);
 
     /// <summary>The tensors of one layer.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>

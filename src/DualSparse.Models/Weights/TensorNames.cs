@@ -1,8 +1,14 @@
 namespace DualSparse.Models;
 
-/// <summary>What families name differently below <c>model.layers.{l}.</c>; the defaults are what most of them use.</summary>
+/// <summary>What families and programs name differently; the defaults are what most of them use.</summary>
 internal sealed record TensorNames
 {
+    /// <summary>What stands before every name but the head's: of a model inside another it is longer, such as <c>model.language_model.</c>.</summary>
+    public string Root { get; init; } = "model.";
+
+    /// <summary>The head.</summary>
+    public string Head { get; init; } = "lm_head.weight";
+
     /// <summary>The block that holds router and experts.</summary>
     public string Moe { get; init; } = "mlp";
 
@@ -17,6 +23,9 @@ internal sealed record TensorNames
 
     /// <summary>The shared expert.</summary>
     public string SharedExpert { get; init; } = "shared_expert";
+
+    /// <summary>What stands between the block and an expert's number, or between the block and a projection of all experts.</summary>
+    public string ExpertList { get; init; } = "experts";
 
     /// <summary>How routed experts are stored, which the checkpoint decides and not the family.</summary>
     public ExpertStorage Experts { get; init; }

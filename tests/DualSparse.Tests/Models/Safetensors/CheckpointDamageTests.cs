@@ -10,7 +10,7 @@ public class CheckpointDamageTests
     [InlineData("model-00002-of-00004.safetensors", "/etc/passwd", "is in '/etc/passwd', expected the plain name")]
     [InlineData("model-00002-of-00004.safetensors", "..", "is in '..', expected the plain name")]
     [InlineData("model-00002-of-00004.safetensors", "C:x", "is in 'C:x', expected the plain name")]
-    [InlineData("model-00002-of-00004.safetensors", "other.safetensors", "it names the file 'other.safetensors', which is missing")]
+    [InlineData("model-00002-of-00004.safetensors", "other.safetensors", "it names the file 'other.safetensors', which is missing, of 4: the download isn't complete; run it again")]
     [InlineData("\"model.layers.0.self_attn.q_proj.weight\"", "\"model.layers.9.weight\"", "it says that tensor 'model.layers.9.weight' is in 'model-00002-of-00004.safetensors', which holds no such tensor")]
     [InlineData("\"weight_map\"", "\"weights\"", "field 'weights' is not known")]
     [InlineData("\"model.layers.0.self_attn.q_proj.weight\"", "\"model.layers.0.self_attn.k_proj.weight\"", "'model.layers.0.self_attn.k_proj.weight' stands there twice")]
@@ -34,7 +34,7 @@ public class CheckpointDamageTests
         File.Delete(folder.File("config.json"));
         Assert.DoesNotContain("GGUF", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
         File.WriteAllText(folder.File("model.gguf"), "GGUF");
-        Assert.Contains("GGUF files aren't read", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
+        Assert.Contains("it has GGUF files ('model.gguf'), which aren't read", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public class CheckpointDamageTests
         File.Delete(folder.File("model.safetensors"));
         Assert.Contains("there is neither a 'model.safetensors' nor a", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
         File.Delete(folder.File("config.json"));
-        Assert.Contains("config.json: there is no such file", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
+        Assert.Contains("it has weights ('golden.safetensors') but no config.json", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
         Assert.Contains("there is no such folder", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.File("none"))).Message);
         Assert.Contains("there is no such file", Assert.Throws<ModelFormatException>(() => SafetensorsFile.Open(folder.File("none"))).Message);
     }
