@@ -27,7 +27,7 @@ internal sealed unsafe class LatentAttention : Attention
     public LatentAttention(ModelLoader loader, ModelConfig model, MlaConfig mla, Rope rope, int layer)
         : base(model.Attention, rope, layer, Output(loader, model, layer))
     {
-        (config, this.mla, epsilon, this.rope, layout) = (model.Attention, mla, model.NormEpsilon, rope, Layout(model.Attention, loader.Weights));
+        (config, this.mla, epsilon, this.rope, layout) = (model.Attention, mla, mla.LatentNormEpsilon, rope, Layout(model.Attention, loader.Weights));
         var tensors = model.Tensors.Layer(layer).Attention;
         if (tensors.QueryDown is { } down)
         {

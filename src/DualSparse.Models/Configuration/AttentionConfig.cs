@@ -67,4 +67,11 @@ internal sealed record MlaConfig
 
     /// <summary>Width of a value head.</summary>
     public required int ValueSize { get; init; }
+
+    /// <summary>
+    /// What the norms of the two latents add to the mean square. DeepSeek's own code and transformers make these norms without the
+    /// configuration's <c>rms_norm_eps</c>, so that their default holds; vLLM and llama.cpp give them the configuration's. Every release has
+    /// this value in both places.
+    /// </summary>
+    public float LatentNormEpsilon { get; init; } = 1e-6f;
 }

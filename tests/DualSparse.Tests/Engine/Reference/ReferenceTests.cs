@@ -51,6 +51,26 @@ public class ReferenceTests
         }
     }
 
+    // Implementations disagree: the configuration's ε here, which is another, would change every logit.
+    [Fact]
+    public void The_norms_of_latents_keep_their_own_epsilon()
+    {
+        using var folder = RandomModel.Write(DeepSeek + ""","qk_nope_head_dim":14,"qk_rope_head_dim":6,"q_lora_rank":13}""", (name, values) =>
+        {
+            // So small that ε weighs as much as they do.
+            if (name.Contains("_a_proj", StringComparison.Ordinal))
+            {
+                foreach (ref float value in values.AsSpan())
+                    value /= 1024;
+            }
+        });
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        Assert.Equal((1e-6f, 1e-5f), (checkpoint.Config.Attention.Mla!.LatentNormEpsilon, checkpoint.Config.NormEpsilon));
+        int[] ids = [.. Enumerable.Range(0, 40)];
+        using var model = Transformer.Load(folder.Path, new EngineOptions { Weights = WeightFormat.F32, Threads = 2 });
+        new Expectation(checkpoint, WeightFormat.F32, ids, toLatents: false, Expectation.Slopes(checkpoint, ids, toLatents: false)).Check(Logits(model, ids, 40, generated: false), "small latents");
+    }
+
     // Weighed by zero it would still be a NaN: rows that don't see it must not change, later ones must.
     [Theory]
     [InlineData(WeightFormat.F32, false)]

@@ -139,12 +139,12 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
     {
         var a = config.Attention;
         double[] query = tensors.QueryDown is { } down
-            ? Multiply("query", tensors.QueryUp!, Norm(tensors.QueryLatentNorm!, Multiply("query down", down, x, tensors.QueryDownBias)))
+            ? Multiply("query", tensors.QueryUp!, Norm(tensors.QueryLatentNorm!, Multiply("query down", down, x, tensors.QueryDownBias), mla.LatentNormEpsilon))
             : Multiply("query", tensors.Query!, x);
         for (int h = 0; h < a.Heads; h++)
             Turn(query.AsSpan(h * a.HeadSize + mla.NopeSize, mla.RopeSize), position);
         double[] latent = Multiply("latent down", tensors.LatentDown!, x, tensors.LatentDownBias);
-        Norm(tensors.LatentNorm!, latent.AsSpan(0, mla.KvRank)).CopyTo(latent, 0);
+        Norm(tensors.LatentNorm!, latent.AsSpan(0, mla.KvRank), mla.LatentNormEpsilon).CopyTo(latent, 0);
         Turn(latent.AsSpan(mla.KvRank), position);
         return (query, rounding.Cached(latent));
     }
@@ -255,10 +255,10 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         return name == Scaled ? Scale : 1;
     }
 
-    private double[] Norm(TensorSpec weight, ReadOnlySpan<double> x)
+    private double[] Norm(TensorSpec weight, ReadOnlySpan<double> x, double? epsilon = null)
     {
         double[] weights = Values(weight), y = new double[x.Length];
-        double scale = 1 / Math.Sqrt(Dot(x, x) / x.Length + config.NormEpsilon);
+        double scale = 1 / Math.Sqrt(Dot(x, x) / x.Length + (epsilon ?? config.NormEpsilon));
         for (int i = 0; i < y.Length; i++)
             y[i] = weights[i] * x[i] * scale;
         return y;
