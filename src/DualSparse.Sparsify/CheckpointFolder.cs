@@ -1,4 +1,3 @@
-using DualSparse.Engine.Moe.Drop;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
@@ -65,21 +64,5 @@ internal static class CheckpointFolder
 
         for (long r = 0; r < tensor.Rows; r++)
             writer.AppendBytes(tensor.Name, tensor.RowBytes(r));
-    }
-
-    /// <summary>Copies every file that isn't there yet, but for links that lead nowhere, weights, their index, and what speaks of the neurons in their old order.</summary>
-    /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
-    public static void CopyOthers(Checkpoint source, string folder)
-    {
-        var weights = source.Names.Select(name => source.TryGet(name, out var tensor) ? Path.GetFullPath(tensor.File) : "").ToHashSet(StringComparer.Ordinal);
-        foreach (string file in Directory.EnumerateFiles(source.Folder).Where(file => !weights.Contains(Path.GetFullPath(file))))
-        {
-            string target = Path.Combine(folder, Path.GetFileName(file));
-            bool stale = file.EndsWith(".safetensors.index.json", StringComparison.Ordinal)
-                || Path.GetFileName(file) is DropProfile.FileName or CompensationFile.FileName;
-            bool dead = File.ResolveLinkTarget(file, returnFinalTarget: true) is { Exists: false };
-            if (!stale && !dead && !File.Exists(target))
-                File.Copy(file, target);
-        }
     }
 }

@@ -6,14 +6,15 @@ namespace DualSparse.Sparsify;
 /// <summary>Writes a checkpoint with its routed experts' neurons in another order: same function, types and names.</summary>
 internal static class ReorderedCheckpoint
 {
-    /// <summary>Writes weights and copies every other file of the folder.</summary>
+    /// <summary>Writes weights and copies what else the folder has and is not weights.</summary>
     /// <param name="source">The checkpoint.</param>
     /// <param name="orders">By layer and expert, the neuron at each position; null where a layer has no routed experts.</param>
     /// <param name="folder">An existing, empty folder.</param>
     /// <param name="progress">Receives the share of bytes written.</param>
     /// <param name="cancel">Cancels between two tensors.</param>
+    /// <returns>What wasn't copied, by name.</returns>
     /// <exception cref="IOException">Writing failed, for example because the disk is full.</exception>
-    public static void Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, IProgress<double> progress, CancellationToken cancel)
+    public static IReadOnlyList<string> Write(Checkpoint source, IReadOnlyList<int[][]?> orders, string folder, IProgress<double> progress, CancellationToken cancel)
     {
         var moved = Moves(source.Config, orders).ToLookup(move => move.Tensor);
         TensorView[] tensors = [.. source.Names.Select(name => source.TryGet(name, out var tensor) ? tensor : null!)];
@@ -34,7 +35,7 @@ internal static class ReorderedCheckpoint
             writer.Commit();
         }
 
-        CheckpointFolder.CopyOthers(source, folder);
+        return CopiedFiles.Copy(source, folder);
     }
 
     private static IEnumerable<MovedNeurons> Moves(ModelConfig config, IReadOnlyList<int[][]?> orders)

@@ -27,12 +27,13 @@ internal static class Sparsifier
     /// <param name="engine">How the model runs for calibration.</param>
     /// <param name="progress">Receives the progress.</param>
     /// <param name="cancel">Cancels; nothing is left.</param>
+    /// <param name="leftOut">Receives what of the folder isn't copied, by name, once all is written: weights in other forms.</param>
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, for example because the disk is full.</exception>
     public static SparsifyReport Run(
         string model, string output, CalibrationSplit split, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,
-        IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default)
+        IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default, Action<IReadOnlyList<string>>? leftOut = null)
     {
         var (sum, timesDownNorm) = metric ??= ImportanceMetric.Default;
         if (sum is < 1 or > NeuronImportance.Metrics)
@@ -77,13 +78,15 @@ internal static class Sparsifier
         var scores = ScoreHistogram.Sum(calibration.Scores.OfType<ScoreHistogram>());
         var report = new SparsifyReport(
             sum, timesDownNorm, new CalibrationSource(source, calibration.Windows, calibration.Tokens), [.. ThresholdSearch.Rates.Select(At)], layers);
+        IReadOnlyList<string> left = [];
         CheckpointFolder.Make(output, folder =>
         {
-            ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
+            left = ReorderedCheckpoint.Write(checkpoint, orders, folder, new StageProgress(progress, "writing"), cancel);
             if (split.HeldOut.Count > 0)
                 report = Search(folder, split, report, engine, progress, cancel);
             report.Save(folder);
         });
+        leftOut?.Invoke(left);
         return report;
 
         RateThresholds At(double rate)

@@ -37,15 +37,17 @@ internal sealed class CompleteArguments
     {
         int count = parsed.GetValue(parts)!.Value;
         using var interrupt = new Interrupt();
+        IReadOnlyList<string> leftOut = [];
         var moe = ProgressBars.Show(parsed.InvocationConfiguration.Error, Cut).Moe!;
         parsed.InvocationConfiguration.Output.WriteLine($"{output}: {moe.Experts} experts of {moe.Intermediate} neurons, {moe.TopK} a token; every expert became {count}");
+        SparsifyCommand.WriteLeftOut(parsed.InvocationConfiguration.Output, leftOut);
         return 0;
 
         ModelConfig Cut(ProgressBars? progress)
         {
             try
             {
-                return CompleteTransformation.Run(folder, output, count, parsed.GetValue(allowRounding), progress, interrupt.Token);
+                return CompleteTransformation.Run(folder, output, count, parsed.GetValue(allowRounding), progress, interrupt.Token, left => leftOut = left);
             }
             catch (ArgumentException e) when (e.ParamName == "allowRounding")
             {

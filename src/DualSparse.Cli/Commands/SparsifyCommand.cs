@@ -55,8 +55,10 @@ internal static class SparsifyCommand
         var (windows, source) = input.Read(folder);
         if (!search)
             windows = windows with { HeldOut = [] };
-        var report = ProgressBars.Show(streams.Error, progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token));
+        IReadOnlyList<string> leftOut = [];
+        var report = ProgressBars.Show(streams.Error, progress => Sparsifier.Run(folder, output, windows, source, metric, engine, progress, interrupt.Token, left => leftOut = left));
         streams.Output.WriteLine($"{output}: {report.Layers.Count} layers reordered by metric {metric}, after {report.Calibration.Tokens} tokens");
+        WriteLeftOut(streams.Output, leftOut);
         int fallback = report.Layers.Sum(layer => layer.WeightNormExperts.Count);
         if (fallback > 0)
             streams.Output.WriteLine($"{fallback} experts saw too few of them and are ordered by their weights' norms");
@@ -75,6 +77,13 @@ internal static class SparsifyCommand
         foreach (var t in report.Thresholds.Where(t => t.Drop is 0.1 or 0.25 or 0.5 or 0.75))
             streams.Output.WriteLine($"to drop {t.Drop:0 %}: --t-major {t.Major:0.0000} --t-minor {t.Minor:0.0000}");
         return 0;
+    }
+
+    /// <summary>Says which files of the old folder the new one hasn't, if any.</summary>
+    internal static void WriteLeftOut(TextWriter output, IReadOnlyList<string> names)
+    {
+        if (names.Count > 0)
+            output.WriteLine($"not copied, as old weights or none of the model's files: {string.Join(", ", names)}");
     }
 
     // As the README calls it: the script is not on the path.

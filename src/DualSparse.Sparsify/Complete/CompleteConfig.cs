@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using DualSparse.Models;
@@ -26,10 +27,9 @@ internal static class CompleteConfig
     /// <param name="model">What they say.</param>
     /// <param name="expected">What the new ones must say.</param>
     /// <param name="parts">P.</param>
-    public static byte[] Rewrite(ReadOnlyMemory<byte> json, ModelConfig model, MoeConfig expected, int parts)
+    public static byte[] Rewrite(ReadOnlySpan<byte> json, ModelConfig model, MoeConfig expected, int parts)
     {
-        using var document = JsonDocument.Parse(json);
-        var old = document.RootElement;
+        var old = JsonField.Parse(json, "config.json").Element;
         // These two have defaults: they are written where they didn't stand.
         Dictionary<string, int> changed = new(StringComparer.Ordinal)
         {
@@ -63,12 +63,12 @@ internal static class CompleteConfig
             writer.WriteEndObject();
         }
 
-        return bytes.WrittenSpan.ToArray();
+        return Encoding.UTF8.GetBytes(JsonText.AsWritten(Encoding.UTF8.GetString(bytes.WrittenSpan)));
 
         void Change(string name, Func<int, int> to)
         {
             if (old.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number)
-                changed[name] = to(value.GetInt32());
+                changed[name] = to((int)value.GetDouble());
         }
     }
 }

@@ -18,12 +18,14 @@ internal static class CompleteTransformation
     /// <param name="allowRounding">Whether W2 may be rounded where its type can't hold P times its values: BF16 and F16 with a P other than 2, 4, 8….</param>
     /// <param name="progress">Told how far it has come.</param>
     /// <param name="cancel">Ends it between two tensors; nothing stays behind.</param>
+    /// <param name="leftOut">Told what of the folder isn't copied, by name, once all is written: weights in other forms.</param>
     /// <returns>The new checkpoint's configuration.</returns>
     /// <exception cref="ArgumentException">P doesn't divide the neurons, or would round W2 without leave (it names <paramref name="allowRounding"/> then), or the model has no routed experts.</exception>
     /// <exception cref="ModelFormatException">The model can't be read, or W2 times P is beyond its type's largest number.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, say because the disk is full.</exception>
     public static ModelConfig Run(
-        string model, string output, int parts, bool allowRounding = false, IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default)
+        string model, string output, int parts, bool allowRounding = false, IProgress<SparsifyProgress>? progress = null, CancellationToken cancel = default,
+        Action<IReadOnlyList<string>>? leftOut = null)
     {
         output = CheckpointFolder.Free(output);
         using var source = Checkpoint.Open(model);
@@ -33,14 +35,16 @@ internal static class CompleteTransformation
             throw new ArgumentException($"{model}: experts of {moe.Intermediate} neurons can't be cut into {parts} equal parts");
         RefuseRounding(source, completion.DownScale, allowRounding);
         ModelConfig? completed = null;
+        IReadOnlyList<string> left = [];
         CheckpointFolder.Make(output, folder =>
         {
             completed = WriteConfig(source, folder, CompleteConfig.Expected(moe, completion, parts), parts);
             new CompleteWeights(source, completed, completion, parts).Write(folder, new StageProgress(progress, "writing"), cancel);
-            CheckpointFolder.CopyOthers(source, folder);
+            left = CopiedFiles.Copy(source, folder);
             // What is about to get its name has every tensor that its own configuration asks for.
             Checkpoint.Open(folder).Dispose();
         });
+        leftOut?.Invoke(left);
         return completed!;
     }
 
@@ -73,7 +77,7 @@ internal static class CompleteTransformation
     private static ModelConfig WriteConfig(Checkpoint source, string folder, MoeConfig expected, int parts)
     {
         const string name = "config.json";
-        byte[] json = File.ReadAllBytes(Path.Combine(source.Folder, name));
+        byte[] json = ModelFile.Read(Path.Combine(source.Folder, name), ModelConfig.MaxConfigBytes);
         File.WriteAllBytes(Path.Combine(folder, name), CompleteConfig.Rewrite(json, source.Config, expected, parts));
         ModelConfig config;
         try
@@ -85,8 +89,9 @@ internal static class CompleteTransformation
             throw new ArgumentException($"{source.Folder}: cut into {parts} parts it would not load: {e.Message}", e);
         }
 
+        // Experts get the family's own names, which every reader of it takes; the rest is copied under the names that it has.
         return config.Moe == expected
-            ? config
+            ? config with { Names = config.Names with { Root = source.Config.Names.Root, Head = source.Config.Names.Head } }
             : throw new ModelFormatException($"{source.Folder}: its {name} doesn't spell the experts so that they could be changed (model_type '{config.ModelType}')");
     }
 }

@@ -30,7 +30,7 @@ internal sealed class CompleteWeights
             source.TryGet(name, out var tensor);
             if (plans.TryGetValue(name, out var plan))
                 plan.ForEach(add => add(tensor!));
-            else if (name.Contains(".experts.", StringComparison.Ordinal))
+            else if (name.Contains($".{source.Config.Names.ExpertList}.", StringComparison.Ordinal))
                 throw new ModelFormatException($"{tensor!.File}: tensor '{name}' is not known to this program, so its expert can't be cut");
             else
                 pieces.Add(new Piece(new TensorDeclaration(name, tensor!.Type, [.. tensor.Shape]), tensor, writer => CheckpointFolder.Append(writer, tensor)));
