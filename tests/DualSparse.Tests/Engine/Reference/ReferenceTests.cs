@@ -68,7 +68,7 @@ public class ReferenceTests
         Assert.Equal((1e-6f, 1e-5f), (checkpoint.Config.Attention.Mla!.LatentNormEpsilon, checkpoint.Config.NormEpsilon));
         int[] ids = [.. Enumerable.Range(0, 40)];
         using var model = Transformer.Load(folder.Path, new EngineOptions { Weights = WeightFormat.F32, Threads = 2 });
-        new Expectation(checkpoint, WeightFormat.F32, ids, toLatents: false, Expectation.Slopes(checkpoint, ids, toLatents: false)).Check(Logits(model, ids, 40, generated: false), "small latents");
+        new Expectation(checkpoint, WeightFormat.F32, ids, absorbed: false, Expectation.Slopes(checkpoint, ids, absorbed: false)).Check(Logits(model, ids, 40, generated: false), "small latents");
     }
 
     // Weighed by zero it would still be a NaN: rows that don't see it must not change, later ones must.
