@@ -1,13 +1,12 @@
 using System.Buffers;
-using System.Globalization;
-using System.Text;
 using System.Text.RegularExpressions;
+using DualSparse.Models.Text.Patterns;
 
 namespace DualSparse.Models.Text;
 
 /// <summary>
-/// A regular expression over Unicode characters. .NET matches UTF-16 units, so that \p{L} misses letters beyond U+FFFF: where a text
-/// has such characters, each is replaced for the search by one character of the same general category that the pattern doesn't name.
+/// A regular expression of tokenizer.json, which means what Oniguruma makes of it. It runs in .NET's engine over the symbols of the
+/// pattern's own alphabet, so that only .NET's backtracking is used and none of its notions of characters.
 /// </summary>
 internal sealed class CodePointRegex
 {
@@ -16,35 +15,34 @@ internal sealed class CodePointRegex
 
     private readonly string source;
     private readonly Regex regex;
-    private readonly IReadOnlyList<(int First, int Last)> literals;
-    private readonly char[] standIns = new char[(int)UnicodeCategory.OtherNotAssigned + 1];
+    private readonly PatternAlphabet alphabet;
 
     /// <summary>Reads a pattern in Oniguruma's syntax.</summary>
-    /// <exception cref="NotSupportedException">The pattern has something that can't be expressed; the message says what.</exception>
-    /// <exception cref="ArgumentException">The pattern isn't a regular expression.</exception>
+    /// <exception cref="NotSupportedException">The pattern has something that isn't implemented; the message says what.</exception>
+    /// <exception cref="ArgumentException">The pattern isn't a regular expression; the message says why.</exception>
     public CodePointRegex(string source)
     {
         this.source = source;
-        (string pattern, literals) = RegexTranslator.Translate(source);
-        regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Multiline, Limit);
+        (string pattern, alphabet) = PatternWriter.Write(PatternParser.Parse(source));
+        regex = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
     }
 
     /// <summary>Reports every match in <paramref name="text"/> (valid UTF-16) to <paramref name="matches"/>.</summary>
     /// <exception cref="ModelFormatException">The search takes too long.</exception>
     public void Find(ReadOnlySpan<char> text, SplitCollector matches)
     {
+        char[] symbols = ArrayPool<char>.Shared.Rent(text.Length);
         try
         {
-            if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
+            int count = alphabet.Translate(text, symbols);
+            bool pairs = count < text.Length;
+            int unit = 0;
+            int character = 0;
+            foreach (ValueMatch match in regex.EnumerateMatches(symbols.AsSpan(0, count)))
             {
-                foreach (ValueMatch match in regex.EnumerateMatches(text))
-                {
-                    matches.Add(match.Index, match.Index + match.Length);
-                }
-            }
-            else
-            {
-                FindWithStandIns(text, matches);
+                int end = match.Index + match.Length;
+                int start = pairs ? Advance(text, match.Index, ref unit, ref character) : match.Index;
+                matches.Add(start, pairs ? Advance(text, end, ref unit, ref character) : end);
             }
         }
         catch (RegexMatchTimeoutException e)
@@ -52,26 +50,10 @@ internal sealed class CodePointRegex
             throw new ModelFormatException(
                 $"the split pattern '{JsonField.Shorten(source)}' took over {Limit.TotalSeconds} s on a text of {text.Length} characters", e);
         }
-    }
-
-    private void FindWithStandIns(ReadOnlySpan<char> text, SplitCollector matches)
-    {
-        char[] rented = ArrayPool<char>.Shared.Rent(text.Length);
-        int count = 0;
-        foreach (Rune rune in text.EnumerateRunes())
+        finally
         {
-            rented[count++] = rune.IsBmp ? (char)rune.Value : StandIn(Rune.GetUnicodeCategory(rune));
+            ArrayPool<char>.Shared.Return(symbols);
         }
-
-        int unit = 0;
-        int character = 0;
-        foreach (ValueMatch match in regex.EnumerateMatches(rented.AsSpan(0, count)))
-        {
-            int start = Advance(text, match.Index, ref unit, ref character);
-            matches.Add(start, Advance(text, match.Index + match.Length, ref unit, ref character));
-        }
-
-        ArrayPool<char>.Shared.Return(rented);
     }
 
     /// <summary>Moves on to the character of index <paramref name="target"/>; returns where it starts in UTF-16 units.</summary>
@@ -83,34 +65,5 @@ internal sealed class CodePointRegex
         }
 
         return unit;
-    }
-
-    private char StandIn(UnicodeCategory category)
-    {
-        ref char found = ref standIns[(int)category];
-        if (found == 0)
-        {
-            found = Search(category);
-        }
-
-        return found;
-    }
-
-    private char Search(UnicodeCategory category)
-    {
-        char any = '\uFFFD';
-        for (char c = '\uFFFD'; c > 0x7F; c--)
-        {
-            if (CharUnicodeInfo.GetUnicodeCategory(c) == category)
-            {
-                any = c;
-                if (!literals.Any(range => c >= range.First && c <= range.Last))
-                {
-                    return c;
-                }
-            }
-        }
-
-        return any;
     }
 }

@@ -170,7 +170,7 @@ internal sealed class PreTokenizer
         }
         catch (ArgumentException e)
         {
-            throw pattern.Error($"'{JsonField.Shorten(source)}' is not a regular expression that can be used", e);
+            throw pattern.Error($"'{JsonField.Shorten(source)}' is not a regular expression that can be used: {e.Message}", e);
         }
     }
 }
