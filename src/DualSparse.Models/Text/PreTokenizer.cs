@@ -6,18 +6,19 @@ internal sealed class PreTokenizer
     private const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     private readonly List<IPreTokenizerStage> stages = [];
+    private readonly bool? prefixSpace;
 
-    private PreTokenizer()
-    {
-    }
+    private PreTokenizer(bool? prefixSpace) => this.prefixSpace = prefixSpace;
 
     /// <summary>Words are encoded over the byte alphabet.</summary>
     public bool ByteLevel { get; private set; }
 
     /// <summary>Reads the section <c>pre_tokenizer</c>.</summary>
-    public static PreTokenizer Read(JsonField section)
+    /// <param name="section">The section.</param>
+    /// <param name="prefixSpace">What goes before the section's add_prefix_space of bytes; null: nothing.</param>
+    public static PreTokenizer Read(JsonField section, bool? prefixSpace = null)
     {
-        var result = new PreTokenizer();
+        var result = new PreTokenizer(prefixSpace);
         if (!section.IsNull)
         {
             result.Add(section);
@@ -60,7 +61,7 @@ internal sealed class PreTokenizer
     {
         if (ByteLevel)
         {
-            throw section.NotImplemented("a pre-tokenizer behind ByteLevel");
+            throw section.NotImplemented("a pre-tokenizer after ByteLevel");
         }
 
         switch (section.Type)
@@ -74,7 +75,7 @@ internal sealed class PreTokenizer
                 break;
             case "ByteLevel":
                 ByteLevel = true;
-                if (section.Flag("add_prefix_space", true))
+                if (prefixSpace ?? section.Flag("add_prefix_space", true))
                 {
                     stages.Add(new PrefixStage(' ', onlyAtStart: false));
                 }

@@ -27,39 +27,48 @@ public sealed class Tokenizer
     private readonly string?[] texts;
     private readonly byte[]?[] bytes;
 
-    private Tokenizer(TokenizerJson json)
+    private Tokenizer(TokenizerJson json, TokenizerConfig? config)
     {
         vocabulary = json.Vocabulary;
         normalizer = Normalizer.Read(json.Section("normalizer"));
-        preTokenizer = PreTokenizer.Read(json.Section("pre_tokenizer"));
+        preTokenizer = PreTokenizer.Read(json.Section("pre_tokenizer"), config?.AddPrefixSpace);
         Decoder = TokenDecoder.Read(json.Section("decoder"));
         model = new Bpe(vocabulary, json.Merges, json.Options, preTokenizer.ByteLevel, special.Contains);
         List<AddedToken> added = AddedTokenReader.Read(json.Section("added_tokens"), vocabulary);
+        config?.Complete(added, vocabulary);
         special.UnionWith(added.Where(token => token.Special).Select(token => token.Id));
         rawTokens = new(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
         normalizedTokens = new(added.Where(token => token.Normalized).Select(token => (normalizer.Apply(token.Content), token)));
-        postProcessor = PostProcessor.Read(json.Section("post_processor"), vocabulary);
+        var own = PostProcessor.Read(json.Section("post_processor"), vocabulary);
+        List<string> notes = [];
+        postProcessor = config?.Around(own, vocabulary, notes) ?? own;
+        Notes = notes;
         (texts, bytes) = (new string?[vocabulary.Count], new byte[]?[vocabulary.Count]);
     }
 
     /// <summary>One past the highest id. A model's output may be wider (padded).</summary>
     public int VocabularySize => vocabulary.Size;
 
+    /// <summary>Sentences about what was followed where the folder's files disagree.</summary>
+    public IReadOnlyList<string> Notes { get; }
+
     /// <summary>How ids become text.</summary>
     internal TokenDecoder Decoder { get; }
 
-    /// <summary>Reads a tokenizer.json.</summary>
-    /// <param name="folderOrTokenizerJson">The file, or the folder in which it lies.</param>
+    /// <summary>Reads a tokenizer.json and, where a folder is given, the tokenizer_config.json beside it.</summary>
+    /// <param name="folderOrTokenizerJson">The folder; or the file alone, which then says everything.</param>
     /// <exception cref="ModelFormatException">There is none, it is damaged, or it has a part that isn't implemented.</exception>
     public static Tokenizer Load(string folderOrTokenizerJson)
     {
         ArgumentException.ThrowIfNullOrEmpty(folderOrTokenizerJson);
-        string path = Directory.Exists(folderOrTokenizerJson) ? FileIn(folderOrTokenizerJson) : folderOrTokenizerJson;
+        bool folder = Directory.Exists(folderOrTokenizerJson);
+        string path = folder ? FileIn(folderOrTokenizerJson) : folderOrTokenizerJson;
+        TokenizerConfig? config = folder ? TokenizerConfig.Read(Path.GetDirectoryName(path)!) : null;
         try
         {
             using var map = new MappedFile(path);
             return map.Length <= MaxFileBytes
-                ? Parse(map.Span(0, (int)map.Length), path)
+                ? Parse(map.Span(0, (int)map.Length), path, config)
                 : throw new ModelFormatException($"{path} has {map.Length} bytes, expected at most {MaxFileBytes}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
@@ -81,11 +90,13 @@ public sealed class Tokenizer
     /// <param name="utf8Json">The contents.</param>
     /// <param name="file">What messages call it.</param>
     /// <exception cref="ModelFormatException">It is damaged or has a part that isn't implemented.</exception>
-    public static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file = FileName)
+    public static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file = FileName) => Parse(utf8Json, file, null);
+
+    private static Tokenizer Parse(ReadOnlySpan<byte> utf8Json, string file, TokenizerConfig? config)
     {
         try
         {
-            return new(TokenizerJson.Read(utf8Json, file));
+            return new(TokenizerJson.Read(utf8Json, file), config);
         }
         catch (InvalidOperationException e)
         {
