@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
+using DualSparse.Models.Text.Patterns;
 
 namespace DualSparse.Models.Text;
 
@@ -11,13 +11,16 @@ namespace DualSparse.Models.Text;
 /// <param name="Normalized">It is looked for in normalised text.</param>
 /// <param name="SingleWord">It counts only where no word character touches it.</param>
 /// <param name="LeftStrip">It takes the white space before it along.</param>
-/// <param name="RightStrip">It takes the white space behind it along.</param>
+/// <param name="RightStrip">It takes the white space after it along.</param>
 internal sealed record AddedToken(
     int Id, string Content, bool Special, bool Normalized, bool SingleWord, bool LeftStrip, bool RightStrip);
 
 /// <summary>Finds added tokens in a text: the leftmost, and of those that start together the longest.</summary>
 internal sealed class AddedTokens
 {
+    // Here the library asks another engine than for split patterns: one whose \w has the joiners as well.
+    private static readonly Lazy<CodePointSet> Word = new(() => UnicodeProperties.Word.Union(UnicodeProperties.Find("joincontrol")!));
+
     private readonly Dictionary<string, AddedToken> tokens = new(StringComparer.Ordinal);
     private readonly int[] lengths;
     private readonly SearchValues<string>? anywhere;
@@ -98,7 +101,5 @@ internal sealed class AddedTokens
         return !(start > 0 && IsWord(before)) && !(end < text.Length && IsWord(after));
     }
 
-    private static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark
-        or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark or UnicodeCategory.DecimalDigitNumber
-        or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation;
+    private static bool IsWord(Rune rune) => Word.Value.Contains(rune.Value);
 }

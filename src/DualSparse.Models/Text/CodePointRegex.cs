@@ -21,9 +21,20 @@ internal sealed class CodePointRegex
     /// <exception cref="NotSupportedException">The pattern has something that isn't implemented; the message says what.</exception>
     /// <exception cref="ArgumentException">The pattern isn't a regular expression; the message says why.</exception>
     public CodePointRegex(string source)
+        : this(source, PatternParser.Parse(source))
+    {
+    }
+
+    /// <summary>Finds each character of <paramref name="set"/>.</summary>
+    public CodePointRegex(CodePointSet set)
+        : this("", new SetNode(set))
+    {
+    }
+
+    private CodePointRegex(string source, PatternNode node)
     {
         this.source = source;
-        (string pattern, alphabet) = PatternWriter.Write(PatternParser.Parse(source));
+        (string pattern, alphabet) = PatternWriter.Write(node);
         regex = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
     }
 

@@ -1,3 +1,5 @@
+using DualSparse.Models.Text.Patterns;
+
 namespace DualSparse.Models.Text;
 
 /// <summary>The stages that cut a text into the words that are encoded one by one.</summary>
@@ -94,7 +96,7 @@ internal sealed class PreTokenizer
                 stages.Add(new RegexStage(new CodePointRegex(@"\p{N}"), digits, invert: false));
                 break;
             case "Punctuation":
-                stages.Add(new RegexStage(new CodePointRegex(@"[!-/:-@\[-`{-~\p{P}]"), Behavior(section, "Isolated"), invert: false));
+                stages.Add(new RegexStage(new CodePointRegex(UnicodeProperties.OldPunctuation), Behavior(section, "Isolated"), invert: false));
                 break;
             case "WhitespaceSplit":
                 stages.Add(new RegexStage(new CodePointRegex(@"\s"), SplitBehavior.Removed, invert: false));

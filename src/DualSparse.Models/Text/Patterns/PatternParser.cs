@@ -259,7 +259,7 @@ internal sealed class PatternParser
                 CheckRepeats(atom);
 
                 // What stands after an exact interval is a quantifier of its own, and so is a + after any.
-                atom = new RepeatNode(atom, min, max, Lazy: min != max && cursor.Take("?"));
+                atom = Repeat(atom, min, max, lazy: min != max && cursor.Take("?"));
                 continue;
             }
 
@@ -269,11 +269,26 @@ internal sealed class PatternParser
             if (cursor.Take("+"))
                 atom = new GroupNode(GroupKind.Atomic, new RepeatNode(atom, from, to, Lazy: false));
             else
-                atom = new RepeatNode(atom, from, to, Lazy: cursor.Take("?"));
+                atom = Repeat(atom, from, to, lazy: cursor.Take("?"));
             if (lookBehinds > 0 && atom is GroupNode)
                 throw new NotSupportedException("a possessive quantifier within a look-behind");
         }
     }
+
+    // .NET and Oniguruma differ in when such a loop ends.
+    private static RepeatNode Repeat(PatternNode body, int min, int max, bool lazy) => lazy && max != 1 && MayBeEmpty(body)
+        ? throw new NotSupportedException("a lazy quantifier after what may be empty")
+        : new(body, min, max, lazy);
+
+    private static bool MayBeEmpty(PatternNode node) => node switch
+    {
+        SequenceNode sequence => sequence.Parts.All(MayBeEmpty),
+        AlternativesNode alternatives => alternatives.Branches.Any(MayBeEmpty),
+        RepeatNode repeat => repeat.Min == 0 || MayBeEmpty(repeat.Body),
+        GroupNode { Kind: GroupKind.Plain or GroupKind.Atomic } group => MayBeEmpty(group.Body),
+        GroupNode or PlaceNode => true,
+        _ => false,
+    };
 
     private static void CheckRepeats(PatternNode atom)
     {

@@ -65,6 +65,12 @@ internal static class UnicodeProperties
     /// </summary>
     public static CodePointSet BareWord => BareWords.Value;
 
+    /// <summary>
+    /// What the pre-tokenizer Punctuation takes for punctuation: ASCII's, and category P as it was in Unicode 8, which the library has
+    /// kept for this.
+    /// </summary>
+    public static CodePointSet OldPunctuation => UnicodeTable.Instance.Property("_punctuation8")!;
+
     /// <summary>The set that \p{<paramref name="name"/>} is within brackets; null where no such name is known.</summary>
     public static CodePointSet? Find(string name)
     {
