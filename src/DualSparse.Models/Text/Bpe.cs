@@ -34,7 +34,7 @@ internal sealed class Bpe
     private readonly bool byteLevel;
     private readonly Func<int, bool> isSpecial;
     private readonly int unknown;
-    private readonly int own; // entries of the vocabulary; those behind were added to it
+    private readonly int own; // entries of the vocabulary; later ones were added to it
     private readonly int[] byteIds = new int[256];
     private readonly Dictionary<int, int> characterIds = [];
     private readonly ConcurrentDictionary<string, int[]> cache = new(StringComparer.Ordinal);

@@ -133,7 +133,7 @@ internal static class Canonical
         }
     }
 
-    /// <summary>Joins each starter with the marks behind it that nothing blocks; what was joined becomes -1.</summary>
+    /// <summary>Joins each starter with the marks after it that nothing blocks; what was joined becomes -1.</summary>
     private static void Recompose(Tables tables, List<int> codes)
     {
         int starter = -1;

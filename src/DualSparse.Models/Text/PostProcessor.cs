@@ -1,8 +1,8 @@
 namespace DualSparse.Models.Text;
 
-/// <summary>The special ids that stand before and behind a text.</summary>
+/// <summary>The special ids that are put before and after a text.</summary>
 /// <param name="Prefix">Before it.</param>
-/// <param name="Suffix">Behind it.</param>
+/// <param name="Suffix">After it.</param>
 internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix)
 {
     /// <summary>Reads the section <c>post_processor</c>.</summary>

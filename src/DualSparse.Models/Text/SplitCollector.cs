@@ -6,7 +6,7 @@ internal sealed class SplitCollector
     private readonly List<(int Start, int End, bool Match)> spans = [];
     private int lastEnd;
 
-    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; one without length is a cut, right behind another match nothing.</summary>
+    /// <summary>Records a match from <paramref name="start"/> to <paramref name="end"/>; an empty one is a cut, or nothing where the last match ended.</summary>
     public void Add(int start, int end)
     {
         if (end == lastEnd && spans is [.., { Match: true }])

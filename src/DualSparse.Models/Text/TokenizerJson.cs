@@ -75,7 +75,7 @@ internal sealed class TokenizerJson
             }
         }
 
-        // Anything behind the closing brace is an error of the reader's.
+        // The reader fails at anything after the closing brace.
         reader.Read();
         if (!hasModel)
         {
