@@ -42,6 +42,8 @@ public sealed class Tokenizer
         var own = PostProcessor.Read(json.Section("post_processor"), vocabulary);
         List<string> notes = [];
         postProcessor = config?.Around(own, vocabulary, notes) ?? own;
+        if (config?.AddPrefixSpace is bool wanted && wanted != StartsWithSpace())
+            notes.Add($"tokenizer_config.json has add_prefix_space {(wanted ? "true" : "false")}: tokenizer.json is followed, which says otherwise");
         Notes = notes;
         (texts, bytes) = (new string?[vocabulary.Count], new byte[]?[vocabulary.Count]);
     }
@@ -174,6 +176,14 @@ public sealed class Tokenizer
 
     /// <summary>The bytes that a byte-level token stands for; null where no token has this id.</summary>
     internal byte[]? TokenBytes(int id) => vocabulary.Entry(id) is int entry and >= 0 ? bytes[entry] ??= ByteAlphabet.ToBytes(vocabulary.Token(id)!) : null;
+
+    // Whether a text that starts with a letter gets anything before it.
+    private bool StartsWithSpace()
+    {
+        List<ReadOnlyMemory<char>> words = [];
+        preTokenizer.Split(normalizer.Apply("a"), atStart: true, words);
+        return string.Concat(words) != "a";
+    }
 
     private void EncodeNormalized(string section, bool atStart, bool allowSpecial, List<ReadOnlyMemory<char>> words, List<int> ids)
     {

@@ -61,6 +61,20 @@ public class TokenizerConfigTests
         Assert.Equal(ids, Load($"\"pre_tokenizer\":{split}", ("tokenizer_config.json", $$"""{"tokenizer_class":"{{kind}}","add_prefix_space":{{flag}}}""")).Encode("ab"));
     }
 
+    [Theory]
+    [InlineData("false", 1)]
+    [InlineData("true", 0)]
+    public void A_space_that_is_not_of_bytes_stays_and_is_noted(string flag, int notes)
+    {
+        Tokenizer tokenizer = Load(
+            """
+            "pre_tokenizer":{"type":"Metaspace","replacement":"Ġ","prepend_scheme":"first"}
+            """,
+            ("tokenizer_config.json", $$"""{"tokenizer_class":"LlamaTokenizer","add_prefix_space":{{flag}}}"""));
+        Assert.Equal([2, 0, 1], tokenizer.Encode("ab"));
+        Assert.Equal(notes, tokenizer.Notes.Count);
+    }
+
     [Fact]
     public void Tokens_that_only_the_configuration_has_are_there()
     {
