@@ -19,6 +19,7 @@ public class ReadmeTests
             Console.SetOut(written);
             using var model = MoeModel.Load("models/olmoe-mini");
             using var session = model.NewSession();
+            session.Drop = new DropRequest { Rate = 0.25 };
             foreach (var token in session.Generate("Once upon a time"))
                 Console.Write(token.Text);
         }
