@@ -55,6 +55,7 @@ public class DocumentNumberTests
     [InlineData("benchmarks/results/amd-epyc-zen4/ort-qmoe.md; **int4**; max theirs / ours")]
     [InlineData("docs/results/drop-0.25.json; texts.books.kl.value")]
     [InlineData("docs/results/methods.json; sweep[text=books][method=2t].kl.low")]
+    [InlineData("docs/results/methods.json; max sweep[*].dropRate")]
     public void A_source_leads_to_a_number(string source) => Assert.True(ResultNumber.Of(source) > 0);
 
     [Theory]
@@ -63,6 +64,7 @@ public class DocumentNumberTests
     [InlineData("benchmarks/results/amd-epyc-zen4/ort-qmoe.md; tokens=32; theirs / ours")]
     [InlineData("benchmarks/results/amd-epyc-zen4/ort-qmoe.md; **int8**; tokens=33; theirs / ours")]
     [InlineData("benchmarks/results/amd-epyc-zen4/ort-qmoe.md; **int8**; tokens=32; no column")]
+    [InlineData("benchmarks/results/amd-epyc-zen4/ort-qmoe.md; no table; tokens~32; theirs / ours")]
     public void A_source_that_leads_nowhere_is_an_error(string source) => Assert.Throws<FormatException>(() => ResultNumber.Of(source));
 
     [Fact]
