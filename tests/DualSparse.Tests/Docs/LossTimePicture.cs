@@ -20,9 +20,9 @@ internal static class LossTimePicture
     public static string Draw()
     {
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{Height}\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"15\">\n"));
+        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{Height}\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"17\">\n"));
         svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>\n"));
-        SvgPanel.Text(svg, Left, 24, "start", "Loss of skipping experts' work: KL to the dense run, nats a token", " font-weight=\"bold\"");
+        SvgPanel.Text(svg, Left, 24, "start", "Loss: KL to the dense run, nats a token", " font-weight=\"bold\"");
         SvgPanel.Text(svg, (Left + Width - Right) / 2.0, Height - 14, "middle", "time of the layer's experts, dense = 1");
         foreach (double time in new[] { 0.2, 0.4, 0.6, 0.8, 1 })
         {
@@ -63,7 +63,7 @@ internal static class LossTimePicture
                 SvgPanel.Text(svg, x - 4, above, "start", label, weight);
         }
 
-        SvgPanel.Text(svg, X(Time(0.75, "32")) + 14, Y(Loss(0.75, "tech", "kl.value")), "start", "32 tokens a batch: bound by memory", $" fill=\"{ValleyText}\" font-size=\"14\"");
+        SvgPanel.Text(svg, X(Time(0.75, "32")) + 14, Y(Loss(0.75, "tech", "kl.value")), "start", "32 tokens: bound by memory", $" fill=\"{ValleyText}\" font-size=\"16\"");
         Legend(svg);
         return svg.Append("</svg>\n").ToString();
     }
@@ -75,7 +75,7 @@ internal static class LossTimePicture
         {
             svg.Append(Invariant($"<circle cx=\"{left + 5}\" cy=\"{y - 5}\" r=\"5\" fill=\"{colour}\"/>\n"));
             SvgPanel.Text(svg, left + 15, y, "start", text);
-            left += text.Length * 7 + 40;
+            left += text.Length * 8 + 42;
         }
 
         svg.Append(Invariant($"<circle cx=\"{left + 6}\" cy=\"{y - 5}\" r=\"6\" fill=\"white\" stroke=\"#404040\" stroke-width=\"2\"/>\n"));
