@@ -17,7 +17,7 @@ public partial class TranscriptTests
         Assert.Equal(Names(run.Errors), Names(shown));
     }
 
-    // Without numbers, kernels' names, and the loss to expect, which takes a sparsified model.
+    // Without numbers and their units, kernels' names, and the loss to expect, which takes a sparsified model.
     private static string[] Names(string line) =>
         [.. Expected().Replace(line.ReplaceLineEndings(" "), "").Split('·').Select(part => Varying().Replace(part, "#").Trim()).Select(part => Spaces().Replace(part, " "))];
 
@@ -28,7 +28,7 @@ public partial class TranscriptTests
     [GeneratedRegex(@", KL to expect [\d.]+ nats a token")]
     private static partial Regex Expected();
 
-    [GeneratedRegex(@"\b(amx|avx512-dot|avx512|avx2|vector|scalar|\d[\d.]*)\b")]
+    [GeneratedRegex(@"\b(amx|avx512-dot|avx512|avx2|vector|scalar|[MG]iB|threads?|\d[\d.]*)\b")]
     private static partial Regex Varying();
 
     [GeneratedRegex(@"\s+")]
