@@ -22,6 +22,9 @@ public sealed class MoeModel : IDisposable
     /// <summary>The longest context, in tokens: max_position_embeddings of the checkpoint.</summary>
     public int ContextTokens => Config.MaxPositions;
 
+    /// <summary>What the folder's files say that isn't followed, or that they disagree on, a sentence each; usually none.</summary>
+    public IReadOnlyList<string> Notes => [.. Transformer.Notes, .. Tokenizer.Notes, .. Config.Generation.Notes];
+
     /// <summary>The model's configuration.</summary>
     internal ModelConfig Config => Transformer.Config;
 

@@ -42,6 +42,9 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>The time and memory that loading took.</summary>
     public LoadReport Report { get; }
 
+    /// <summary>What the checkpoint has that isn't followed, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => checkpoint.Notes;
+
     /// <summary>Each layer's weights.</summary>
     public IReadOnlyList<LayerWeights> Layers => layers;
 

@@ -7,14 +7,15 @@ internal static class CheckpointFolder
 {
     /// <summary>The path of a folder to come.</summary>
     /// <exception cref="ArgumentException">It has no name.</exception>
-    /// <exception cref="IOException">It exists already, or can't be made: better said now than after hours of work.</exception>
+    /// <exception cref="IOException">It exists already and is not an empty folder, or can't be made: better said now than after hours of work.</exception>
     public static string Free(string output)
     {
         if (string.IsNullOrWhiteSpace(output))
             throw new ArgumentException("the folder to make has no name");
         output = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
-        if (Path.Exists(output))
-            throw new IOException($"{output} exists already: name a folder that doesn't");
+        // An empty folder holds nothing that could be lost: who made it beforehand means it.
+        if (Path.Exists(output) && !(Directory.Exists(output) && !Directory.EnumerateFileSystemEntries(output).Any()))
+            throw new IOException($"{output} exists already{(Directory.Exists(output) ? " and is not empty" : "")}: name a folder that doesn't");
         string? place = Path.GetDirectoryName(output);
         while (place is not null && !Path.Exists(place))
             place = Path.GetDirectoryName(place);
@@ -42,6 +43,9 @@ internal static class CheckpointFolder
         try
         {
             fill(temporary);
+            // One that was made beforehand, and is empty still: else the move fails, and nothing is lost.
+            if (Directory.Exists(output))
+                Directory.Delete(output);
             Directory.Move(temporary, output);
         }
         catch

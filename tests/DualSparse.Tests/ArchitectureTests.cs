@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using DualSparse.Benchmarking;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
@@ -19,10 +20,11 @@ public partial class ArchitectureTests
         ["Kernels"] = [],
         ["Models"] = ["Kernels"],
         ["Engine"] = ["Models"],
+        ["Distributed"] = ["Engine"],
         ["Evaluation"] = ["Engine"],
         ["Benchmarking"] = ["Engine"],
         ["Sparsify"] = ["Evaluation"],
-        ["Cli"] = ["Evaluation", "Benchmarking", "Sparsify"],
+        ["Cli"] = ["Evaluation", "Benchmarking", "Sparsify", "Distributed"],
     };
 
     [Fact]
@@ -45,6 +47,14 @@ public partial class ArchitectureTests
         "Benchmarking/Ceilings.cs",
         "Benchmarking/LayerBenchmark.cs",
         "Benchmarking/RandomExperts.cs",
+        "Distributed/ExpertWorker.cs",
+        "Distributed/Handshake.cs",
+        "Distributed/Mpi/MpiAbi.cs",
+        "Distributed/Mpi/MpiLibrary.cs",
+        "Distributed/PeerExchange.cs",
+        "Distributed/RankGroup.cs",
+        "Distributed/RankMessage.cs",
+        "Distributed/ShareMessage.cs",
         "Engine/Attention.cs",
         "Engine/Embedding.cs",
         "Engine/GroupedQueryAttention.cs",
@@ -58,6 +68,7 @@ public partial class ArchitectureTests
         "Engine/Loading/WindowsMemory.cs",
         "Engine/Moe/DenseMlp.cs",
         "Engine/Moe/Drop/Compensation.cs",
+        "Engine/Moe/IExchange.cs",
         "Engine/Moe/LocalExchange.cs",
         "Engine/Moe/MoeLayer.cs",
         "Engine/Moe/NeuronProbe.cs",
@@ -70,7 +81,7 @@ public partial class ArchitectureTests
     ];
 
     // The command line has no pointers of its own; its one call of the system is generated code that does.
-    private static readonly string[] s_allowUnsafe = ["Benchmarking", "Cli", "Engine", "Evaluation", "Kernels"];
+    private static readonly string[] s_allowUnsafe = ["Benchmarking", "Cli", "Distributed", "Engine", "Evaluation", "Kernels"];
 
     [Fact]
     public void Unsafe_code_stands_where_it_is_meant_to()
@@ -107,7 +118,7 @@ public partial class ArchitectureTests
         Assembly[] parts =
         [
             typeof(KernelSet).Assembly, typeof(ModelFormatException).Assembly, typeof(MoeModel).Assembly, typeof(WindowEvaluation).Assembly,
-            typeof(LayerBenchmark).Assembly, typeof(Sparsifier).Assembly, typeof(CommandHost).Assembly,
+            typeof(LayerBenchmark).Assembly, typeof(Sparsifier).Assembly, typeof(RankedModel).Assembly, typeof(CommandHost).Assembly,
         ];
         Assert.Equal(s_public.Order(StringComparer.Ordinal), parts.SelectMany(p => p.GetExportedTypes()).Select(t => t.FullName!).Order(StringComparer.Ordinal));
     }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
+using DualSparse.Models;
 
 namespace DualSparse.Cli.Commands;
 
@@ -46,7 +47,12 @@ internal static class GenerateCommand
 
     private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, Func<GenerationOptions, GenerationOptions> choose, bool json)
     {
+        // It needn't load first.
+        if (ModelConfig.Load(folder).Generation.Refusal is { } refusal)
+            throw new ModelFormatException(refusal);
         using var model = Load(streams.Error, folder, engine);
+        foreach (string note in model.Notes)
+            streams.Error.WriteLine($"note: {note}");
         var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 

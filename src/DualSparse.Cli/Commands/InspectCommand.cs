@@ -67,8 +67,8 @@ internal static class InspectCommand
         {
             table.Add(Figures.Name(line.Weights), line.Name, line.State switch
             {
-                KernelState.Used => "serves",
-                KernelState.Available => "could serve",
+                KernelState.Used => "used",
+                KernelState.Available => "could be used",
                 _ => $"refused: {line.Reason}",
             });
         }

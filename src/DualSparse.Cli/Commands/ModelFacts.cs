@@ -65,6 +65,8 @@ internal sealed record ModelFacts
 
     public required FormatNeed[] Memory { get; init; }
 
+    public required string[] Notes { get; init; }
+
     /// <summary>Reads them from a model's folder.</summary>
     /// <exception cref="ModelFormatException">It is none that can be run.</exception>
     public static ModelFacts Read(string folder)
@@ -110,6 +112,7 @@ internal sealed record ModelFacts
             MaxDrop = methods is [var first, ..] ? first.Points[^1].Drop : null,
             DropMethods = methods is { Count: > 0 } ? [.. methods.Select(m => m.Name)] : null,
             Memory = [.. Enum.GetValues<WeightFormat>().Select(f => new FormatNeed(Figures.Name(f), MemoryNeed.WeightBytes(config, f), KernelTable.Choose(f).Name))],
+            Notes = [.. checkpoint.Notes, .. config.Generation.Notes, .. config.Generation.Refusal is { } refusal ? [$"generate refuses it: {refusal}"] : Array.Empty<string>()],
         };
     }
 
@@ -131,5 +134,7 @@ internal sealed record ModelFacts
         yield return ("keys and values", $"{KeyValueBytesPerToken / 1024:0.#} KiB a token, with f32 weights {KeyValueBytesPerTokenF32 / 1024:0.#}");
         if (DropMethods is not null)
             yield return ("thresholds", $"for --drop to {MaxDrop}, by {string.Join(" or ", DropMethods)} (sparsified)");
+        foreach (string note in Notes)
+            yield return ("note", note);
     }
 }

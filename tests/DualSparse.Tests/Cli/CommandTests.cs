@@ -240,7 +240,7 @@ public class CommandTests
         Assert.Equal((32, 8, 512), (facts.RootElement.GetProperty("experts").GetInt32(), facts.RootElement.GetProperty("expertsPerToken").GetInt32(), facts.RootElement.GetProperty("context").GetInt32()));
         Assert.Equal(4, facts.RootElement.GetProperty("memory").GetArrayLength());
         using var kernels = JsonDocument.Parse(CommandRun.Of("inspect", "--kernels", "--json").Output);
-        Assert.Contains(kernels.RootElement.GetProperty("kernels").EnumerateArray(), k => k.GetProperty("state").GetString() == "serves");
+        Assert.Contains(kernels.RootElement.GetProperty("kernels").EnumerateArray(), k => k.GetProperty("state").GetString() == "used");
         using var logits = JsonDocument.Parse(CommandRun.Of("verify", TestPaths.Golden("mixtral"), "--weights", "f32", "--json").Output);
         Assert.True(logits.RootElement.GetProperty("agrees").GetBoolean());
         string[] tokenizer = ["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl"), "--json"];
