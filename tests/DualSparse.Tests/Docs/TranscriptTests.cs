@@ -19,7 +19,7 @@ public partial class TranscriptTests
 
     // Without numbers and their units, kernels' names, and the loss to expect, which takes a sparsified model.
     private static string[] Names(string line) =>
-        [.. Expected().Replace(line.ReplaceLineEndings(" "), "").Split('·').Select(part => Varying().Replace(part, "#").Trim()).Select(part => Spaces().Replace(part, " "))];
+        [.. Expected().Replace(line.Trim().ReplaceLineEndings(" · "), "").Split('·').Select(part => Varying().Replace(part, "#").Trim()).Select(part => Spaces().Replace(part, " "))];
 
     // From its first words to the block's end.
     [GeneratedRegex(@"dropped [\d.]+ % of the routed[^`]*")]
