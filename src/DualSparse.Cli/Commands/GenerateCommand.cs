@@ -51,8 +51,6 @@ internal static class GenerateCommand
         if (ModelConfig.Load(folder).Generation.Refusal is { } refusal)
             throw new ModelFormatException(refusal);
         using var model = Load(streams.Error, folder, engine);
-        foreach (string note in model.Notes)
-            streams.Error.WriteLine($"note: {note}");
         var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 
@@ -74,6 +72,8 @@ internal static class GenerateCommand
 
         if (!json)
             Terminal.WritePieces(streams.Error, Figures.Of(model, engine, generation.Summary, session), Terminal.Columns(streams.Error));
+        foreach (string note in model.Notes)
+            streams.Error.WriteLine($"note: {note}");
         return 0;
     }
 
