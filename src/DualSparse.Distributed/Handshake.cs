@@ -20,10 +20,10 @@ internal static unsafe class Handshake
 
     /// <summary>Rank 0's side.</summary>
     /// <exception cref="MpiException">A rank can't take part; the message names it and why.</exception>
-    public static void Offer(RankGroup group, string folder, EngineOptions options)
+    public static void Offer(RankGroup group, string folder, EngineOptions options, RankPlacement placement)
     {
         var kernels = options.Kernels ?? KernelSet.Best();
-        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name);
+        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, placement);
         string[] answers = new string[group.Size];
         for (int rank = 1; rank < group.Size; rank++)
             Send(group, rank, Tag, JsonSerializer.Serialize(offer), "the handshake");
@@ -47,7 +47,7 @@ internal static unsafe class Handshake
         var offer = JsonSerializer.Deserialize<RankOffer>(Receive(group, 0, Tag, "the handshake"))!;
         KernelSet? kernels = null;
         Send(group, 0, Tag, fault ?? Differs() ?? "", "the handshake");
-        return Receive(group, 0, Tag, "the handshake") == "go" ? options with { Weights = offer.Weights, Kernels = kernels } : null;
+        return Receive(group, 0, Tag, "the handshake") == "go" ? offer.Placement.Apply(options) with { Weights = offer.Weights, Kernels = kernels } : null;
 
         string? Differs()
         {
@@ -126,5 +126,5 @@ internal static unsafe class Handshake
         return System.Text.Encoding.UTF8.GetString(bytes).TrimEnd();
     }
 
-    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel);
+    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel, RankPlacement Placement);
 }

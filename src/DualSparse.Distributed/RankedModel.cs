@@ -1,6 +1,5 @@
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
 
 namespace DualSparse.Distributed;
 
@@ -11,31 +10,22 @@ internal static class RankedModel
     /// <param name="group">The ranks.</param>
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="lead">What is to be done: it loads the model with the options it is given.</param>
+    /// <param name="how">How experts are placed; null: what suits the model.</param>
+    /// <param name="lead">What is to be done: it loads the model with the options it is given, and is told the placement.</param>
     /// <returns>Rank 0: what <paramref name="lead"/> returned. Another: 0 once rank 0 has ended, 1 where the ranks didn't go on and rank 0 says why.</returns>
     /// <exception cref="MpiException">A rank can't take part, or was lost.</exception>
-    public static int Run(RankGroup group, Func<string> folder, EngineOptions options, Func<EngineOptions, int> lead)
+    public static int Run(RankGroup group, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, RankPlacement, int> lead)
     {
-        options = options with { Ranks = group.Size, Placement = (_, experts) => ExpertPlacement.Blocks(group.Size, experts) };
         if (group.Rank != 0)
             return Serve(group, folder, options);
-        Require(folder(), group.Size);
-        Handshake.Offer(group, folder(), options);
+        var placement = RankPlacement.Choose(folder(), group.Size, how);
+        options = placement.Apply(options);
+        Handshake.Offer(group, folder(), options, placement);
         // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
         var exchange = new PeerExchange(group);
-        int code = lead(options with { Rank = 0, Exchange = exchange });
+        int code = lead(options with { Rank = 0, Exchange = exchange }, placement);
         exchange.Dispose();
         return code;
-    }
-
-    /// <summary>Sees to it that a model has something to do for each rank.</summary>
-    /// <exception cref="ArgumentException">It hasn't.</exception>
-    /// <exception cref="Models.ModelFormatException">The folder is damaged or not implemented.</exception>
-    public static void Require(string folder, int ranks)
-    {
-        int experts = Models.ModelConfig.Load(folder).Moe?.Experts ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
-        if (ranks > experts)
-            throw new ArgumentException($"{ranks} ranks can't share {experts} experts a layer: start at most {experts}");
     }
 
     private static int Serve(RankGroup group, Func<string> folder, EngineOptions options)

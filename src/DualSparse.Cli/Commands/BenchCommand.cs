@@ -31,10 +31,13 @@ internal static class BenchCommand
         foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
             command.Options.Add(option);
         var drop = new DropArguments(command);
+        var ranks = new RankArguments(command);
         command.Validators.Add(result =>
         {
             if (result.GetResult(layers) is { Implicit: false } && result.GetResult(shape) is null)
                 result.AddError("--layers goes with --shape");
+            if (ranks.Given(result) && result.GetResult(shape) is { Implicit: false })
+                result.AddError("--ranks needs a model that every rank can read: --shape has none");
         });
         command.SetAction(parsed =>
         {
@@ -47,12 +50,15 @@ internal static class BenchCommand
             using var interrupt = new Interrupt();
             using var random = parsed.GetValue(shape)?.ToLowerInvariant() is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? folder.Folder(parsed);
-            using var model = Transformer.Load(path, options, cancel: interrupt.Token);
-            var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
-            TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
-            string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {model.Config.Layers} layers, random weights";
-            Tell(parsed, model.Report, report, what);
-            return 0;
+            string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {parsed.GetValue(layers) ?? DefaultLayers} layers, random weights";
+            return ranks.Run(parsed, () => path, options, chosen =>
+            {
+                using var model = Transformer.Load(path, chosen, cancel: interrupt.Token);
+                var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
+                TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
+                Tell(parsed, model.Report, report, chosen.Ranks == 1 ? what : $"{what}, {chosen.Ranks} ranks");
+                return 0;
+            });
         });
         return command;
     }

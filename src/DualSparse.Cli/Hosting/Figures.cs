@@ -37,8 +37,6 @@ internal static class Figures
         yield return $"peak memory {MemoryBudget.Format(process.PeakWorkingSet64)}";
         yield return $"kernels {kernels[report.Weights].Name} ({Name(report.Weights)} weights), {kernels[WeightFormat.F32].Name} (router)";
         yield return $"{report.Threads} {(report.Threads == 1 ? "thread" : "threads")}";
-        if (engine.Rank is not null)
-            yield return $"{engine.Ranks} ranks";
         yield return $"seed {run.Seed}";
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using DualSparse.Distributed;
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
@@ -15,14 +16,23 @@ internal sealed class RankArguments
 
     private readonly Option<string?> hosts = new("--hosts") { Description = "With --ranks: the hosts to spread them over, a,b… [default: this one]", HelpName = "names" };
 
+    private readonly Option<string?> placement = new("--placement")
+    {
+        Description = "With --ranks: own (whole experts, each on one rank), slice (a part of every expert on every rank) or hybrid:P (parts shared out). [default: slice where neurons divide, else own]",
+        HelpName = "name",
+    };
+
     private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that a rank waits for another before it takes it for lost. [default: 30]");
 
     /// <summary>Adds the options to a command.</summary>
     public RankArguments(Command command)
     {
-        foreach (Option option in new Option[] { ranks, hosts, timeout })
+        foreach (Option option in new Option[] { ranks, hosts, placement, timeout })
             command.Options.Add(option);
     }
+
+    /// <summary>Whether several ranks are asked for.</summary>
+    public bool Given(CommandResult result) => result.GetResult(ranks) is { Implicit: false };
 
     /// <summary>Runs a command's work: here, or as one of several ranks, or starts these.</summary>
     /// <param name="parsed">The command line.</param>
@@ -40,17 +50,18 @@ internal sealed class RankArguments
             throw new ArgumentException($"--peer-timeout is {patience}, expected a positive number of seconds");
         if (launch is not null && launch.Size != count)
             throw new ArgumentException($"--ranks is {count}, but {launch.Size} processes were started: leave one of them out");
+        var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
         if (count == 1)
             return work(options);
         return launch is null
-            ? Start(parsed, folder(), count)
-            : Join(launch, TimeSpan.FromSeconds(patience), parsed.InvocationConfiguration.Error, folder, options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) }, work);
+            ? Start(parsed, folder(), count, how)
+            : Join(launch, TimeSpan.FromSeconds(patience), parsed.InvocationConfiguration.Error, folder, options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) }, how, work);
     }
 
-    private int Start(ParseResult parsed, string folder, int count)
+    private int Start(ParseResult parsed, string folder, int count, PlacementKind? how)
     {
         // What can be said now needn't be said by every rank.
-        RankedModel.Require(folder, count);
+        RankPlacement.Choose(folder, count, how);
         string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
         string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. Environment.GetCommandLineArgs()[1..]];
         using var interrupt = new Interrupt();
@@ -58,17 +69,23 @@ internal sealed class RankArguments
         return RankLauncher.Run(program, count, where, output, parsed.InvocationConfiguration.Error, interrupt.Token);
     }
 
-    private static int Join(MpiLaunch launch, TimeSpan patience, TextWriter errors, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work)
+    private static int Join(MpiLaunch launch, TimeSpan patience, TextWriter errors, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, int> work)
     {
         using var group = RankGroup.Join(patience);
         try
         {
-            return RankedModel.Run(group, folder, options, work);
+            return RankedModel.Run(group, folder, options, how, (chosen, placement) =>
+            {
+                int code = work(chosen);
+                errors.WriteLine($"{placement.Ranks} ranks, placement {placement.Name}: {placement.Reason}");
+                return code;
+            });
         }
         catch (Exception e)
         {
-            // The others wait for this one.
-            CommandHost.Tell(errors, launch.Rank == 0 ? CommandHost.Sentence(e) : $"rank {launch.Rank}: {CommandHost.Sentence(e)}");
+            // The others wait for this one. An interrupt, or a launcher that ends ranks as one is lost, is no fault of this rank's.
+            if (e is not OperationCanceledException)
+                CommandHost.Tell(errors, launch.Rank == 0 ? CommandHost.Sentence(e) : $"rank {launch.Rank}: {CommandHost.Sentence(e)}");
             errors.Flush();
             group.Abort(e switch { PeerLostException => PeerLostException.ExitCode, OperationCanceledException => CommandHost.Interrupted, _ => CommandHost.Failed });
             throw;

@@ -40,8 +40,11 @@ internal static class MemoryNeed
     {
         if (options.Rank is not { } rank || options.Placement is not { } placement || config.Moe is not { } moe)
             return 0;
-        long absent = Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l => (long)(moe.Experts - placement(l, moe.Experts).ExpertsOf(rank).Length));
-        return absent * Expert(options.Weights, config.HiddenSize, moe.Intermediate);
+        return Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l =>
+        {
+            var parts = placement(l, moe.Experts);
+            return moe.Experts * Expert(options.Weights, config.HiddenSize, moe.Intermediate) - parts.PartsOf(rank).Length * Expert(options.Weights, config.HiddenSize, moe.Intermediate / parts.Parts);
+        });
     }
 
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>

@@ -131,12 +131,21 @@ internal sealed class ModelLoader
         return new MoeLayer(router, experts, shared, sharedGate, placement, options.Exchange);
     }
 
-    // Those of this process's rank, or of all.
+    // Those of this process's rank, or of all; of an expert that is cut each part by itself.
     private PackedExperts RoutedExperts(int index, LayerTensors tensors, ExpertPlacement? placement)
     {
         var moe = config.Moe!;
-        int[] own = placement is not null && options.Rank is { } rank ? placement.ExpertsOf(rank) : [.. Enumerable.Range(0, moe.Experts)];
-        return Experts(own.Length, moe.Intermediate, e => tensors.Expert(own[e]), options.NeuronOrder is { } order ? e => Checked(order(index, own[e]), moe.Intermediate) : null);
+        placement ??= ExpertPlacement.SingleRank(moe.Experts);
+        int parts = placement.Parts;
+        int[] own = options.Rank is { } rank ? placement.PartsOf(rank) : [.. Enumerable.Range(0, moe.Experts * parts)];
+        return Experts(own.Length, moe.Intermediate / parts, i => tensors.Expert(own[i] / parts), parts == 1 && options.NeuronOrder is null ? null : Order);
+
+        int[] Order(int i)
+        {
+            int[] neurons = placement.NeuronsOf(moe.Intermediate, own[i]);
+            int[]? order = options.NeuronOrder is { } chosen ? Checked(chosen(index, own[i] / parts), moe.Intermediate) : null;
+            return order is null ? neurons : [.. neurons.Select(n => order[n])];
+        }
     }
 
     private PackedExperts Experts(int count, int neurons, Func<int, MlpTensors> tensors, Func<int, int[]>? order = null)

@@ -85,9 +85,10 @@ internal sealed class WeightPacker(ThreadTeam team)
                 return;
             }
 
-            var stored = new T[layout.Neurons];
-            read(down, first, stored);
-            for (int n = 0; n < stored.Length; n++)
+            // A part of an expert takes some of its neurons.
+            var stored = new T[down.Columns];
+            read(down, (long)output * down.Columns, stored);
+            for (int n = 0; n < layout.Neurons; n++)
                 (n < major.Length ? ref major[n] : ref minor[n - major.Length]) = stored[order[n]];
         });
     }

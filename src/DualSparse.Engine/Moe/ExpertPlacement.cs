@@ -1,40 +1,81 @@
 namespace DualSparse.Engine.Moe;
 
-/// <summary>Which rank computes which expert of a layer. Ranks without experts are allowed, and shares needn't be even.</summary>
+/// <summary>
+/// Which rank computes which part of which expert of a layer. A part has an equal share of the major half's neurons and of the minor half's, so that
+/// every rank has its share of work whatever is dropped; an expert of one part is whole. Ranks without parts are allowed, and shares needn't be even.
+/// </summary>
 internal sealed class ExpertPlacement
 {
     private readonly int[] rankOf, indexOf;
 
     /// <summary>A placement.</summary>
     /// <param name="ranks">Ranks, at least one.</param>
-    /// <param name="rankOf">[experts] each one's rank.</param>
-    /// <exception cref="ArgumentException">An expert's rank is none of them.</exception>
-    public ExpertPlacement(int ranks, int[] rankOf)
+    /// <param name="rankOf">[experts · parts] the rank of part p of expert e at e · parts + p.</param>
+    /// <param name="parts">The parts of each expert, at least one.</param>
+    /// <exception cref="ArgumentException">A rank is none of them.</exception>
+    public ExpertPlacement(int ranks, int[] rankOf, int parts = 1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(ranks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(parts, 1);
         if (Array.FindIndex(rankOf, rank => rank < 0 || rank >= ranks) is >= 0 and var wrong)
-            throw new ArgumentException($"expert {wrong} is on rank {rankOf[wrong]}, expected 0 to {ranks - 1}");
-        (Ranks, this.rankOf, indexOf) = (ranks, [.. rankOf], new int[rankOf.Length]);
+            throw new ArgumentException($"expert {wrong / parts} is on rank {rankOf[wrong]}, expected 0 to {ranks - 1}");
+        (Ranks, Parts, this.rankOf, indexOf) = (ranks, parts, [.. rankOf], new int[rankOf.Length]);
         int[] counts = new int[ranks];
-        for (int e = 0; e < rankOf.Length; e++)
-            indexOf[e] = counts[rankOf[e]]++;
+        for (int part = 0; part < rankOf.Length; part++)
+            indexOf[part] = counts[rankOf[part]]++;
     }
 
     /// <summary>The number of ranks.</summary>
     public int Ranks { get; }
 
-    /// <summary>[experts] each one's rank.</summary>
+    /// <summary>The number of parts of each expert.</summary>
+    public int Parts { get; }
+
+    /// <summary>The number of experts.</summary>
+    public int Experts => rankOf.Length / Parts;
+
+    /// <summary>[experts · parts] each part's rank.</summary>
     public ReadOnlySpan<int> RankOf => rankOf;
 
-    /// <summary>[experts] each one's index among those of its rank.</summary>
+    /// <summary>[experts · parts] each part's index among those of its rank.</summary>
     public ReadOnlySpan<int> IndexOf => indexOf;
 
-    /// <summary>The experts of a rank, in their order.</summary>
-    public int[] ExpertsOf(int rank) => [.. Enumerable.Range(0, rankOf.Length).Where(e => rankOf[e] == rank)];
+    /// <summary>The parts of a rank, in their order.</summary>
+    public int[] PartsOf(int rank) => [.. Enumerable.Range(0, rankOf.Length).Where(part => rankOf[part] == rank)];
+
+    /// <summary>Whether an expert can be cut so.</summary>
+    /// <param name="neurons">F.</param>
+    /// <param name="parts">Parts.</param>
+    public static bool CanCut(int neurons, int parts) => (neurons + 1) / 2 % parts == 0 && neurons / 2 % parts == 0;
+
+    /// <summary>The neurons of a part, in their order: its share of the major half, then of the minor half.</summary>
+    /// <param name="neurons">F.</param>
+    /// <param name="part">Which part.</param>
+    /// <exception cref="ArgumentException">An expert can't be cut so.</exception>
+    public int[] NeuronsOf(int neurons, int part)
+    {
+        if (!CanCut(neurons, Parts))
+            throw new ArgumentException($"experts of {neurons} neurons can't be cut into {Parts} parts, each with an equal share of either half");
+        int major = (neurons + 1) / 2, ofMajor = major / Parts, ofMinor = neurons / 2 / Parts, p = part % Parts;
+        return [.. Enumerable.Range(p * ofMajor, ofMajor), .. Enumerable.Range(major + p * ofMinor, ofMinor)];
+    }
 
     /// <summary>All experts on one rank.</summary>
     public static ExpertPlacement SingleRank(int experts) => new(1, new int[experts]);
 
-    /// <summary>Consecutive experts on each rank, in shares as even as possible.</summary>
-    public static ExpertPlacement Blocks(int ranks, int experts) => new(ranks, [.. Enumerable.Range(0, experts).Select(e => (int)((long)e * ranks / experts))]);
+    /// <summary>
+    /// First parts of all experts, then their second parts…, dealt out in blocks as even as possible. One part: whole experts on each rank. As many
+    /// parts as ranks: a slice of every expert on each. Between them: expert parallelism over parts.
+    /// </summary>
+    public static ExpertPlacement Blocks(int ranks, int experts, int parts = 1)
+    {
+        int[] rankOf = new int[experts * parts];
+        for (int e = 0; e < experts; e++)
+        {
+            for (int p = 0; p < parts; p++)
+                rankOf[e * parts + p] = (int)(((long)p * experts + e) * ranks / rankOf.Length);
+        }
+
+        return new(ranks, rankOf, parts);
+    }
 }

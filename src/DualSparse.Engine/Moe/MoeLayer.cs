@@ -18,8 +18,11 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
 {
     private readonly IExchange exchange = exchange ?? LocalExchange.Instance;
     private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.SingleRank(experts.Count)
-        : placement.RankOf.Length == router.Experts ? placement
-        : throw new ArgumentException($"the placement has {placement.RankOf.Length} experts, expected the layer's {router.Experts}");
+        : placement.Experts == router.Experts ? placement
+        : throw new ArgumentException($"the placement has {placement.Experts} experts, expected the layer's {router.Experts}");
+
+    // Of a whole expert: those here may be parts.
+    private readonly NeuronLayout neurons = new(experts.Neurons.Neurons * (placement?.Parts ?? 1));
 
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
@@ -77,7 +80,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
             if (segment.Drop is not { } text)
                 continue;
             text.Plan.Means(layer, segment.Generated)?.Add(pass.Work.Team, ticket.Routing, segment.First, segment.Count, y);
-            pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, experts.Neurons));
+            pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, neurons));
         }
 
         pass.Tickets.Close(layer);

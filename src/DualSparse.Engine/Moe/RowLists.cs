@@ -7,7 +7,7 @@ namespace DualSparse.Engine.Moe;
 internal static class RowLists
 {
     // Two counters each; more experts than any published model has use the heap.
-    private const int MaxExpertsOnStack = 512;
+    private const int MaxPartsOnStack = 512;
 
     /// <summary>Fills <paramref name="batch"/> with one rank's rows; within an expert's full or major-only rows, tokens keep their order.</summary>
     /// <param name="plan">The routing, decided.</param>
@@ -19,26 +19,29 @@ internal static class RowLists
     {
         batch.Clear();
         var rankOf = placement.RankOf;
-        int experts = rankOf.Length;
-        // Two counters an expert, full and major; each becomes the index of its next row.
-        Span<int> nextRow = experts <= MaxExpertsOnStack ? stackalloc int[2 * experts] : new int[2 * experts];
-        nextRow.Clear();
+        int units = rankOf.Length, parts = placement.Parts;
+        // Two positions a part, full and major; counts become each position's first row.
+        Span<int> positions = units <= MaxPartsOnStack ? stackalloc int[2 * units] : new int[2 * units];
+        positions.Clear();
         ReadOnlySpan<int> chosen = plan.Experts;
         ReadOnlySpan<Computation> computations = plan.Computations;
         ReadOnlySpan<float> pairWeights = plan.Weights;
         for (int i = 0; i < chosen.Length; i++)
         {
-            if (computations[i] != Computation.Drop && rankOf[chosen[i]] == rank)
-                nextRow[2 * chosen[i] + (int)computations[i]]++;
+            for (int part = chosen[i] * parts; computations[i] != Computation.Drop && part < (chosen[i] + 1) * parts; part++)
+            {
+                if (rankOf[part] == rank)
+                    positions[2 * part + (int)computations[i]]++;
+            }
         }
 
         int row = 0;
-        for (int e = 0; e < experts; e++)
+        for (int part = 0; part < units; part++)
         {
-            int full = nextRow[2 * e], count = full + nextRow[2 * e + 1];
+            int full = positions[2 * part], count = full + positions[2 * part + 1];
             if (count > 0)
-                batch.Experts.Add(new ExpertRows(ownIndex ? placement.IndexOf[e] : e, row, full, count));
-            (nextRow[2 * e], nextRow[2 * e + 1]) = (row, row + full);
+                batch.Experts.Add(new ExpertRows(ownIndex ? placement.IndexOf[part] : part, row, full, count));
+            (positions[2 * part], positions[2 * part + 1]) = (row, row + full);
             row += count;
         }
 
@@ -50,10 +53,13 @@ internal static class RowLists
         {
             for (int end = i + plan.TopK; i < end; i++)
             {
-                if (computations[i] == Computation.Drop || rankOf[chosen[i]] != rank)
-                    continue;
-                int index = nextRow[2 * chosen[i] + (int)computations[i]]++;
-                (tokens[index], weights[index]) = (token, pairWeights[i]);
+                for (int part = chosen[i] * parts; computations[i] != Computation.Drop && part < (chosen[i] + 1) * parts; part++)
+                {
+                    if (rankOf[part] != rank)
+                        continue;
+                    int position = positions[2 * part + (int)computations[i]]++;
+                    (tokens[position], weights[position]) = (token, pairWeights[i]);
+                }
             }
         }
     }

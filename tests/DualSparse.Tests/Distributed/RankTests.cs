@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
@@ -12,16 +13,17 @@ public class RankTests
     private const string Prompt = "Once upon a time";
 
     [Theory]
-    [InlineData("mpirun.openmpi", 2, WeightFormat.Bf16, 0)]
-    [InlineData("mpirun.openmpi", 3, WeightFormat.Int8, 0)]
-    [InlineData("mpirun.openmpi", 4, WeightFormat.F32, 0.3)]
-    [InlineData("mpirun.mpich", 2, WeightFormat.Int4, 0.3)]
-    [InlineData("mpirun.mpich", 3, WeightFormat.Bf16, 0)]
-    public void Ranks_give_the_bits_of_one_process_with_their_placement(string launcher, int ranks, object weights, double drop)
+    [InlineData("mpirun.openmpi", 2, "own", WeightFormat.Bf16, 0)]
+    [InlineData("mpirun.openmpi", 3, "own", WeightFormat.Int8, 0)]
+    [InlineData("mpirun.openmpi", 4, "slice", WeightFormat.F32, 0.3)]
+    [InlineData("mpirun.openmpi", 4, "hybrid:2", WeightFormat.Int8, 0.3)]
+    [InlineData("mpirun.mpich", 2, "slice", WeightFormat.Int4, 0.3)]
+    [InlineData("mpirun.mpich", 3, "own", WeightFormat.Bf16, 0)]
+    public void Ranks_give_the_bits_of_one_process_with_their_placement(string launcher, int ranks, string placement, object weights, double drop)
     {
         var format = (WeightFormat)weights;
         string[] rule = drop > 0 ? ["--drop", $"{drop}"] : [];
-        var run = MpiRun.Of(launcher, (ranks, ["generate", Prompt, "-n", "12", "--temperature", "0", "--json", "--logprobs", "2", "--weights", $"{format}", .. rule]));
+        var run = MpiRun.Of(launcher, (ranks, ["generate", Prompt, "-n", "12", "--temperature", "0", "--json", "--logprobs", "2", "--weights", $"{format}", "--placement", placement, .. rule]));
         Assert.True(run.Code == 0, run.Errors);
         using var json = JsonDocument.Parse(run.Output);
         var tokens = json.RootElement.GetProperty("tokens").EnumerateArray().Select(t => (t.GetProperty("id").GetInt32(), t.GetProperty("logProb").GetSingle())).ToArray();
@@ -29,7 +31,7 @@ public class RankTests
         var options = new EngineOptions
         {
             Weights = format,
-            Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts),
+            Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts, PlacementKind.Parse(placement).Parts ?? ranks),
             Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None,
         };
         using var model = MoeModel.Load(TestPaths.Model, options);
@@ -56,11 +58,13 @@ public class RankTests
         string[] command = ["generate", Prompt, "-n", "12", "--temperature", "0"];
         var run = MpiRun.Own([.. command, "--ranks", "2"]);
         Assert.Equal((0, Cli.CommandRun.Of(command).Output), (run.Code, run.Output));
-        Assert.Contains(" · 2 ranks · ", run.Errors);
+        Assert.Contains("2 ranks, placement own: halves of 64 neurons have no 2 equal slices of whole blocks of 64", run.Errors);
     }
 
     [Theory]
     [InlineData("33 ranks can't share 32 experts a layer: start at most 32", "--ranks", "33")]
+    [InlineData("experts of 128 neurons can't be cut into 3 parts", "--ranks", "3", "--placement", "slice")]
+    [InlineData("--placement is 'split', expected own, slice or hybrid:P", "--ranks", "2", "--placement", "split")]
     [InlineData("--ranks is 0, expected 1 to 1024", "--ranks", "0")]
     [InlineData("nowhere: there is no such folder", "--ranks", "2", "-m", "nowhere")]
     [InlineData("--peer-timeout is 0, expected a positive number of seconds", "--peer-timeout", "0")]
