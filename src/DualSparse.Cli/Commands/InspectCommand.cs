@@ -15,8 +15,10 @@ internal static class InspectCommand
         var model = new ModelArgument(command, positional: true);
         var kernels = new Option<bool>("--kernels") { Description = "Show which kernels this machine runs, and why not the others." };
         var json = new Option<bool>("--json") { Description = "Write JSON." };
-        command.Options.Add(kernels);
-        command.Options.Add(json);
+        var ranks = NumberOption.Create<int>("--ranks", "Show the memory that each of this many ranks needs.");
+        var placement = new Option<string?>("--placement") { Description = "With --ranks: own, slice or hybrid:P, as generate has it.", HelpName = "name" };
+        foreach (Option option in new Option[] { kernels, ranks, placement, json })
+            command.Options.Add(option);
         command.SetAction(parsed =>
         {
             var output = parsed.InvocationConfiguration.Output;
@@ -24,6 +26,8 @@ internal static class InspectCommand
                 throw new ArgumentException($"--kernels shows this machine's kernels, not a model's: leave {given} out");
             if (parsed.GetValue(kernels))
                 ShowKernels(output, parsed.GetValue(json));
+            else if (parsed.GetValue(ranks) is { } count)
+                ShowRanks(output, RankMemory.Read(model.Folder(parsed), count, parsed.GetValue(placement)), parsed.GetValue(json));
             else
                 ShowModel(output, ModelFacts.Read(model.Folder(parsed)), parsed.GetValue(json));
             return 0;
@@ -47,6 +51,21 @@ internal static class InspectCommand
         foreach (var need in facts.Memory)
             memory.Add(need.Weights, MemoryBudget.Format(need.Bytes), need.Kernel);
         memory.Write(output);
+    }
+
+    private static void ShowRanks(TextWriter output, RankMemory memory, bool json)
+    {
+        if (json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(memory, Figures.Json));
+            return;
+        }
+
+        Terminal.WriteLine(output, $"placement {memory.Placement}: {memory.Reason}");
+        var table = new ResultTable(["rank", .. memory.Ranks[0].Bytes.Keys]);
+        for (int rank = 0; rank < memory.Ranks.Length; rank++)
+            table.Add([$"{rank}", .. memory.Ranks[rank].Bytes.Values.Select(MemoryBudget.Format)]);
+        table.Write(output);
     }
 
     private static void ShowKernels(TextWriter output, bool json)

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
@@ -35,16 +36,20 @@ internal static class MemoryNeed
         return moe.SharedIntermediate > 0 ? bytes + Expert(format, config.HiddenSize, moe.SharedIntermediate) : bytes;
     }
 
+    /// <summary>Bytes of the routed experts that a rank has.</summary>
+    public static long ExpertBytes(ModelConfig config, WeightFormat format, Func<int, int, ExpertPlacement> placement, int rank) =>
+        config.Moe is not { } moe ? 0 : Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l =>
+        {
+            var parts = placement(l, moe.Experts);
+            return parts.PartsOf(rank).Length * Expert(format, config.HiddenSize, moe.Intermediate / parts.Parts);
+        });
+
     /// <summary>Bytes of the routed experts that other processes have.</summary>
     public static long AbsentBytes(ModelConfig config, EngineOptions options)
     {
-        if (options.Rank is not { } rank || options.Placement is not { } placement || config.Moe is not { } moe)
+        if (options.Rank is not { } rank || options.Placement is not { } placement)
             return 0;
-        return Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l =>
-        {
-            var parts = placement(l, moe.Experts);
-            return moe.Experts * Expert(options.Weights, config.HiddenSize, moe.Intermediate) - parts.PartsOf(rank).Length * Expert(options.Weights, config.HiddenSize, moe.Intermediate / parts.Parts);
-        });
+        return ExpertBytes(config, options.Weights, (_, experts) => ExpertPlacement.SingleRank(experts), 0) - ExpertBytes(config, options.Weights, placement, rank);
     }
 
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>

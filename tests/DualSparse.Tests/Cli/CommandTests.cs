@@ -247,4 +247,24 @@ public class CommandTests
         using var cases = JsonDocument.Parse(CommandRun.Of(tokenizer).Output);
         Assert.Equal(cases.RootElement.GetProperty("cases").GetInt32(), cases.RootElement.GetProperty("same").GetInt32());
     }
+
+    [Theory]
+    [InlineData("own")]
+    [InlineData("hybrid:2")]
+    public void Inspect_shows_the_memory_of_each_rank(string placement)
+    {
+        using var whole = JsonDocument.Parse(CommandRun.Of("inspect", "--json").Output);
+        using var ranks = JsonDocument.Parse(CommandRun.Of("inspect", "--json", "--ranks", "4", "--placement", placement).Output);
+        Assert.Equal(placement, ranks.RootElement.GetProperty("placement").GetString());
+        foreach (var format in whole.RootElement.GetProperty("memory").EnumerateArray())
+        {
+            string name = format.GetProperty("weights").GetString()!;
+            long[] bytes = [.. ranks.RootElement.GetProperty("ranks").EnumerateArray().Select(r => r.GetProperty("bytes").GetProperty(name).GetInt64())];
+            Assert.True(bytes[0] > bytes[1] && bytes[1] == bytes[3] && bytes[1] > 0);
+            // Whole experts add up; parts of 32 neurons are padded to 64.
+            Assert.Equal(placement == "own", bytes.Sum() == format.GetProperty("bytes").GetInt64());
+        }
+
+        Assert.Contains("start at most 32", CommandRun.Mistake("inspect", "--ranks", "33"));
+    }
 }
