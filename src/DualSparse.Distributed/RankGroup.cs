@@ -82,7 +82,7 @@ internal sealed unsafe class RankGroup : IDisposable
             if (waited > YieldFor)
                 CLibrary.Sleep(SleepMicroseconds);
             if (what is not null && waited > PeerTimeout)
-                throw new PeerLostException($"rank {Rank} ({Environment.MachineName}) has waited {waited.TotalSeconds:0} s for rank {message.Peer} in {what}: it is lost or hangs");
+                throw new PeerLostException($"rank {Rank} ({Environment.MachineName}) has waited {waited.TotalSeconds:0} s for rank {message.Peer} in {what}: {PeerLostException.End}");
         }
     }
 

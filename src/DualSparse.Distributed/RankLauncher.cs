@@ -14,6 +14,9 @@ internal static class RankLauncher
     // What MPICH's launcher prints to standard output when a rank ends with an error.
     private const string MpichBanner = "===================================================================================";
 
+    // And to standard error, where the rank has said why.
+    private const string MpichAbort = "Abort(";
+
     // From a rank's sentence, or an interrupt, until what is left is killed.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
@@ -39,15 +42,16 @@ internal static class RankLauncher
         start.Environment["OMPI_ALLOW_RUN_AS_ROOT"] = start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
         using var process = Process.Start(start) ?? throw new MpiException($"{launcher} can't be started");
         using var end = new CancellationTokenSource();
-        bool said = false;
+        bool said = false, lost = false;
         process.ErrorDataReceived += (_, e) =>
         {
-            if (string.IsNullOrWhiteSpace(e.Data))
+            if (string.IsNullOrWhiteSpace(e.Data) || e.Data.StartsWith(MpichAbort, StringComparison.Ordinal))
                 return;
             errors.WriteLine(e.Data);
             if (e.Data.StartsWith("dualsparse: ", StringComparison.Ordinal))
             {
                 said = true;
+                lost |= e.Data.EndsWith(PeerLostException.End, StringComparison.Ordinal);
                 end.CancelAfter(Grace);
             }
         };
@@ -58,8 +62,13 @@ internal static class RankLauncher
         process.WaitForExit();
         if (cancel.IsCancellationRequested)
             return Interrupted;
-        if (process.ExitCode is 0 or 1 or PeerLostException.ExitCode || said)
-            return process.ExitCode is > 0 and < 128 || !said ? process.ExitCode : 1;
+        // What the launcher ends with depends on which rank it saw end first.
+        if (lost)
+            return PeerLostException.ExitCode;
+        if (said)
+            return process.ExitCode is > 0 and < 128 ? process.ExitCode : 1;
+        if (process.ExitCode is 0 or 1)
+            return process.ExitCode;
         errors.WriteLine($"dualsparse: a rank was lost: {Path.GetFileName(launcher)} ended with {process.ExitCode}");
         return PeerLostException.ExitCode;
     }

@@ -8,4 +8,7 @@ internal sealed class PeerLostException(string message) : MpiException(message)
 {
     /// <summary>The exit code of a process whose peer was lost.</summary>
     public const int ExitCode = 70;
+
+    /// <summary>What its sentence ends with, by which a launcher knows it.</summary>
+    public const string End = "it is lost or hangs";
 }
