@@ -59,7 +59,7 @@ internal sealed record ModelConfig
     {
         folder = ModelPath.Resolve(folder);
         string config = Path.Combine(folder, ModelPath.Config), generation = Path.Combine(folder, "generation_config.json");
-        return Parse(ModelFile.Read(config, MaxConfigBytes), config, ModelFile.Exists(generation) ? () => ModelFile.Read(generation, MaxConfigBytes) : null, generation);
+        return Parse(ModelFile.Read(config, MaxConfigBytes), config, ModelFile.Exists(generation) || ModelFile.IsDeadLink(generation) ? () => ModelFile.Read(generation, MaxConfigBytes) : null, generation);
     }
 
     /// <summary>Reads the two files' bytes; the names are what messages call them.</summary>

@@ -17,8 +17,11 @@ internal static class ModelFile
         }
     }
 
+    /// <summary>Whether a link stands there that leads nowhere, as an interrupted download or a copied cache leaves them.</summary>
+    public static bool IsDeadLink(string path) => new FileInfo(path).LinkTarget is not null && !Exists(path);
+
     /// <summary>The file's bytes, or null where there is no such file.</summary>
-    /// <exception cref="ModelFormatException">It can't be read, or is longer than <paramref name="maxBytes"/>.</exception>
+    /// <exception cref="ModelFormatException">It can't be read, is a link that leads nowhere, or is longer than <paramref name="maxBytes"/>.</exception>
     public static byte[]? TryRead(string path, long maxBytes)
     {
         try
@@ -32,7 +35,8 @@ internal static class ModelFile
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            return null;
+            // Passed over, it would be as if nobody had said what it says.
+            return IsDeadLink(path) ? throw new ModelFormatException($"{path}: it is {FolderKind.DeadLink}", e) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

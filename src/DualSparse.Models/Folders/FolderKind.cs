@@ -8,6 +8,9 @@ internal static class FolderKind
 {
     private const string ToSafetensors = "with transformers: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)";
 
+    /// <summary>What a link is that leads nowhere, and what to do.</summary>
+    public const string DeadLink = "a link that leads nowhere: copy the files themselves, or the whole of the hub's cache folder, or download the model again";
+
     // What trainers keep beside weights.
     private static readonly string[] s_trainingState = ["training_args", "optimizer", "scheduler", "scaler", "rng_state", "random_states"];
 
@@ -32,7 +35,7 @@ internal static class FolderKind
         if (folder.Files.Count + folder.Folders.Count == 0)
             return "the folder is empty: fetch the model's files into it";
         if (folder.Files.Contains(ModelPath.Config))
-            return "its config.json is a link that leads nowhere: copy the files themselves, or the whole of the hub's cache folder";
+            return $"its config.json is {DeadLink}";
         if (Known(folder) is { } known)
             return known;
         return folder.FoldersWith(ModelPath.Config) switch
@@ -48,6 +51,8 @@ internal static class FolderKind
     /// <summary>Why a folder with config.json has no weights.</summary>
     public static string WithoutWeights(FolderContents folder)
     {
+        if (folder.Files.FirstOrDefault(file => file is "model.safetensors" or "model.safetensors.index.json") is { } dead)
+            return $"its {dead} is {DeadLink}";
         if (Known(folder) is { } known)
             return known;
         if (folder.First("model-*-of-*.safetensors") is { } shard)
@@ -71,6 +76,8 @@ internal static class FolderKind
     public static string WithoutTokenizer(FolderContents folder)
     {
         const string make = "make tokenizer.json with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
+        if (folder.Files.Contains("tokenizer.json"))
+            return $"its tokenizer.json is {DeadLink}";
         if (folder.First("tokenizer.model", "spiece.model", "*.spm", "tokenizer.model.v*") is { } pieces)
             return $"of the tokenizer there is only SentencePiece's '{pieces}': {make}";
         if (folder.First("vocab.json", "merges.txt", "*.tiktoken", "tekken.json", "vocab.txt") is { } vocabulary)

@@ -165,6 +165,24 @@ public class ModelPathTests
         Assert.Contains("its config.json is a link that leads nowhere", Assert.Throws<ModelFormatException>(() => Checkpoint.Open(folder.Path)).Message);
     }
 
+    // As a hub's cache is left by an interrupted download, or by copying the snapshot alone.
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("tokenizer.json")]
+    [InlineData("tokenizer_config.json")]
+    [InlineData("generation_config.json")]
+    public void A_dead_link_is_never_passed_over(string name)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        using var folder = TemporaryFolder.CopyOf(TestPaths.Model);
+        File.Delete(folder.File(name));
+        File.CreateSymbolicLink(folder.File(name), "../blobs/0");
+        string message = CommandRun.Mistake("generate", "a", "--model", folder.Path);
+        Assert.Contains(name, message);
+        Assert.Contains("a link that leads nowhere", message);
+    }
+
     // Names between blanks, behind = what a file holds.
     private static TemporaryFolder Folder(string files)
     {
