@@ -21,7 +21,7 @@ internal static class CheckpointFolder
             place = Path.GetDirectoryName(place);
         try
         {
-            string probe = Temporary(Path.Combine(place ?? output, Path.GetFileName(output)));
+            string probe = Temporary(Directory.Exists(output) ? output : Path.Combine(place ?? output, Path.GetFileName(output)));
             Directory.CreateDirectory(probe);
             Directory.Delete(probe);
         }
@@ -33,7 +33,10 @@ internal static class CheckpointFolder
         return output;
     }
 
-    /// <summary>Fills a temporary folder beside the target and gives it its name; where filling fails, nothing stays behind.</summary>
+    /// <summary>
+    /// Fills a temporary folder and gives it the target's name; where filling fails, nothing stays behind. An empty folder that is there is
+    /// kept, since it may be a link or where a disk is mounted: the temporary one is inside, and its files move up.
+    /// </summary>
     /// <param name="output">What <see cref="Free"/> returned.</param>
     /// <param name="fill">Writes everything into the folder it is given.</param>
     public static void Make(string output, Action<string> fill)
@@ -43,10 +46,10 @@ internal static class CheckpointFolder
         try
         {
             fill(temporary);
-            // One that was made beforehand, and is empty still: else the move fails, and nothing is lost.
-            if (Directory.Exists(output))
-                Directory.Delete(output);
-            Directory.Move(temporary, output);
+            if (Path.GetDirectoryName(temporary) == output)
+                MoveUp(temporary, output);
+            else
+                Directory.Move(temporary, output);
         }
         catch
         {
@@ -55,7 +58,16 @@ internal static class CheckpointFolder
         }
     }
 
-    private static string Temporary(string output) => $"{output}.{Environment.ProcessId}.tmp";
+    private static void MoveUp(string temporary, string output)
+    {
+        if (Directory.EnumerateFileSystemEntries(output).Any(entry => entry != temporary))
+            throw new IOException($"{output} is no longer empty: name a folder that nobody else writes to");
+        foreach (string entry in Directory.GetFileSystemEntries(temporary))
+            Directory.Move(entry, Path.Combine(output, Path.GetFileName(entry)));
+        Directory.Delete(temporary);
+    }
+
+    private static string Temporary(string output) => Directory.Exists(output) ? Path.Combine(output, $"{Environment.ProcessId}.tmp") : $"{output}.{Environment.ProcessId}.tmp";
 
     /// <summary>Appends a tensor as it is.</summary>
     public static void Append(CheckpointWriter writer, TensorView tensor)

@@ -115,7 +115,9 @@ public class SparsifierTests
         Assert.Throws<OperationCanceledException>(() => Sparsifier.Run(
             TestPaths.Golden("olmoe"), folder.File("out"), new([[1, 2, 3]], []), "ids", progress: progress, cancel: cancelled.Token));
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+        File.WriteAllText(folder.File("mine.txt"), "");
         Assert.Throws<IOException>(() => Sparsifier.Run(TestPaths.Golden("olmoe"), folder.Path, new([[1]], []), "ids", cancel: Cancel));
+        Assert.Equal([folder.File("mine.txt")], Directory.GetFileSystemEntries(folder.Path));
     }
 
     private static SparsifyReport Run(string source, string output) => Sparsifier.Run(
@@ -151,5 +153,20 @@ public class SparsifierTests
         Run(source.Path, target.File("out"));
         Assert.False(Path.Exists(Path.Combine(target.File("out"), "notes.txt")));
         Assert.True(File.Exists(Path.Combine(target.File("out"), "config.json")));
+    }
+
+    // It may be where a disk is mounted, or lead to another disk.
+    [Fact]
+    public void An_empty_folder_that_is_given_is_filled_and_stays_the_one_it_was()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("links need a privilege there");
+        using TemporaryFolder source = TemporaryFolder.CopyOf("mixtral"), target = new(), disk = new();
+        File.CreateSymbolicLink(target.File("link"), disk.Path);
+        Run(source.Path, target.File("link"));
+        Assert.Equal(disk.Path, new FileInfo(target.File("link")).LinkTarget);
+        Assert.True(File.Exists(disk.File("config.json")));
+        Assert.Empty(Directory.GetDirectories(disk.Path));
+        Assert.Contains("is not empty", Assert.Throws<IOException>(() => Run(source.Path, target.File("link"))).Message);
     }
 }
