@@ -138,6 +138,6 @@ internal static class JsonText
             return ": there is a single quote, and JSON has only double ones";
         if (rest[0] is (byte)'{' or (byte)'[' && before.Length > 0 && before[^1] is (byte)'{' or (byte)'[' or (byte)':' or (byte)',')
             return ": it is nested deeper than 64 levels";
-        return $": there is '{ForeignFile.Beginning(rest)}'";
+        return $": there is '{ForeignFile.Beginning(rest)}'{(before.IsEmpty ? "; if it isn't the file that it should be, fetch it again" : "")}";
     }
 }

@@ -34,9 +34,9 @@ internal sealed class SafetensorsHeader
     public static int CheckLength(ulong headerLength, long fileLength, string file)
     {
         if (headerLength > MaxBytes)
-            throw new ModelFormatException($"{file}: the header claims {headerLength} bytes, expected at most {MaxBytes}");
+            throw new ModelFormatException($"{file}: the header claims {headerLength} bytes, expected at most {MaxBytes}: it is no safetensors file, or a damaged one; fetch it again");
         if ((long)headerLength > fileLength - 8)
-            throw new ModelFormatException($"{file}: the header claims {headerLength} bytes, but only {fileLength - 8} follow its length");
+            throw new ModelFormatException($"{file}: the header claims {headerLength} bytes, but only {fileLength - 8} follow its length: it is cut off, or no safetensors file; fetch it again");
         return (int)headerLength;
     }
 
@@ -46,7 +46,7 @@ internal sealed class SafetensorsHeader
     {
         Utf8Text.RequireValid(json, file, start: 8);
         if (json.IsEmpty || json[0] != (byte)'{')
-            throw new ModelFormatException($"{file}: the header does not begin with '{{'");
+            throw new ModelFormatException($"{file}: the header does not begin with '{{': it is no safetensors file, or a damaged one; fetch it again");
         var header = new SafetensorsHeader(file);
         try
         {

@@ -60,6 +60,10 @@ public class TextEntranceTests
         Refused(name, "PK\u0003\u0004abc"u8, "it is a zip archive");
         Refused(name, "GGUFabc"u8, "it is a GGUF file");
         Refused(name, [0x1F, 0x8B, 8, 0], "gzip");
+        Refused(name, "BZh91AY"u8, "bzip2");
+        Refused(name, "# xet version 0\nfilesize = 5\n"u8, "it is a Xet pointer, not the file itself");
+        Refused(name, new byte[64], "it begins with zero bytes, as a download that stopped leaves them: fetch it again");
+        Refused(name, "\u0001\u0007"u8, "there is '\\u0001\\u0007'; if it isn't the file that it should be, fetch it again");
     }
 
     [Theory]
@@ -161,6 +165,8 @@ public class TextEntranceTests
     [InlineData("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "it is a page or an error message")]
     [InlineData("PK\u0003\u0004archive", "it is a zip archive, such as PyTorch writes")]
     [InlineData("GGUF\u0003\0\0\0", "it is a GGUF file")]
+    [InlineData("Repository not found", "expected at most 100000000: it is no safetensors file, or a damaged one; fetch it again")]
+    [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "the header does not begin with '{': it is no safetensors file")]
     [InlineData("", "0 bytes are too few for a safetensors file; fetch it again")]
     public void A_shard_of_another_kind_among_good_ones_is_named(string content, string expected)
     {
