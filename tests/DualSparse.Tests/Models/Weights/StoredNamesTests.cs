@@ -130,6 +130,14 @@ public partial class StoredNamesTests
         Assert.EndsWith("tensors that aren't read: 2, such as 'score.weight'", Assert.Single(Notes("score.weight", "visual.patch_embed.weight")));
         using var adapted = Added("model.layers.0.self_attn.q_proj.lora_A.default.weight");
         Assert.Contains("is an adapter's (LoRA): merge the adapter into the weights first", Refusal(adapted));
+        foreach (string part in new[] { "model.layers.0.self_attn.q_proj.weight_scale_inv", "model.layers.0.mlp.switch_mlp.gate_proj.scales", "lm_head.qzeros" })
+        {
+            using var quantised = Added(part);
+            Assert.Contains($"tensor '{part}' is a quantised checkpoint's, which isn't supported: take the model's own weights", Refusal(quantised));
+        }
+
+        using var renamed = Renamed("olmoe", name => name.Replace("q_proj.weight", "q_proj.qweight", StringComparison.Ordinal));
+        Assert.Contains("is missing; there is 'model.layers.0.self_attn.q_proj.qweight', a quantised checkpoint's", Refusal(renamed));
         using var two = Added("model.layers.1.mlp.switch_mlp.up_proj.weight");
         Assert.Contains("expected one form or the other", Refusal(two));
 
