@@ -35,6 +35,8 @@ internal static class RopeFields
         string kind = inner.Text("rope_type") ?? inner.Text("type") ?? "default";
         if (inner.Text("type") is { } older && older != kind)
             throw inner.Error($"'rope_type' is '{kind}', but 'type' is '{older}'");
+        if (!inner.Has("rope_type") && !inner.Has("type") && inner.Has("factor"))
+            throw inner.Error("there is a 'factor' but no 'rope_type', expected default, linear, yarn or llama3");
         RopeScaling? scaling = kind switch
         {
             "default" => null,

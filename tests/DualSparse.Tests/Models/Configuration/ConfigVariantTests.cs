@@ -158,6 +158,7 @@ public class ConfigVariantTests
     [InlineData("olmoe", "rms_norm_eps", "0", "'rms_norm_eps' is 0, expected a number above 0")]
     [InlineData("olmoe", "tie_word_embeddings", "1", "'tie_word_embeddings' is 1, expected true or false")]
     [InlineData("olmoe", "rope_parameters", "{\"rope_type\":\"dynamic\",\"factor\":2}", "RoPE of type 'dynamic' is not implemented")]
+    [InlineData("olmoe", "rope_parameters", "{\"factor\":2}", "there is a 'factor' but no 'rope_type', expected default, linear, yarn or llama3")]
     [InlineData("olmoe", "rope_parameters", "{\"rope_type\":\"linear\"}", "'rope_parameters.factor' is missing, expected a number above 0")]
     [InlineData("olmoe", "rope_parameters", "{\"full_attention\":{\"rope_type\":\"default\"}}", "field 'full_attention'")]
     [InlineData("olmoe", "rope_parameters", "{\"rope_type\":\"linear\",\"factor\":2,\"beta\":1}", "field 'beta' (here 1) is not known")]
