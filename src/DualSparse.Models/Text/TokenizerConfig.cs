@@ -76,7 +76,13 @@ internal sealed class TokenizerConfig
         }
 
         IEnumerable<JsonField> more = ((string[])["additional_special_tokens", "extra_special_tokens"])
-            .Select(Named).Where(field => field.Element.ValueKind == JsonValueKind.Array).SelectMany(field => field.Items());
+            .Select(Named).SelectMany(field => field.Element.ValueKind switch
+            {
+                JsonValueKind.Array => field.Items(),
+                // As multimodal models name them: a role each.
+                JsonValueKind.Object => field.Children().Values,
+                _ => [],
+            });
         foreach (JsonField field in SpecialNames.Select(Named).Where(field => !field.IsNull).Concat(more))
         {
             MakeSpecial(tokens, vocabulary, field);

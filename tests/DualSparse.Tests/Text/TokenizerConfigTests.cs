@@ -87,6 +87,17 @@ public class TokenizerConfigTests
         Assert.Equal(10, tokenizer.VocabularySize);
     }
 
+    [Theory]
+    [InlineData("""["b"]""")]
+    [InlineData("""{"image_token":"b"}""")]
+    [InlineData("""[{"content":"b"}]""")]
+    public void Further_special_tokens_are_a_list_or_have_a_role_each(string tokens)
+    {
+        var tokenizer = Load("\"decoder\":null", ("tokenizer_config.json", $$"""{"extra_special_tokens":{{tokens}}}"""));
+        Assert.True(tokenizer.IsSpecial(1));
+        Assert.False(tokenizer.IsSpecial(0));
+    }
+
     [Fact]
     public void Older_folders_have_them_in_files_of_their_own()
     {
