@@ -45,13 +45,11 @@ internal static class GenerateCommand
         _ => text,
     };
 
-    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, Func<GenerationOptions, GenerationOptions> choose, bool json)
+    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, Func<GenerationDefaults, GenerationOptions> choose, bool json)
     {
-        // It needn't load first.
-        if (ModelConfig.Load(folder).Generation.Refusal is { } refusal)
-            throw new ModelFormatException(refusal);
+        // What is refused needn't load first.
+        var options = choose(ModelConfig.Load(folder).Generation);
         using var model = Load(streams.Error, folder, engine);
-        var options = choose(model.Defaults);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 
         using var session = model.NewSession();

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
 using DualSparse.Engine.Serving;
+using DualSparse.Models;
 
 namespace DualSparse.Cli.Commands;
 
@@ -24,6 +25,21 @@ internal sealed class SamplingArguments
         Option[] all = [maxTokens, temperature, topK, topP, minP, penalty, seed, stop, logProbs];
         foreach (var option in all)
             command.Options.Add(option);
+    }
+
+    /// <summary>What the checkpoint recommends, beside the options given: what they stand for may not be implemented, or make no sense.</summary>
+    /// <exception cref="ModelFormatException">What they don't stand for can't be followed.</exception>
+    public GenerationOptions Options(ParseResult parsed, GenerationDefaults defaults)
+    {
+        (Option Option, string[] Fields)[] all =
+        [
+            (maxTokens, ["max_new_tokens"]), (temperature, ["temperature", "do_sample"]), (topK, ["top_k"]), (topP, ["top_p"]), (minP, ["min_p"]),
+            (penalty, ["repetition_penalty"]), (stop, ["stop_strings"]),
+        ];
+        float? given = parsed.GetValue(temperature);
+        IEnumerable<string> said = all.Where(entry => parsed.GetResult(entry.Option) is { Implicit: false }).SelectMany(entry => entry.Fields);
+        // Of the best token always, what picks among others says nothing.
+        return Options(parsed, GenerationOptions.From(defaults, [.. said, .. given == 0 ? ["top_k", "top_p", "min_p"] : Array.Empty<string>()], given));
     }
 
     /// <summary>The options given, the others from <paramref name="defaults"/>.</summary>

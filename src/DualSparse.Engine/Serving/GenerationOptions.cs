@@ -40,9 +40,16 @@ public sealed record GenerationOptions
 
     /// <summary>What a checkpoint recommends (its generation_config.json); greedy where it doesn't say that it wants to be sampled.</summary>
     /// <exception cref="ModelFormatException">It asks for what isn't implemented, or can't be read.</exception>
-    internal static GenerationOptions From(GenerationDefaults defaults)
+    internal static GenerationOptions From(GenerationDefaults defaults) => From(defaults, [], null);
+
+    /// <summary>The same, where somebody says some of it himself.</summary>
+    /// <param name="defaults">What the checkpoint recommends.</param>
+    /// <param name="said">The fields that he says, which may then hold anything.</param>
+    /// <param name="temperature">The temperature that he says, or null.</param>
+    /// <exception cref="ModelFormatException">As above.</exception>
+    internal static GenerationOptions From(GenerationDefaults defaults, IReadOnlyCollection<string> said, float? temperature)
     {
-        if (defaults.Refusal is { } refusal)
+        if (defaults.RefusalBeside(said, temperature) is { } refusal)
             throw new ModelFormatException($"{refusal}; text is generated as the checkpoint asks or not at all, so take the field out of the file or mend it");
         return new()
         {

@@ -42,10 +42,22 @@ internal sealed record GenerationDefaults
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>Why text can't be generated as the checkpoint asks: the first field that isn't implemented or makes no sense, or a file that can't be read; null: it can.</summary>
-    public string? Refusal { get; init; }
+    public string? Refusal => RefusalBeside([], null);
+
+    /// <summary>What can't be followed, in the order in which it is looked at.</summary>
+    internal IReadOnlyList<GenerationRefusal> Refusals { get; init; } = [];
 
     /// <summary>What the checkpoint says beyond that and nobody follows, a sentence each: it changes no text that is generated here.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>The same where somebody says some of it himself: a field that an option stands for, or that acts on sampled text where none is sampled, bars nothing.</summary>
+    /// <param name="said">The fields that options stand for.</param>
+    /// <param name="temperature">The temperature that was given; null: none was.</param>
+    internal string? RefusalBeside(IReadOnlyCollection<string> said, float? temperature)
+    {
+        bool samples = (temperature ?? (DoSample ? Temperature ?? 1 : 0)) > 0;
+        return Refusals.FirstOrDefault(refusal => !said.Contains(refusal.Field) && (samples || !refusal.OfSampling))?.Message;
+    }
 
     /// <summary>Reads what both files say.</summary>
     /// <param name="config">config.json.</param>
@@ -53,42 +65,44 @@ internal sealed record GenerationDefaults
     /// <param name="vocabSize">One past the highest id.</param>
     internal static GenerationDefaults Read(ConfigFields config, Func<ConfigFields>? file, int vocabSize)
     {
-        string? refusal = null;
+        List<GenerationRefusal> refusals = [];
         List<string> notes = [];
-        var generation = file is null ? null : Try(file, null);
+        var generation = file is null ? null : Try("", file, null);
         var source = file is null ? config : generation;
         int[]? bos = Ids("bos_token_id"), eos = Ids("eos_token_id");
         var defaults = new GenerationDefaults { BosId = bos is [var first, ..] ? first : null, EosIds = eos ?? [] };
         if (source is not null)
         {
-            bool sample = Try(() => source.Flag("do_sample", false), false);
             defaults = defaults with
             {
-                DoSample = sample,
-                Temperature = Try(() => (float?)source.OptionalNumber("temperature", 0, 1e6), null),
+                DoSample = Try("do_sample", () => source.Flag("do_sample", false), false),
+                Temperature = Try("temperature", () => (float?)source.OptionalNumber("temperature", 0, 1e6), null),
                 // −1 is other engines' word for all.
-                TopK = Try(() => source.Has("top_k") ? Math.Max(0, source.Int("top_k", -1, int.MaxValue)) : (int?)null, null),
-                TopP = Try(() => (float?)source.OptionalNumber("top_p", 0, 1), null),
-                MinP = Try(() => (float?)source.OptionalNumber("min_p", 0, 1), null),
-                RepetitionPenalty = Try(() => source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 1e-6, 1e6) : (float?)null, null),
-                MaxNewTokens = Try(() => source.Has("max_new_tokens") ? source.Int("max_new_tokens", 0, int.MaxValue) : (int?)null, null),
-                StopStrings = Try(() => source.TextList("stop_strings"), null) ?? [],
+                TopK = Try("top_k", () => source.Has("top_k") ? Math.Max(0, source.Int("top_k", -1, int.MaxValue)) : (int?)null, null),
+                TopP = Try("top_p", () => (float?)source.OptionalNumber("top_p", 0, 1), null),
+                MinP = Try("min_p", () => (float?)source.OptionalNumber("min_p", 0, 1), null),
+                RepetitionPenalty = Try("repetition_penalty", () => source.Has("repetition_penalty") ? (float)source.Number("repetition_penalty", 1e-6, 1e6) : (float?)null, null),
+                MaxNewTokens = Try("max_new_tokens", () => source.Has("max_new_tokens") ? source.Int("max_new_tokens", 0, int.MaxValue) : (int?)null, null),
+                StopStrings = Try("stop_strings", () => Stops(source), null) ?? [],
             };
             foreach (var (name, neutral) in GenerationFields.Switches)
-                Try(() => Neutral(name, neutral), true);
+                Try(name, () => Neutral(name, neutral), true);
             foreach (var (name, neutral) in GenerationFields.OfSampling)
-            {
-                if (sample)
-                    Try(() => Neutral(name, neutral), true);
-            }
+                Try(name, () => Neutral(name, neutral), true, ofSampling: true);
         }
 
-        if (generation?.Unread.Except([.. FieldNames, .. GenerationFields.Harmless, .. GenerationFields.OfSampling.Select(s => s.Name)]).ToArray() is [_, ..] unread)
+        if (generation?.Unread.Except([.. FieldNames, .. GenerationFields.Harmless]).ToArray() is [_, ..] unread)
             notes.Add(generation.Error($"not used: {string.Join(", ", unread)}").Message);
-        return defaults with { Refusal = refusal, Notes = notes };
+        return defaults with { Refusals = refusals, Notes = notes };
 
-        int[]? Ids(string name) => Try(() => generation is not null && generation.Has(name) ? generation.IntList(name, 0, vocabSize - 1) : null, null)
-            ?? (generation is null || !generation.Has(name) ? Try(() => config.IntList(name, 0, vocabSize - 1), null) : null);
+        int[]? Ids(string name) => Try(name, () => generation is not null && generation.Has(name) ? generation.IntList(name, 0, vocabSize - 1) : null, null)
+            ?? (generation is null || !generation.Has(name) ? Try(name, () => config.IntList(name, 0, vocabSize - 1), null) : null);
+
+        static string[]? Stops(ConfigFields source)
+        {
+            string[]? stops = source.TextList("stop_strings");
+            return stops?.Contains("") == true ? throw source.Error("'stop_strings' holds an empty text, expected texts that can be found") : stops;
+        }
 
         bool Neutral(string name, object[] neutral)
         {
@@ -96,7 +110,7 @@ internal sealed record GenerationDefaults
             return true;
         }
 
-        T Try<T>(Func<T> read, T otherwise)
+        T Try<T>(string field, Func<T> read, T otherwise, bool ofSampling = false)
         {
             try
             {
@@ -104,9 +118,15 @@ internal sealed record GenerationDefaults
             }
             catch (ModelFormatException e)
             {
-                refusal ??= e.Message;
+                refusals.Add(new(field, e.Message, ofSampling));
                 return otherwise;
             }
         }
     }
 }
+
+/// <summary>A field of the settings for generating that can't be followed.</summary>
+/// <param name="Field">Its name; empty for the whole file.</param>
+/// <param name="Message">The sentence about it.</param>
+/// <param name="OfSampling">Whether it acts on sampled text alone.</param>
+internal sealed record GenerationRefusal(string Field, string Message, bool OfSampling);
