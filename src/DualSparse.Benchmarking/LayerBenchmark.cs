@@ -46,7 +46,7 @@ internal static unsafe class LayerBenchmark
         List<LayerResult> results = [];
         foreach (int count in tokens)
         {
-            progress?.Invoke($"{count} tokens");
+            progress?.Invoke(count == 1 ? "1 token" : $"{count} tokens");
             // At one token a round has as many tokens as there are distinct experts for: each expert of each layer is read once.
             int steps = count == 1 ? layers * (shape.Experts / shape.TopK) : layers;
             var plans = Enumerable.Range(0, steps).Select(s => RandomRouting.Make(shape, count, 1000 + s)).ToArray();

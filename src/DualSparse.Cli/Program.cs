@@ -12,11 +12,11 @@ internal static class Program
     public static RootCommand Commands() => new("Runs mixture-of-experts language models.")
     {
         GenerateCommand.Create(),
-        InspectCommand.Create(),
-        VerifyCommand.Create(),
-        EvalCommand.Create(),
-        BenchCommand.Create(),
         SparsifyCommand.Create(),
+        EvalCommand.Create(),
+        VerifyCommand.Create(),
+        InspectCommand.Create(),
+        BenchCommand.Create(),
     };
 
     private static int Main(string[] args)

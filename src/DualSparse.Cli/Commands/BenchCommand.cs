@@ -20,9 +20,9 @@ internal static class BenchCommand
 
     public static Command Create()
     {
-        var command = new Command("bench", "Times a model: prompts and generation, medians of rounds.") { Layer() };
+        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer() };
         var folder = new ModelArgument(command, positional: true);
-        var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
+        var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
         var layers = NumberOption.Create<int>("--layers", $"Layers of the shape. [default: {DefaultLayers}]");
@@ -42,7 +42,7 @@ internal static class BenchCommand
         command.SetAction(parsed =>
         {
             // All that can be said of the options is said before a minute goes into weights.
-            var (lengths, tokens, times, options) = (Whole(parsed.GetValue(prompts)!), parsed.GetValue(generate) ?? DefaultGenerate, Positive(parsed.GetValue(rounds)), engine.Engine(parsed));
+            var (lengths, tokens, times, options) = (Whole(prompts.Name, parsed.GetValue(prompts)!), parsed.GetValue(generate) ?? DefaultGenerate, Positive(parsed.GetValue(rounds)), engine.Engine(parsed));
             if (tokens < 0)
                 throw new ArgumentException($"--generate is {tokens}, expected at least 0");
             OutputFile.Check(Save.Name, parsed.GetValue(Save));
@@ -66,7 +66,7 @@ internal static class BenchCommand
     private static void TellOfContext(TextWriter errors, int[] prompts, int generate, int context)
     {
         if (prompts.Where(p => p > context).ToArray() is [_, ..] longer)
-            errors.WriteLine($"left out, as the model's context is {context} tokens: prompt {string.Join(", ", longer)}");
+            errors.WriteLine($"not timed, as the model's context is {context} tokens: prompt {string.Join(", ", longer)}");
         if (generate > context)
             errors.WriteLine($"generates {context} tokens for {generate}: the model's context");
     }
@@ -115,10 +115,10 @@ internal static class BenchCommand
 
     private static Command Layer()
     {
-        var command = new Command(LayerWord, "Times one layer behind its router's product (drop decisions, row lists, experts) beside max(bytes / bandwidth, operations / rate) of the same run.");
+        var command = new Command(LayerWord, "Times one layer after its router's matrix product (drop decisions, row lists, experts) beside the roofline of the same run: max(bytes / bandwidth, operations / rate).");
         var shape = new Option<string>("--shape") { Description = $"One of {Shapes}.", HelpName = "name", DefaultValueFactory = _ => "olmoe" };
-        var tokens = new Option<string>("--tokens") { Description = "Sizes of batch.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
-        var drops = new Option<string>("--drop") { Description = "Shares of the experts' work to leave out.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
+        var tokens = new Option<string>("--tokens") { Description = "Batch sizes, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "1,32,128,512,1024" };
+        var drops = new Option<string>("--drop") { Description = "Drop rates: shares of the experts' work to skip.", HelpName = "r,r", DefaultValueFactory = _ => "0" };
         var rounds = Rounds();
         var engine = new EngineArguments(command);
         foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
@@ -140,7 +140,7 @@ internal static class BenchCommand
             var options = engine.Engine(parsed);
             int threads = options.Threads ?? ThreadTeam.Available;
             var report = LayerBenchmark.Run(
-                LayerShape.Named(parsed.GetValue(shape)!.ToLowerInvariant()), options.Weights, Whole(parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
+                LayerShape.Named(parsed.GetValue(shape)!.ToLowerInvariant()), options.Weights, Whole(tokens.Name, parsed.GetValue(tokens)!), Shares(parsed.GetValue(drops)!),
                 threads, Positive(parsed.GetValue(rounds)), parsed.InvocationConfiguration.Error.WriteLine);
             var run = new RunFacts(threads, report.Kernel, Figures.Name(options.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
             string[] columns = ["tokens", "drop", "ms", "GFLOP/s", "GB/s", "floor ms", "× floor", "× floor, paired", "time(r)/time(0)", "floor(r)/floor(0)", "routing ms"];
@@ -158,11 +158,11 @@ internal static class BenchCommand
 
     private static int Positive(int? given) => (given ?? DefaultRounds) is int rounds and > 0 ? rounds : throw new ArgumentException($"--rounds is {given}, expected at least 1");
 
-    private static int[] Whole(string list) => [.. list.Split(',').Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value > 0
+    private static int[] Whole(string option, string list) => [.. list.Split(',').Select(n => int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value > 0
         ? value
-        : throw new ArgumentException($"'{n}' in a list of tokens, expected a positive whole number"))];
+        : throw new ArgumentException($"'{n}' in {option}, expected positive whole numbers with commas between them"))];
 
     private static double[] Shares(string list) => [.. list.Split(',').Select(n => double.TryParse(n, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value is >= 0 and < 1
         ? value
-        : throw new ArgumentException($"'{n}' in --drop, expected a number from 0 to below 1"))];
+        : throw new ArgumentException($"'{n}' in --drop, expected numbers from 0 to below 1 with commas between them"))];
 }

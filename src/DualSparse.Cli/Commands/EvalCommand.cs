@@ -17,10 +17,10 @@ internal static class EvalCommand
     {
         var command = new Command("eval", "Measures a model on texts and tasks, and what a drop costs there.");
         var folder = new ModelArgument(command, positional: true);
-        var text = new TextFilesOption("--text", "Texts, each cut into windows; - reads standard input.");
+        var text = new TextFilesOption("--text", "Measure the loss on these texts, each cut into windows; - reads standard input.");
         var bos = new Option<bool>("--bos") { Description = "Begin each window of text with the model's opening token, as it begins a prompt. [default: windows of text alone]" };
         var ids = new Option<string?>("--ids") { Description = "Windows as ids: a safetensors file's NAME.input_ids and NAME.targets.", HelpName = "file" };
-        var context = NumberOption.Create<int>("--context", $"Tokens in a window of text; of a longer task item the last so many are kept. [default: {DefaultContext}, or the model's context where that is less]");
+        var context = NumberOption.Create<int>("--context", $"Tokens in a window of text; a longer task item keeps that many of its last. [default: {DefaultContext}, or the model's context where that is less]");
         var windows = NumberOption.Create<int>("--windows", $"Windows of each text at most. [default: {DefaultWindows}]");
         var tasks = new Option<string?>("--tasks") { Description = $"Tasks: all, or some of {string.Join(',', TaskFile.Names)}.", HelpName = "names" };
         var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };

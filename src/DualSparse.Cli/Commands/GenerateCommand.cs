@@ -15,9 +15,9 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var command = new Command("generate", "Continues a text.");
-        var prompt = new Argument<string?>("prompt") { Description = "The text to continue; - reads it from standard input, without a line end at its end.", Arity = ArgumentArity.ZeroOrOne };
-        var file = new Option<string?>("--file", "-f") { Description = "Read the text from a file instead, in UTF-8, without a line end at its end.", HelpName = "file" };
-        var json = new Option<bool>("--json") { Description = "Write text, tokens and figures as JSON." };
+        var prompt = new Argument<string?>("prompt") { Description = "The text to continue, in quotes; - reads it from standard input. A line end at its end is dropped.", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Option<string?>("--file", "-f") { Description = "Read the text from a UTF-8 file instead. A line end at its end is dropped.", HelpName = "file" };
+        var json = new Option<bool>("--json") { Description = "Write JSON: text, tokens and figures." };
         command.Arguments.Add(prompt);
         command.Options.Add(file);
         var model = new ModelArgument(command, positional: false);

@@ -8,16 +8,16 @@ namespace DualSparse.Cli.Commands;
 /// <summary>The options that say how text is generated; what isn't given stays as the checkpoint wants it.</summary>
 internal sealed class SamplingArguments
 {
-    private readonly Option<int?> maxTokens = NumberOption.Create<int>("--max-tokens", "Tokens to generate at most. [default: as generation_config.json, or 256]", "-n");
-    private readonly Option<float?> temperature = NumberOption.Create<float>("--temperature", "0 takes the best token always. [default for this and what follows: as generation_config.json says]");
-    private readonly Option<int?> topK = NumberOption.Create<int>("--top-k", "Draw from so many best tokens; 0: all.");
-    private readonly Option<float?> topP = NumberOption.Create<float>("--top-p", "Draw from the best tokens that reach this probability.");
-    private readonly Option<float?> minP = NumberOption.Create<float>("--min-p", "Draw from tokens with this share of the best one's probability.");
-    private readonly Option<float?> penalty = NumberOption.Create<float>("--repetition-penalty", "Divide the logits of tokens already there; 1: don't.");
+    private readonly Option<int?> maxTokens = NumberOption.Create<int>("--max-tokens", "The most tokens to generate. [default: as generation_config.json, or 256]", "-n");
+    private readonly Option<float?> temperature = NumberOption.Create<float>("--temperature", "0 always takes the most probable token. [default of this and the next four: as generation_config.json says]");
+    private readonly Option<int?> topK = NumberOption.Create<int>("--top-k", "Draw from the n most probable tokens; 0: all.");
+    private readonly Option<float?> topP = NumberOption.Create<float>("--top-p", "Draw from the most probable tokens whose probabilities add up to this.");
+    private readonly Option<float?> minP = NumberOption.Create<float>("--min-p", "Draw from tokens with at least this share of the most probable one's probability.");
+    private readonly Option<float?> penalty = NumberOption.Create<float>("--repetition-penalty", "Makes tokens that have occurred less probable; 1: leaves them.");
     private readonly Option<ulong?> seed = NumberOption.Create<ulong>("--seed", "The same seed and kernels give the same text. [default: another each time]");
     private readonly Option<string[]> stop = new("--stop") { Description = "End before this text; may be given several times.", HelpName = "text" };
     private readonly Option<int?> logProbs = NumberOption.Create<int>(
-        "--logprobs", "Instead of text, a line a token: id, log-probability, token; then those of the n most probable.");
+        "--logprobs", "Instead of text, write one line per token: id, log-probability, token; then those of the n most probable.");
 
     /// <summary>Adds the options to a command.</summary>
     public SamplingArguments(Command command)

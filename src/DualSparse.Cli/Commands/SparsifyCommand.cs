@@ -12,7 +12,7 @@ internal static class SparsifyCommand
     {
         var command = new Command("sparsify", "Writes the same model with every expert's most important neurons first, or with every expert cut into several.");
         var folder = new ModelArgument(command, positional: true);
-        var output = new Option<string>("--output", "-o") { Description = "The folder to make.", HelpName = "folder", Required = true };
+        var output = new Option<string>("--output", "-o") { Description = "The folder to write to; it must be new or empty.", HelpName = "folder", Required = true };
         var ids = new Option<string?>("--calibration-ids")
         {
             Description = "Calibrate on a safetensors file's calibration_ids or input_ids, [windows, tokens]. [default: a sample of text that ships]",
@@ -27,9 +27,9 @@ internal static class SparsifyCommand
             Description = "What makes a neuron important: the sum of 1 SiLU(gate), 2 its magnitude, 3 SiLU(gate)·up, 4 its magnitude; 1w to 4w: times the norm of its down weights.",
             DefaultValueFactory = _ => ImportanceMetric.Default.ToString(),
         };
-        var noSearch = new Option<bool>("--no-search") { Description = "Reorder only: no thresholds by search, no loss to expect." };
-        command.Options.Add(noSearch);
+        var noSearch = new Option<bool>("--no-search") { Description = "Reorder only: search no thresholds and measure no loss." };
         command.Options.Add(output);
+        command.Options.Add(noSearch);
         command.Options.Add(ids);
         text.AddTo(command);
         command.Options.Add(windows);

@@ -10,17 +10,17 @@ using DualSparse.Sparsify;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse eval MODEL --sweep</c>: ways to leave work out, compared at equal drop.</summary>
+/// <summary><c>dualsparse eval MODEL --sweep</c>: ways to skip work, compared at equal drop.</summary>
 internal sealed class SweepArguments
 {
-    // Of eight experts a smaller top-k leaves out eighths.
+    // Of eight experts a smaller top-k skips eighths.
     private const string DefaultRates = "0.125,0.25,0.375,0.5";
 
     private const int DefaultSeeds = 5;
 
     private static readonly string[] s_ingredients = ["means", "layers", "contribution", "combination"];
 
-    private readonly Option<bool> sweep = new("--sweep") { Description = "Compare ways to leave work out at equal drop rates, each method's threshold set until the counted rate is the same." };
+    private readonly Option<bool> sweep = new("--sweep") { Description = "Compare ways to skip work at equal drop rates: each method's threshold is set so that it skips the same share." };
 
     private readonly Option<string> rates = new("--rates")
     {

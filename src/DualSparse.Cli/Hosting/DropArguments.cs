@@ -3,16 +3,16 @@ using DualSparse.Engine;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>The options that say which of a token's experts are left out.</summary>
+/// <summary>The options that say which of a token's experts are skipped.</summary>
 internal sealed class DropArguments
 {
     private readonly Option<float?> major = NumberOption.Create<float>(
-        "--t-major", "Skip an expert whose share of its token's gating scores is below it. [default: 0]");
+        "--t-major", "Skip an expert whose share of its token's gating scores is below this. [default: 0]");
 
     private readonly Option<float?> minor = NumberOption.Create<float>(
-        "--t-minor", "Below it compute the expert's major half only. [default: as --t-major]");
+        "--t-minor", "Compute only the major half of an expert whose share is below this, but not below --t-major. [default: as --t-major]");
 
-    private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token lose its best expert too." };
+    private readonly Option<bool> noGuard = new("--no-guard") { Description = "Let a token's best expert be skipped too." };
 
     private readonly Option<double?> rate = NumberOption.Create<double>(
         "--drop", "Skip this share of the routed experts' work (0 to 0.75). Thresholds come from dualsparse.json and adapt to the text; without that file each layer has one threshold, and the share may be anything below 1.");
@@ -21,7 +21,7 @@ internal sealed class DropArguments
         "--drop-generation", "The same for generated tokens. [default: as --drop]");
 
     private readonly Option<double?> maxKl = NumberOption.Create<double>(
-        "--max-kl", "Leave out as much as keeps the KL to the dense run, as dualsparse.json expects it, within this: nats a token. These thresholds don't move.");
+        "--max-kl", "Skip as much as keeps the expected KL to the dense run within this, in nats a token. Needs dualsparse.json, and its thresholds stay fixed.");
 
     private readonly Option<string?> method = new("--method") { Description = "How --drop and --max-kl choose: search or paper. [default: the best there is]", HelpName = "name" };
 

@@ -19,12 +19,12 @@ internal sealed class EngineArguments
 
     private readonly Option<string> weights = new("--weights", "-w")
     {
-        Description = $"How weights are kept: {Choice}.",
+        Description = $"How weights are kept in memory: {Choice}.",
         HelpName = "format",
         DefaultValueFactory = _ => Formats[0],
     };
 
-    private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads. [default: as many as this process may use]", "-t");
+    private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads to compute on. [default: as many as this process may use]", "-t");
 
     /// <summary>Adds the options to a command.</summary>
     public EngineArguments(Command command)

@@ -66,7 +66,7 @@ internal static class Figures
         return text.StartsWith('-') && !text.AsSpan().ContainsAnyInRange('1', '9') ? text[1..] : text;
     }
 
-    private static string Loss(ExpectedLoss? loss) => loss is null ? "" : $", KL to expect {loss.Kl.Value:0.####} nats a token";
+    private static string Loss(ExpectedLoss? loss) => loss is null ? "" : $", expected KL {loss.Kl.Value:0.####} nats a token";
 
     private static string Count(int tokens) => tokens == 1 ? "1 token" : $"{tokens} tokens";
 

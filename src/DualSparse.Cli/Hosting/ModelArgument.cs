@@ -19,7 +19,7 @@ internal sealed class ModelArgument
     public ModelArgument(Command command, bool positional)
     {
         if (positional)
-            command.Arguments.Add(argument = new("model") { Description = "The same.", Arity = ArgumentArity.ZeroOrOne });
+            command.Arguments.Add(argument = new("model") { Description = "The model's folder, as --model names it.", Arity = ArgumentArity.ZeroOrOne });
         command.Options.Add(option);
     }
 

@@ -14,7 +14,7 @@ internal sealed class RankArguments
 
     private readonly Option<int?> ranks = NumberOption.Create<int>("--ranks", "Run one model in this many processes (MPI). [default: 1, or as many as mpirun has started]");
 
-    private readonly Option<string?> hosts = new("--hosts") { Description = "With --ranks: the hosts to spread them over, a,b… [default: this one]", HelpName = "names" };
+    private readonly Option<string?> hosts = new("--hosts") { Description = "The hosts to spread --ranks over, a,b… [default: this one]", HelpName = "names" };
 
     private readonly Option<string?> placement = new("--placement")
     {
@@ -22,7 +22,7 @@ internal sealed class RankArguments
         HelpName = "name",
     };
 
-    private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that a rank waits for another before it takes it for lost. [default: 30]");
+    private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that one of --ranks waits for another before it counts as lost. [default: 30]");
 
     /// <summary>Adds the options to a command.</summary>
     public RankArguments(Command command)
