@@ -29,6 +29,13 @@ public class ScriptTests
         Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
+    [Fact]
+    public void Any_shell_may_be_given_it()
+    {
+        using var repository = new FakeRepository();
+        Assert.Contains("dualsparse.dll inspect", repository.Bash("sh '{root}/dualsparse' inspect").Output);
+    }
+
     [Theory]
     [InlineData("link", "{root}/dualsparse")]
     [InlineData("link", "../repo/dualsparse")]
