@@ -36,6 +36,8 @@ internal sealed class RandomCheckpoint : IDisposable
         if (layers is < 1 or > MostLayers)
             throw new ArgumentException($"layers is {layers}, expected 1 to {MostLayers}");
         string config = Config(LayerShape.Named(shape), layers);
+        if (!Directory.Exists(Path.GetTempPath()))
+            throw new IOException($"the weights are written to {Path.GetTempPath()}, the temporary folder, and there is no such folder: make it, or set TMPDIR to another");
         var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
         try
         {

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
 
@@ -23,6 +22,9 @@ internal static class CommandHost
     /// <summary>Runs a command as this process: on its standard output and error.</summary>
     public static int Run(RootCommand root, string[] args)
     {
+        using var signals = Interrupt.EndProcess();
+        if (!Directory.Exists("."))
+            return Fail(Console.Error, "the current folder isn't there any more, or can't be read: change to one that is");
         if (!OperatingSystem.IsWindows())
             return Run(root, args, Console.Out, Console.Error);
         // UTF-8 for files and pipes as elsewhere, and for the console, whose code page outlives us.
@@ -63,12 +65,7 @@ internal static class CommandHost
         if (UnknownOption.Find(parsed, args) is { } unknown)
             return Fail(errors, unknown);
         if (parsed.Errors is [var first, ..])
-        {
-            string command = "";
-            for (SymbolResult? at = parsed.CommandResult; at is CommandResult named && named.Command != root; at = at.Parent)
-                command = $"{named.Command.Name} {command}";
-            return Fail(errors, $"{first.Message.TrimEnd('.')}; 'dualsparse {command}--help' says what there is");
-        }
+            return Fail(errors, $"{ParseMistake.Sentence(parsed) ?? first.Message.TrimEnd('.')}; '{ParseMistake.Help(parsed)}' says what there is");
 
         try
         {

@@ -5,22 +5,51 @@ namespace DualSparse.Cli.Hosting;
 /// <summary>While it lives, the first Ctrl-C or request to end cancels <see cref="Token"/>; a second one ends the program at once.</summary>
 internal sealed class Interrupt : IDisposable
 {
-    private readonly CancellationTokenSource source = new();
-    private readonly PosixSignalRegistration[] registrations;
+    private static int s_living;
 
-    public Interrupt() => registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }
-        .Select(kind => PosixSignalRegistration.Create(kind, signal =>
+    private readonly CancellationTokenSource source = new();
+    private readonly IDisposable registrations;
+
+    public Interrupt()
+    {
+        registrations = On(signal =>
         {
             signal.Cancel = !source.IsCancellationRequested;
             source.Cancel();
-        }))];
+        });
+        Interlocked.Increment(ref s_living);
+    }
 
     public CancellationToken Token => source.Token;
 
+    /// <summary>
+    /// Where no <see cref="Interrupt"/> lives, a signal ends the process with <see cref="CommandHost.Interrupted"/> by way of the runtime, which
+    /// then deletes the pipes that it keeps in the temporary folder.
+    /// </summary>
+    public static IDisposable EndProcess() => On(signal =>
+    {
+        if (Volatile.Read(ref s_living) > 0)
+            return;
+        signal.Cancel = true;
+        Environment.Exit(CommandHost.Interrupted);
+    });
+
     public void Dispose()
     {
-        foreach (var registration in registrations)
-            registration.Dispose();
+        Interlocked.Decrement(ref s_living);
+        registrations.Dispose();
         source.Dispose();
+    }
+
+    private static Registrations On(Action<PosixSignalContext> act) =>
+        new([.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(kind => PosixSignalRegistration.Create(kind, act))]);
+
+    private sealed class Registrations(PosixSignalRegistration[] all) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (var registration in all)
+                registration.Dispose();
+        }
     }
 }

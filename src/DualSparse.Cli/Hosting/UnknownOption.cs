@@ -27,7 +27,7 @@ internal static partial class UnknownOption
         var command = parsed.CommandResult.Command;
         string near = Nearest(name, command) is { } other ? $"; did you mean {other}?" : "";
         string text = command.Arguments.Any(a => a.Name == "prompt") ? $", and a text that begins with - comes after --" : "";
-        return $"there is no option '{name}'{near}; 'dualsparse {command.Name} --help' says what there is{text}";
+        return $"there is no option '{name}'{near}; '{ParseMistake.Help(parsed)}' says what there is{text}";
     }
 
     private static string? Nearest(string name, Command command) => command.Options

@@ -92,6 +92,39 @@ public class ProgramTests
         Assert.DoesNotContain("   at ", process.StandardError.ReadToEnd());
     }
 
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("HUP")]
+    public void A_signal_where_no_work_can_be_cancelled_ends_it_with_130_and_leaves_nothing(string signal)
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("needs signals");
+        using var temporary = new TemporaryFolder();
+        var start = new ProcessStartInfo("dotnet", [Program, "bench", "layer", "--rounds", "100"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["TMPDIR"] = temporary.Path;
+        using var process = Process.Start(start)!;
+        Assert.Equal("making weights", process.StandardError.ReadLine());
+        Assert.Equal(0, Exit("kill", $"-{signal}", $"{process.Id}"));
+        process.WaitForExit();
+        Assert.Equal(130, process.ExitCode);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(temporary.Path));
+    }
+
+    [Fact]
+    public void Folders_that_are_not_there_any_more_are_named()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("needs a system where a folder in use can be deleted");
+        using var folder = new TemporaryFolder();
+        string gone = folder.File("gone");
+        var run = Shell($"mkdir '{gone}'; cd '{gone}'; rmdir '{gone}'; exec dotnet '{Program}' generate x -m '{TestPaths.Model}'");
+        Assert.Equal(1, run.Code);
+        Assert.Contains("the current folder isn't there any more", run.Errors);
+        run = Shell($"TMPDIR='{gone}' exec dotnet '{Program}' bench --shape olmoe --layers 1");
+        Assert.Equal(1, run.Code);
+        Assert.Contains($"{gone}/, the temporary folder, and there is no such folder", run.Errors);
+    }
+
     [Fact]
     public void A_reader_that_has_gone_ends_it_with_141()
     {
