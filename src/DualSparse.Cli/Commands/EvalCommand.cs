@@ -48,7 +48,7 @@ internal static class EvalCommand
                 throw new ArgumentException($"--windows is {most}, expected at least 1");
             if (parsed.GetValue(context) is < 1 and var given)
                 throw new ArgumentException($"--context is {given}, expected at least 1");
-            List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
+            List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList.ToLowerInvariant()).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Request(parsed);
             if (rule.Generated is not null)
                 throw new ArgumentException("--drop-generation has no meaning here: no text is generated");

@@ -42,7 +42,7 @@ internal static class SparsifyCommand
             var (files, path) = text.FilesAndModel(parsed, folder);
             if (complete.Given(parsed))
                 return complete.Run(parsed, ModelFolder.Find(path), parsed.GetValue(output)!);
-            var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!);
+            var chosen = ImportanceMetric.Parse(parsed.GetValue(metric)!.ToLowerInvariant());
             var input = new CalibrationInput(parsed.GetValue(ids), files, parsed.GetValue(windows), parsed.GetValue(context));
             return Run(parsed.InvocationConfiguration, ModelFolder.Find(path), parsed.GetValue(output)!, input, chosen, engine.Engine(parsed), !parsed.GetValue(noSearch));
         });

@@ -64,7 +64,7 @@ internal sealed class SweepArguments
     public int Run(ParseResult parsed, string folder, IReadOnlyList<TextWindows> texts, EngineOptions engine, bool json)
     {
         string? from = parsed.GetValue(original) is { } given ? ModelFolder.Find(given) : null;
-        var chosen = Methods(parsed.GetValue(methods), Available(folder, from is not null, parsed.GetValue(seeds) ?? DefaultSeeds));
+        var chosen = Methods(parsed.GetValue(methods)?.ToLowerInvariant(), Available(folder, from is not null, parsed.GetValue(seeds) ?? DefaultSeeds));
         double[] goals = [.. parsed.GetValue(rates)!.Split(',').Select(Rate)];
         string? file = parsed.GetValue(picture);
         OutputFile.Check("--picture", file);

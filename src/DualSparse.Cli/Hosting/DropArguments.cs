@@ -41,7 +41,7 @@ internal sealed class DropArguments
     public DropRequest Request(ParseResult parsed)
     {
         bool guard = !parsed.GetValue(noGuard), byThreshold = parsed.GetValue(major) is not null || parsed.GetValue(minor) is not null;
-        var (share, kl, name) = (parsed.GetValue(rate), parsed.GetValue(maxKl), parsed.GetValue(method));
+        var (share, kl, name) = (parsed.GetValue(rate), parsed.GetValue(maxKl), parsed.GetValue(method)?.ToLowerInvariant());
         if ((share is null ? 0 : 1) + (kl is null ? 0 : 1) + (byThreshold ? 1 : 0) > 1)
             throw new ArgumentException("--drop, --max-kl and --t-major/--t-minor are three ways to say one thing: give one of them");
         if (name is not null && share is null && kl is null && parsed.GetValue(generationRate) is null)

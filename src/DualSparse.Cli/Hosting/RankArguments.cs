@@ -50,6 +50,9 @@ internal sealed class RankArguments
             throw new ArgumentException($"--peer-timeout is {patience}, expected a positive number of seconds");
         if (launch is not null && launch.Size != count)
             throw new ArgumentException($"--ranks is {count}, but {launch.Size} processes were started: leave one of them out");
+        Option[] beside = [hosts, placement, timeout];
+        if (launch is null && parsed.GetValue(ranks) is null && beside.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } alone)
+            throw new ArgumentException($"{alone.Name} goes with --ranks");
         var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
         if (count == 1)
             return work(options);

@@ -13,7 +13,15 @@ public class OptionTests
     [InlineData("there is no option '-q'", "sparsify", "-q", "-o", "x")]
     [InlineData("there is no option '--model-path'", "generate", "x", "--stop", "--model-path")]
     [InlineData("--temperature", "generate", "x", "--temperature", "0", "--temperature", "1")]
-    [InlineData("'-n' expects a single argument", "generate", "x", "-n", "1", "--max-tokens", "2")]
+    [InlineData("--max-tokens is given 2 times, expected once; 'dualsparse generate --help'", "generate", "x", "-n", "1", "--max-tokens", "2")]
+    [InlineData("--drop needs a value; 'dualsparse generate --help'", "generate", "x", "--drop")]
+    [InlineData("--output needs a value", "sparsify", "-o")]
+    [InlineData("'world' comes after the text: put a text of several words in quotes", "generate", "hello", "world")]
+    [InlineData("there is nothing that 'layer' can mean here; 'dualsparse bench layer --help'", "bench", "layer", "layer")]
+    [InlineData("there is no option '--bogus'; 'dualsparse bench layer --help'", "bench", "layer", "--bogus")]
+    [InlineData("'x' in --prompt, expected positive whole numbers", "bench", "--prompt", "1,x")]
+    [InlineData("--hosts goes with --ranks", "generate", "x", "--hosts", "a")]
+    [InlineData("--peer-timeout goes with --ranks", "verify", "--peer-timeout", "5")]
     [InlineData("--weights", "inspect", "--kernels", "--weights", "f32")]
     [InlineData("is '.' and '..' (--model): give one of them", "inspect", ".", "-m", "..")]
     [InlineData("leave . out", "inspect", ".", "--kernels")]
@@ -35,6 +43,9 @@ public class OptionTests
     {
         Assert.Equal(0, CommandRun.Of("generate", "x", "-n", "1", "--weights", "BF16").Code);
         Assert.Equal(0, CommandRun.Of("verify", TestPaths.Golden("mixtral"), "--weights", "F32").Code);
+        Assert.Contains("has neither piqa.jsonl nor", CommandRun.Mistake("eval", "--tasks", "PIQA", "--data", TestPaths.Model));
+        Assert.Contains("this model, expected some of 1t", CommandRun.Mistake("eval", "--sweep", "--methods", "1T,Other", "--text", TestPaths.InRepository("README.md"), "--context", "32"));
+        Assert.Contains("exists already", CommandRun.Mistake("sparsify", "--metric", "4W", "-o", TestPaths.Model, "--windows", "4", "--context", "8"));
     }
 
     [Theory]
