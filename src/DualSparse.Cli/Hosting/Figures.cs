@@ -30,7 +30,7 @@ internal static class Figures
         var kernels = engine.Kernels ?? KernelSet.Best();
         using var process = Process.GetCurrentProcess();
         if (!engine.Drop.IsNone)
-            yield return $"dropped {session.Dropped.Rate:0.0 %} of the routed experts' work{Loss(session.Expected)}";
+            yield return $"dropped {session.Dropped.Rate:0.0 %} of the routed experts' work{Loss(engine.Drop, session.Expected)}";
         yield return $"prompt {Count(run.PromptTokens)}, {Rate(run.PromptTokensPerSecond)} tokens/s";
         yield return $"generation {Count(run.GeneratedTokens)}, {Rate(run.GenerationTokensPerSecond)} tokens/s, ended: {End(model, run, session)}";
         yield return $"loaded in {report.Seconds:0.00} s";
@@ -66,7 +66,10 @@ internal static class Figures
         return text.StartsWith('-') && !text.AsSpan().ContainsAnyInRange('1', '9') ? text[1..] : text;
     }
 
-    private static string Loss(ExpectedLoss? loss) => loss is null ? "" : $", expected KL {loss.Kl.Value:0.####} nats a token";
+    private static string Loss(DropRequest drop, ExpectedLoss? loss) =>
+        loss is not null ? $", expected KL {loss.Kl.Value:0.####} nats a token"
+        : drop.Rate is null ? ""
+        : ", expected KL unknown: 'dualsparse sparsify' measures it";
 
     private static string Count(int tokens) => tokens == 1 ? "1 token" : $"{tokens} tokens";
 

@@ -12,6 +12,8 @@ internal static class ModelFolder
     /// <exception cref="ModelFormatException">There is no such folder, or it can't be one of a model.</exception>
     public static string Find(string? given)
     {
+        if (given?.Trim() is "")
+            throw new ModelFormatException("the model's folder has no name: --model takes a folder");
         if (given is not null)
             return ModelPath.Follow(given);
 

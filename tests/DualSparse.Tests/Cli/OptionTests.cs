@@ -20,6 +20,7 @@ public class OptionTests
     [InlineData("there is nothing that 'layer' can mean here; 'dualsparse bench layer --help'", "bench", "layer", "layer")]
     [InlineData("there is no option '--bogus'; 'dualsparse bench layer --help'", "bench", "layer", "--bogus")]
     [InlineData("'x' in --prompt, expected positive whole numbers", "bench", "--prompt", "1,x")]
+    [InlineData("the model's folder has no name", "inspect", "-m", "")]
     [InlineData("--hosts goes with --ranks", "generate", "x", "--hosts", "a")]
     [InlineData("--peer-timeout goes with --ranks", "verify", "--peer-timeout", "5")]
     [InlineData("--weights", "inspect", "--kernels", "--weights", "f32")]
@@ -27,6 +28,13 @@ public class OptionTests
     [InlineData("leave . out", "inspect", ".", "--kernels")]
     [InlineData("--bos goes with --text", "eval", "--ids", "x", "--bos")]
     public void Are_a_mistake_that_is_named(string sentence, params string[] arguments) => Assert.Contains(sentence, CommandRun.Mistake(arguments));
+
+    [Fact]
+    public void A_rate_without_a_known_loss_says_where_it_comes_from()
+    {
+        Assert.Contains("expected KL unknown: 'dualsparse sparsify' measures it", CommandRun.Of("generate", "x", "-n", "1", "--drop", "0.25").Errors);
+        Assert.DoesNotContain("expected KL", CommandRun.Of("generate", "x", "-n", "1", "--t-major", "0.05").Errors);
+    }
 
     [Fact]
     public void What_only_looks_like_one_may_be_a_text()
