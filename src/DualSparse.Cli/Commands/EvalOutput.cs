@@ -60,7 +60,7 @@ internal static class EvalOutput
 
             table.Write(output);
             if (tasks.Sum(t => t.Cut) is > 0 and var cut)
-                output.WriteLine($"cut: {cut} items are longer than the context, and the model saw their end only; a larger --context keeps them whole");
+                output.WriteLine($"cut: {cut} {(cut == 1 ? "item is" : "items are")} longer than the context, and the model saw only the end; a larger --context keeps all of it");
         }
     }
 }
