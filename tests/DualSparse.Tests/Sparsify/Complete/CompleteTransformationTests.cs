@@ -154,7 +154,8 @@ public class CompleteTransformationTests
         string output = folder.File("out");
         Assert.Contains("48 neurons", Refusal(TestPaths.Golden("olmoe"), 5), StringComparison.Ordinal);
         Assert.Contains("at least 1", Refusal(TestPaths.Golden("olmoe"), 0), StringComparison.Ordinal);
-        Assert.Throws<IOException>(() => CompleteTransformation.Run(TestPaths.Golden("olmoe"), folder.Path, 2, cancel: Cancel));
+        using (var full = TemporaryFolder.CopyOf("olmoe"))
+            Assert.Contains("not empty", Assert.Throws<IOException>(() => CompleteTransformation.Run(TestPaths.Golden("olmoe"), full.Path, 2, cancel: Cancel)).Message);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
         Assert.Throws<OperationCanceledException>(() => CompleteTransformation.Run(TestPaths.Golden("olmoe"), output, 2, cancel: cancelled.Token));
