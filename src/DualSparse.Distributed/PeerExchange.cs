@@ -95,7 +95,7 @@ internal sealed unsafe class PeerExchange(RankGroup group) : IExchange, IDisposa
         public void Begin(int layer, ExpertBatch batch, ActivationRows encoded, int rows, int hidden)
         {
             share.Pack(layer, batch, encoded, rows, hidden);
-            int count = share.Header.Rows * hidden;
+            int count = checked(share.Header.Rows * hidden * sizeof(float)) / sizeof(float);
             messages.Add(group.Receive(rank, SumsTag, sums.Floats(count), count * sizeof(float)));
             int first = Math.Min(share.Header.Bytes, ShareMessage.FirstPart);
             messages.Add(group.Send(rank, RowsTag, share.Bytes, first));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using System.Text.Unicode;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -23,16 +24,19 @@ internal static class CommandHost
     public static int Run(RootCommand root, string[] args)
     {
         using var signals = Interrupt.EndProcess();
+        var errors = new SideWriter(Console.Error);
         if (!Directory.Exists("."))
-            return Fail(Console.Error, "the current folder isn't there any more, or can't be read: change to one that is");
+            return Fail(errors, "the current folder isn't there any more, or can't be read: change to one that is");
+        if (Lost(args) is { } lost)
+            return Fail(errors, $"the argument '{lost}' is not valid UTF-8: convert it, or give a text by -f FILE");
         if (!OperatingSystem.IsWindows())
-            return Run(root, args, Console.Out, Console.Error);
+            return Run(root, args, Console.Out, errors);
         // UTF-8 for files and pipes as elsewhere, and for the console, whose code page outlives us.
         var before = Console.OutputEncoding;
         Console.OutputEncoding = Encoding.UTF8;
         try
         {
-            return Run(root, args, Console.Out, Console.Error);
+            return Run(root, args, Console.Out, errors);
         }
         finally
         {
@@ -54,6 +58,14 @@ internal static class CommandHost
         {
             CultureInfo.CurrentCulture = culture;
         }
+    }
+
+    // .NET puts U+FFFD in the place of bytes that are no UTF-8: the system still has them, where it tells.
+    private static string? Lost(string[] args)
+    {
+        const string CommandLine = "/proc/self/cmdline";
+        string? suspect = args.FirstOrDefault(a => a.Contains('\uFFFD'));
+        return suspect is not null && File.Exists(CommandLine) && !Utf8.IsValid(File.ReadAllBytes(CommandLine)) ? suspect : null;
     }
 
     private static int Invoke(RootCommand root, string[] args, TextWriter output, TextWriter errors)

@@ -10,7 +10,7 @@ internal static class Terminal
 
     /// <summary>Whether what is written there shows on a terminal.</summary>
     public static bool Is(TextWriter writer) =>
-        (writer == Console.Out && !Console.IsOutputRedirected) || (writer == Console.Error && !Console.IsErrorRedirected);
+        (writer == Console.Out && !Console.IsOutputRedirected) || ((writer as SideWriter)?.Inner == Console.Error && !Console.IsErrorRedirected);
 
     /// <summary>Writes tables to a command's output.</summary>
     public static IAnsiConsole On(TextWriter output)

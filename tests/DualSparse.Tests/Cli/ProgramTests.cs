@@ -158,6 +158,26 @@ public class ProgramTests
         Assert.Equal(1, Exit("sh", "-c", $"dotnet '{Program}' inspect '{TestPaths.Model}' >/dev/full 2>/dev/full"));
     }
 
+    [Fact]
+    public void A_standard_error_that_is_full_stops_no_work()
+    {
+        if (!File.Exists("/dev/full"))
+            Assert.Skip("needs /dev/full");
+        var run = Shell($"dotnet '{Program}' generate 'The city of' -n 4 --temperature 0 2>/dev/full");
+        Assert.Equal((0, CommandRun.Of("generate", "The city of", "-n", "4", "--temperature", "0").Output), (run.Code, run.Output));
+    }
+
+    [Fact]
+    public void An_argument_that_is_not_utf8_is_refused()
+    {
+        if (!File.Exists("/proc/self/cmdline"))
+            Assert.Skip("needs /proc to see a program's arguments");
+        var run = Shell($"dotnet '{Program}' generate \"$(printf 'a\\377b')\" -n 1");
+        Assert.Equal((1, ""), (run.Code, run.Output));
+        Assert.Contains("is not valid UTF-8: convert it, or give a text by -f FILE", run.Errors);
+        Assert.Equal(0, Run("generate", "a\uFFFDb", "-n", "1").Code);
+    }
+
     private static readonly Encoding s_utf8 = new UTF8Encoding(false);
 
     private static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
