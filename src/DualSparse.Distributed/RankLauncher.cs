@@ -8,8 +8,8 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal static class RankLauncher
 {
-    // As shells give a program that SIGINT ended.
-    private const int Interrupted = 130;
+    /// <summary>The exit code where the user interrupted: what shells give a program that SIGINT ended.</summary>
+    public const int Interrupted = 130;
 
     // What MPICH's launcher prints to standard output when a rank ends with an error.
     private const string MpichBanner = "===================================================================================";

@@ -102,6 +102,7 @@ public partial class ArchitectureTests
     // What README's lines, a program that generates, and a server need. Whatever else is public by mistake shows here.
     private static readonly string[] s_public =
     [
+        "DualSparse.Distributed.Ranks",
         "DualSparse.Engine.EngineOptions", "DualSparse.Engine.LoadProgress", "DualSparse.Engine.LoadReport", "DualSparse.Engine.MoeModel",
         "DualSparse.Engine.DropCounts", "DualSparse.Engine.DropRequest", "DualSparse.Engine.DropThresholds",
         "DualSparse.Engine.Interval", "DualSparse.Engine.ExpectedLoss",

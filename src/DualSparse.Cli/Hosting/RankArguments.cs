@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using DualSparse.Distributed;
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
-using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -53,12 +52,20 @@ internal sealed class RankArguments
         Option[] beside = [hosts, placement, timeout];
         if (launch is null && parsed.GetValue(ranks) is null && beside.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } alone)
             throw new ArgumentException($"{alone.Name} goes with --ranks");
+        var errors = parsed.InvocationConfiguration.Error;
         var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
         if (count == 1)
             return work(options);
         return launch is null
             ? Start(parsed, folder(), count, how)
-            : Join(launch, TimeSpan.FromSeconds(patience), parsed.InvocationConfiguration.Error, folder, options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) }, how, work);
+            : Ranks.Join(launch, TimeSpan.FromSeconds(patience), folder, options, how, Lead, (e, rank) => CommandHost.Tell(errors, rank + CommandHost.Sentence(e)));
+
+        int Lead(EngineOptions chosen, RankPlacement where)
+        {
+            int code = work(chosen);
+            errors.WriteLine($"{where.Ranks} ranks, placement {where.Name}: {where.Reason}");
+            return code;
+        }
     }
 
     private int Start(ParseResult parsed, string folder, int count, PlacementKind? how)
@@ -70,28 +77,5 @@ internal sealed class RankArguments
         using var interrupt = new Interrupt();
         using var output = Console.OpenStandardOutput();
         return RankLauncher.Run(program, count, where, output, parsed.InvocationConfiguration.Error, interrupt.Token);
-    }
-
-    private static int Join(MpiLaunch launch, TimeSpan patience, TextWriter errors, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, int> work)
-    {
-        using var group = RankGroup.Join(patience);
-        try
-        {
-            return RankedModel.Run(group, folder, options, how, (chosen, placement) =>
-            {
-                int code = work(chosen);
-                errors.WriteLine($"{placement.Ranks} ranks, placement {placement.Name}: {placement.Reason}");
-                return code;
-            });
-        }
-        catch (Exception e)
-        {
-            // The others wait for this one. An interrupt, or a launcher that ends ranks as one is lost, is no fault of this rank's.
-            if (e is not OperationCanceledException)
-                CommandHost.Tell(errors, launch.Rank == 0 ? CommandHost.Sentence(e) : $"rank {launch.Rank}: {CommandHost.Sentence(e)}");
-            errors.Flush();
-            group.Abort(e switch { PeerLostException => PeerLostException.ExitCode, OperationCanceledException => CommandHost.Interrupted, _ => CommandHost.Failed });
-            throw;
-        }
     }
 }

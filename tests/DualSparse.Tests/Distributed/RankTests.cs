@@ -5,6 +5,7 @@ using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
+using DualSparse.Models;
 
 namespace DualSparse.Tests.Distributed;
 
@@ -109,6 +110,19 @@ public class RankTests
         Assert.Equal(1, run.Code);
         Assert.Contains($"dualsparse: rank 1: ", run.Errors);
         Assert.Contains(sentence, run.Errors);
+    }
+
+    [Fact]
+    public void One_rank_runs_here_without_mpi()
+    {
+        Assert.Equal(1, Ranks.Count);
+        Assert.Equal(7, Ranks.Run(TestPaths.Model, null, model =>
+        {
+            using var session = model.NewSession();
+            Assert.Equal(2, session.Generate(Prompt, new GenerationOptions { MaxTokens = 2 }).Count());
+            return 7;
+        }));
+        Assert.Throws<ModelFormatException>(() => Ranks.Run("nowhere", null, _ => 0));
     }
 
     [Fact]
