@@ -64,9 +64,7 @@ public class RankTests
 
     [Theory]
     [InlineData("mpirun.openmpi", "mixtral", 2)]
-    [InlineData("mpirun.openmpi", "deepseek_v2", 3)]
-    [InlineData("mpirun.mpich", "qwen2_moe", 2)]
-    [InlineData("mpirun.mpich", "qwen3_moe", 3)]
+    [InlineData("mpirun.mpich", "deepseek_v2", 3)]
     public void Families_agree_with_golden_logits_on_several_ranks(string launcher, string family, int ranks)
     {
         var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32"]));
@@ -91,12 +89,8 @@ public class RankTests
     [InlineData("nowhere: there is no such folder", "--ranks", "2", "-m", "nowhere")]
     [InlineData("--peer-timeout is 0, expected a positive number of seconds", "--peer-timeout", "0")]
     [InlineData("temperature is -1", "--ranks", "2", "--temperature", "-1")]
-    public void A_mistake_is_one_sentence_of_one_rank(string sentence, params string[] arguments)
-    {
-        var run = MpiRun.Own(["generate", Prompt, "-n", "4", .. arguments]);
-        Assert.Equal((1, ""), (run.Code, run.Output));
-        Assert.Contains(sentence, Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
-    }
+    public void A_mistake_is_one_sentence_before_any_rank_starts(string sentence, params string[] arguments) =>
+        Assert.Contains(sentence, Cli.CommandRun.Mistake(["generate", Prompt, "-n", "4", .. arguments]));
 
     [Theory]
     [InlineData("mpirun.openmpi", "its weights are Int8, but Bf16 at rank 0", "--weights", "int8")]
