@@ -38,9 +38,6 @@ internal sealed unsafe class RankGroup : IDisposable
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
 
-    /// <summary>The MPI library's name for itself.</summary>
-    public string Library => mpi.Version;
-
     /// <summary>The group that a launcher has started this process in.</summary>
     /// <param name="peerTimeout">See <see cref="PeerTimeout"/>.</param>
     /// <exception cref="MpiException">There is no MPI library, or not the launcher's.</exception>

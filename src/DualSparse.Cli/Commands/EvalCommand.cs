@@ -48,7 +48,6 @@ internal static class EvalCommand
                 throw new ArgumentException($"--windows is {most}, expected at least 1");
             if (parsed.GetValue(context) is < 1 and var given)
                 throw new ArgumentException($"--context is {given}, expected at least 1");
-            List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList.ToLowerInvariant()).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
             var rule = drop.Request(parsed);
             if (rule.Generated is not null)
                 throw new ArgumentException("--drop-generation has no meaning here: no text is generated");
@@ -56,26 +55,35 @@ internal static class EvalCommand
                 throw new ArgumentException("--bos goes with --text");
 
             path = ModelFolder.Find(path);
-            var tokenizer = files.Length > 0 || sets.Count > 0 ? Tokenizer.Load(path) : null;
-            var config = ModelConfig.Load(path);
-            int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, config.MaxPositions);
-            int? opening = parsed.GetValue(bos) ? OpeningToken.Of(config) : null;
-            List<TextWindows> texts = [.. files.Select(file => TextWindows.Of(InputText.Name(file), InputText.Read(file), tokenizer!, length, most, opening))];
-            if (idFile is not null)
-                texts.AddRange(TextWindows.ReadIds(idFile, most));
-            TextWindows.RequireNames(texts);
+            // Windows of ids need none.
+            var tokenizer = new Lazy<Tokenizer>(() => Tokenizer.Load(path));
             if (sweep.Given(parsed))
-                return sweep.Run(parsed, path, texts, engine.Engine(parsed), parsed.GetValue(json));
+                return sweep.Run(parsed, path, Texts(), engine.Engine(parsed), parsed.GetValue(json));
+            // Of several ranks the first reads what is measured on: standard input is there once.
             return ranks.Run(parsed, () => path, engine.Engine(parsed), options =>
             {
+                List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList.ToLowerInvariant()).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
+                var texts = Texts();
                 using var interrupt = new Interrupt();
                 using var model = Load(parsed.InvocationConfiguration.Error, path, options, interrupt.Token);
                 List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
                 var scores = ProgressBars.Show<List<TaskFigures>>(parsed.InvocationConfiguration.Error, bars =>
-                    [.. sets.Select(set => Score(model, tokenizer!, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
+                    [.. sets.Select(set => Score(model, tokenizer.Value, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
                 EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
                 return 0;
             });
+
+            List<TextWindows> Texts()
+            {
+                var config = ModelConfig.Load(path);
+                int length = parsed.GetValue(context) ?? Math.Min(DefaultContext, config.MaxPositions);
+                int? opening = parsed.GetValue(bos) ? OpeningToken.Of(config) : null;
+                List<TextWindows> texts = [.. files.Select(file => TextWindows.Of(InputText.Name(file), InputText.Read(file), tokenizer.Value, length, most, opening))];
+                if (idFile is not null)
+                    texts.AddRange(TextWindows.ReadIds(idFile, most));
+                TextWindows.RequireNames(texts);
+                return texts;
+            }
         });
         return command;
     }

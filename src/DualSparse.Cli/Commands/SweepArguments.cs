@@ -49,7 +49,7 @@ internal sealed class SweepArguments
         {
             string[] besides = result.GetResult(sweep) is null
                 ? ["--rates", "--methods", "--original", "--seeds", "--picture"]
-                : ["--drop", "--drop-generation", "--max-kl", "--method", "--t-major", "--t-minor", "--no-guard", "--tasks"];
+                : ["--drop", "--drop-generation", "--max-kl", "--method", "--t-major", "--t-minor", "--no-guard", "--tasks", "--ranks"];
             foreach (var option in command.Options)
             {
                 if (besides.Contains(option.Name) && result.GetResult(option) is { Implicit: false })

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Unicode;
+using DualSparse.Distributed;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -18,7 +19,7 @@ internal static class CommandHost
     public const int Unread = 141;
 
     /// <summary>For a command that the user interrupted: the same of SIGINT, 128 + 2.</summary>
-    public const int Interrupted = 130;
+    public const int Interrupted = RankLauncher.Interrupted;
 
     /// <summary>Runs a command as this process: on its standard output and error.</summary>
     public static int Run(RootCommand root, string[] args)

@@ -7,9 +7,7 @@ namespace DualSparse.Distributed.Mpi;
 /// pointers, MPICH's are 32-bit integers, which an argument passes in the low half of a register.
 /// </summary>
 /// <param name="Name">The ABI's name.</param>
-/// <param name="HandleSize">Bytes of a handle in an array of them.</param>
 /// <param name="World">MPI_COMM_WORLD.</param>
-/// <param name="RequestNull">MPI_REQUEST_NULL.</param>
 /// <param name="ErrorsReturn">MPI_ERRORS_RETURN.</param>
 /// <param name="Byte">MPI_BYTE.</param>
 /// <param name="StatusIgnore">MPI_STATUS_IGNORE.</param>
@@ -18,7 +16,7 @@ namespace DualSparse.Distributed.Mpi;
 /// Open MPI's and MPICH's values are those of their mpi.h as Debian 12 has them (4.1.4, 4.0.2). The standard ABI's are the MPI Forum's stub header's
 /// (MPI 5.0, mpi-forum/mpi-abi-stubs); no library with it was at hand to run.
 /// </remarks>
-internal sealed record MpiAbi(string Name, int HandleSize, nint World, nint RequestNull, nint ErrorsReturn, nint Byte, nint StatusIgnore, int Serialized)
+internal sealed record MpiAbi(string Name, nint World, nint ErrorsReturn, nint Byte, nint StatusIgnore, int Serialized)
 {
     private const string OpenMpiWorld = "ompi_mpi_comm_world";
 
@@ -30,7 +28,7 @@ internal sealed record MpiAbi(string Name, int HandleSize, nint World, nint Requ
         if (NativeLibrary.TryGetExport(library, OpenMpiWorld, out nint world))
         {
             return new MpiAbi(
-                "Open MPI", sizeof(nint), world, NativeLibrary.GetExport(library, "ompi_request_null"), NativeLibrary.GetExport(library, "ompi_mpi_errors_return"),
+                "Open MPI", world, NativeLibrary.GetExport(library, "ompi_mpi_errors_return"),
                 NativeLibrary.GetExport(library, "ompi_mpi_byte"), StatusIgnore: 0, Serialized: 2);
         }
 
@@ -39,12 +37,12 @@ internal sealed record MpiAbi(string Name, int HandleSize, nint World, nint Requ
             // Earlier drafts had other values and answer with another version.
             int major, minor;
             if (((delegate* unmanaged<int*, int*, int>)ask)(&major, &minor) == 0 && major == 1)
-                return new MpiAbi("standard ABI", sizeof(nint), World: 0x101, RequestNull: 384, ErrorsReturn: 323, Byte: 583, StatusIgnore: 0, Serialized: 2048);
+                return new MpiAbi("standard ABI", World: 0x101, ErrorsReturn: 323, Byte: 583, StatusIgnore: 0, Serialized: 2048);
         }
 
         string[] family = ["MPICH", "Intel(R) MPI", "MVAPICH", "CRAY"];
         return family.Any(name => version.Contains(name, StringComparison.Ordinal))
-            ? new MpiAbi("MPICH", sizeof(int), World: 0x44000000, RequestNull: 0x2c000000, ErrorsReturn: 0x54000001, Byte: 0x4c00010d, StatusIgnore: 1, Serialized: 2)
+            ? new MpiAbi("MPICH", World: 0x44000000, ErrorsReturn: 0x54000001, Byte: 0x4c00010d, StatusIgnore: 1, Serialized: 2)
             : null;
     }
 }

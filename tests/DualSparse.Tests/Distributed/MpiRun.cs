@@ -26,6 +26,13 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
     /// <summary>Runs a command that starts its ranks itself.</summary>
     public static MpiRun Own(params string[] arguments) => Wait(StartOwn(arguments));
 
+    /// <summary>Runs a shell's command that starts its ranks itself.</summary>
+    public static MpiRun Shell(string command)
+    {
+        Require("mpirun");
+        return Wait(Start("sh", ["-c", command]));
+    }
+
     /// <summary>Starts a command that starts its ranks itself.</summary>
     public static Process StartOwn(params string[] arguments)
     {

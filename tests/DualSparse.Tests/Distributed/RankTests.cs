@@ -120,6 +120,19 @@ public class RankTests
     }
 
     [Fact]
+    public void A_text_from_standard_input_is_the_first_ranks()
+    {
+        string[] options = ["--context", "32", "--windows", "1", "--json"];
+        string file = TestPaths.InRepository("README.md");
+        string launch = $"dotnet '{Path.Combine(AppContext.BaseDirectory, "dualsparse.dll")}' eval --text - {string.Join(' ', options)} --ranks 2 --placement own";
+        var run = MpiRun.Shell($"{launch} < '{file}'");
+        Assert.True(run.Code == 0, run.Errors);
+        using var json = JsonDocument.Parse(run.Output);
+        Assert.Equal(32, json.RootElement.GetProperty("texts").GetProperty("standard input").GetProperty("tokens").GetInt32());
+        Assert.Contains("--ranks has no meaning beside it", Cli.CommandRun.Mistake("eval", "--sweep", "--text", file, "--ranks", "2"));
+    }
+
+    [Fact]
     public void Another_number_of_ranks_than_was_started_is_said() => Assert.Contains(
         "--ranks is 3, but 2 processes were started", MpiRun.Of("mpirun.openmpi", (2, ["generate", Prompt, "--ranks", "3"])).Errors);
 
