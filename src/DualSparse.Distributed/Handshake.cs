@@ -13,10 +13,30 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal static unsafe class Handshake
 {
-    private const int Tag = 3, LoadedTag = 4;
+    private const int Tag = 3, LoadedTag = 4, HostTag = 5;
 
-    // Any sentence of ours.
-    private const int MaxBytes = 8 << 10;
+    // Any sentence of ours, and the names of as many hosts as there may be ranks.
+    private const int MaxBytes = 64 << 10;
+
+    /// <summary>Tells all ranks each other's hosts, for their sentences. Once it is over all of them have met.</summary>
+    public static void Introduce(RankGroup group)
+    {
+        const string What = "the start";
+        if (group.Rank != 0)
+        {
+            Send(group, 0, HostTag, Environment.MachineName, What);
+            group.Meet(Receive(group, 0, HostTag, What).Split('\n'));
+            return;
+        }
+
+        string[] hosts = new string[group.Size];
+        hosts[0] = Environment.MachineName;
+        for (int rank = 1; rank < group.Size; rank++)
+            hosts[rank] = Receive(group, rank, HostTag, What);
+        for (int rank = 1; rank < group.Size; rank++)
+            Send(group, rank, HostTag, string.Join('\n', hosts), What);
+        group.Meet(hosts);
+    }
 
     /// <summary>Rank 0's side.</summary>
     /// <exception cref="MpiException">A rank can't take part; the message names it and why.</exception>

@@ -5,9 +5,9 @@ namespace DualSparse.Distributed;
 
 /// <summary>
 /// The processes that run one model together. Messages are bytes between two ranks, begun here and waited for here: MPI's own waiting would hold
-/// a core for milliseconds where ranks share one, and would wait for a lost peer for ever. One thread at a time.
+/// a core for milliseconds where ranks share one, and would wait for a lost peer for ever. One thread at a time, beside the pulse.
 /// </summary>
-internal sealed unsafe class RankGroup : IDisposable
+internal sealed unsafe class RankGroup
 {
     // Quick answers come within some microseconds; then other ranks of this core get it, then others altogether.
     private const int SpinTests = 64;
@@ -21,7 +21,7 @@ internal sealed unsafe class RankGroup : IDisposable
     private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
 
     private readonly MpiLibrary mpi;
-    private bool aborted;
+    private RankPulse? pulse;
 
     private RankGroup(MpiLibrary mpi, TimeSpan peerTimeout)
     {
@@ -34,6 +34,9 @@ internal sealed unsafe class RankGroup : IDisposable
 
     /// <summary>Ranks.</summary>
     public int Size { get; }
+
+    /// <summary>Each rank's host, by <see cref="Meet"/>; empty until then.</summary>
+    public IReadOnlyList<string> Hosts { get; private set; } = [];
 
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
@@ -61,7 +64,7 @@ internal sealed unsafe class RankGroup : IDisposable
 
     /// <summary>Waits until a message is done.</summary>
     /// <param name="message">Begun.</param>
-    /// <param name="what">What it is part of, for the sentence about a lost peer; null: it may take as long as it likes.</param>
+    /// <param name="what">What it is part of, for the sentence about a lost peer; null: what may take as long as the peer shows that it is there.</param>
     /// <exception cref="PeerLostException">The peer was silent for <see cref="PeerTimeout"/>.</exception>
     public void Wait(RankMessage message, string? what)
     {
@@ -78,15 +81,46 @@ internal sealed unsafe class RankGroup : IDisposable
             var waited = Stopwatch.GetElapsedTime(started);
             if (waited > YieldFor)
                 CLibrary.Sleep(SleepMicroseconds);
-            if (what is not null && waited > PeerTimeout)
-                throw new PeerLostException($"rank {Rank} ({Environment.MachineName}) has waited {waited.TotalSeconds:0} s for rank {message.Peer} in {what}: {PeerLostException.End}");
+            // One that may take its time has to say that it is there; before the ranks have met none can.
+            var silent = what is not null ? waited : pulse is null ? TimeSpan.Zero : Stopwatch.GetElapsedTime(Math.Max(started, pulse.LastHeard(message.Peer)));
+            if (silent > PeerTimeout)
+                throw new PeerLostException(Sentence(silent, Name(message.Peer), what ?? "what comes next"));
         }
+    }
+
+    /// <summary>What all ranks do once they have met: from here on each knows the others' hosts, and whether rank 0 or they are there.</summary>
+    public void Meet(IReadOnlyList<string> hosts)
+    {
+        Hosts = hosts;
+        pulse = new RankPulse(this);
+    }
+
+    /// <summary>Leaves the group: all ranks do, and wait for each other.</summary>
+    /// <param name="lost">Is told, from another thread, where one of them doesn't; then this process ends.</param>
+    /// <exception cref="PeerLostException">One is lost.</exception>
+    public void Leave(Action<Exception> lost)
+    {
+        pulse?.End();
+        // MPI's own waiting has no end where a rank has none.
+        using var left = new ManualResetEventSlim();
+        var watch = new Thread(() =>
+        {
+            if (left.Wait(PeerTimeout))
+                return;
+            lost(new PeerLostException(Sentence(PeerTimeout, "the others", "MPI_Finalize")));
+            CLibrary.Exit(PeerLostException.ExitCode);
+        })
+        { IsBackground = true };
+        watch.Start();
+        mpi.Stop();
+        left.Set();
+        watch.Join();
     }
 
     /// <summary>Ends all ranks with an exit code, this one too, whether or not the launcher can be reached. Doesn't come back.</summary>
     public void Abort(int code)
     {
-        aborted = true;
+        pulse?.Stop();
         new Thread(() =>
         {
             Thread.Sleep(AbortPatience);
@@ -97,12 +131,10 @@ internal sealed unsafe class RankGroup : IDisposable
         CLibrary.Exit(code);
     }
 
-    /// <summary>Leaves the group: all ranks do, and wait for each other.</summary>
-    public void Dispose()
-    {
-        if (!aborted)
-            mpi.Stop();
-    }
+    private string Sentence(TimeSpan waited, string whom, string what) =>
+        $"rank {Rank} ({Environment.MachineName}) has waited {waited.TotalSeconds:0} s for {whom} in {what}: {PeerLostException.End}";
+
+    private string Name(int rank) => rank < Hosts.Count ? $"rank {rank} ({Hosts[rank]})" : $"rank {rank}";
 
     private static string Name(MpiKind kind) => kind == MpiKind.OpenMpi ? "Open MPI" : "MPICH";
 }

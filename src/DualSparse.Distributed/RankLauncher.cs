@@ -11,129 +11,121 @@ internal static class RankLauncher
     /// <summary>The exit code where the user interrupted: what shells give a program that SIGINT ended.</summary>
     public const int Interrupted = 130;
 
-    // What MPICH's launcher prints to standard output when a rank ends with an error.
-    private const string MpichBanner = "===================================================================================";
-
-    // And to standard error, where the rank has said why.
-    private const string MpichAbort = "Abort(";
+    /// <summary>The exit code where nobody reads the output any more: the same of SIGPIPE.</summary>
+    public const int Unread = 141;
 
     // From a rank's sentence, or an interrupt, until what is left is killed.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    private static readonly string[] s_names = ["mpirun", "mpiexec", "mpirun.openmpi", "mpirun.mpich"];
+    // A terminal's Ctrl-C goes to the launcher too, which takes a second over it, and takes a second signal for impatience.
+    private static readonly TimeSpan OwnWay = TimeSpan.FromSeconds(1.5);
+
+    // Ranks of the slowest machines, over ssh, meet within some seconds.
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+
+    // What a process that was left behind elsewhere may still write is nothing to wait for.
+    private static readonly TimeSpan Drain = TimeSpan.FromSeconds(1);
 
     /// <summary>Runs a program as ranks to their end.</summary>
     /// <param name="command">The program and its arguments.</param>
     /// <param name="ranks">How many.</param>
     /// <param name="hosts">Where, in turn; empty: here.</param>
-    /// <param name="errors">Receives the ranks' standard error, line by line.</param>
     /// <param name="output">Receives what rank 0 prints.</param>
+    /// <param name="unread">Whether nobody reads <paramref name="output"/> any more.</param>
+    /// <param name="errors">Receives the ranks' standard error, line by line.</param>
     /// <param name="cancel">Ends them.</param>
-    /// <returns>The exit code: a rank's own, 70 where one was lost, 130 where they were interrupted.</returns>
+    /// <returns>The exit code: rank 0's own, 1 where a rank failed, 70 where one was lost, 130 where they were interrupted, 141 where the output is unread.</returns>
     /// <exception cref="MpiException">There is no launcher, or it can't be started.</exception>
-    public static int Run(IReadOnlyList<string> command, int ranks, IReadOnlyList<string> hosts, Stream output, TextWriter errors, CancellationToken cancel)
+    /// <exception cref="IOException">What rank 0 prints can't be written; the ranks have ended.</exception>
+    public static int Run(
+        IReadOnlyList<string> command, int ranks, IReadOnlyList<string> hosts, Stream output, Func<bool> unread, TextWriter errors, CancellationToken cancel)
     {
-        var (launcher, kind) = Find();
-        var start = new ProcessStartInfo(launcher) { RedirectStandardError = true, RedirectStandardOutput = true };
-        foreach (string argument in Arguments(kind, ranks, hosts).Concat(command))
+        var launcher = MpiLauncher.Find();
+        var start = new ProcessStartInfo(launcher.Program) { RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (string argument in launcher.Arguments(ranks, hosts, RankErrors.Variable).Concat(command))
             start.ArgumentList.Add(argument);
         // A launcher's own terminal isn't one for the ranks: they would draw into it.
         start.Environment["TERM"] = "dumb";
         start.Environment["OMPI_ALLOW_RUN_AS_ROOT"] = start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
-        using var process = Process.Start(start) ?? throw new MpiException($"{launcher} can't be started");
-        using var end = new CancellationTokenSource();
-        bool said = false, lost = false;
-        process.ErrorDataReceived += (_, e) =>
+        start.Environment[RankErrors.Variable] = "1";
+        using var process = Process.Start(start) ?? throw new MpiException($"{launcher.Program} can't be started");
+        var said = new RankErrors(errors);
+        using var end = new RankEnd(process);
+        using var interrupted = cancel.Register(() => end.Soon(OwnWay, Grace));
+        var reading = Task.Run(() => ReadErrors(process.StandardError, said, end));
+        var relay = Task.Run(() => Relay(process.StandardOutput.BaseStream, output, unread, launcher.Kind, end));
+        if (!end.WaitFor(StartLimit, () => said.HaveMet || said.Said))
         {
-            if (string.IsNullOrWhiteSpace(e.Data) || e.Data.StartsWith(MpichAbort, StringComparison.Ordinal))
-                return;
-            errors.WriteLine(e.Data);
-            if (e.Data.StartsWith("dualsparse: ", StringComparison.Ordinal))
-            {
-                said = true;
-                lost |= e.Data.EndsWith(PeerLostException.End, StringComparison.Ordinal);
-                end.CancelAfter(Grace);
-            }
-        };
-        process.BeginErrorReadLine();
-        using var interrupted = cancel.Register(() => end.CancelAfter(Grace));
-        using var kill = end.Token.Register(() => Kill(process));
-        Relay(process.StandardOutput.BaseStream, output);
-        process.WaitForExit();
+            said.Conclude($"the ranks haven't met within {StartLimit.TotalSeconds:0} s of {launcher.Program}'s start{Because(said)}: see that each host can be reached by ssh without a password, and the others from it");
+            end.Soon(TimeSpan.Zero, Grace);
+        }
+
+        end.Wait();
+        bool whole = process.ExitCode == 0 && !said.Said;
+        Task.WaitAll([relay.ContinueWith(_ => { }, TaskScheduler.Default), reading], whole ? Timeout.InfiniteTimeSpan : Drain);
         if (cancel.IsCancellationRequested)
             return Interrupted;
-        // What the launcher ends with depends on which rank it saw end first.
-        if (lost)
+        if (relay.IsFaulted)
+            relay.GetAwaiter().GetResult();
+        if (relay.IsCompletedSuccessfully && !relay.Result)
+            return Unread;
+        return Code(process.ExitCode, launcher, said);
+    }
+
+    // What the launcher ends with depends on which rank it saw end first.
+    private static int Code(int ended, MpiLauncher launcher, RankErrors said)
+    {
+        if (!said.Said && !said.HaveMet && ended != 0)
+        {
+            said.Conclude($"{launcher.Program} couldn't start the ranks{Because(said)}");
+            return 1;
+        }
+
+        if (!said.Said && ended is not (0 or 1))
+        {
+            said.Conclude($"a rank was lost: {launcher.Program} ended with {ended}");
             return PeerLostException.ExitCode;
-        if (said)
-            return process.ExitCode is > 0 and < 128 ? process.ExitCode : 1;
-        if (process.ExitCode is 0 or 1)
-            return process.ExitCode;
-        errors.WriteLine($"dualsparse: a rank was lost: {Path.GetFileName(launcher)} ended with {process.ExitCode}");
-        return PeerLostException.ExitCode;
-    }
-
-    private static IEnumerable<string> Arguments(MpiKind kind, int ranks, IReadOnlyList<string> hosts)
-    {
-        if (kind == MpiKind.Mpich)
-            return ["-n", $"{ranks}", .. hosts.Count > 0 ? ["-hosts", string.Join(',', hosts)] : Array.Empty<string>()];
-        // Quiet; not bound to one core each, which is its way with two ranks; a cut cable is seen after 11 s.
-        string[] flags =
-        [
-            "-q", "--bind-to", "none", "--oversubscribe", "-n", $"{ranks}", "--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2",
-            "--mca", "oob_tcp_keepalive_probes", "3",
-        ];
-        return hosts.Count > 0 ? [.. flags, "--host", string.Join(',', hosts.Select((host, i) => $"{host}:{(ranks - i + hosts.Count - 1) / hosts.Count}"))] : flags;
-    }
-
-    private static (string Path, MpiKind Kind) Find()
-    {
-        foreach (string name in s_names)
-        {
-            try
-            {
-                using var process = Process.Start(new ProcessStartInfo(name, ["--version"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-                string version = process.StandardOutput.ReadToEnd();
-                process.WaitForExit();
-                if (version.Contains("Open MPI", StringComparison.Ordinal))
-                    return (name, MpiKind.OpenMpi);
-                if (version.Contains("HYDRA", StringComparison.OrdinalIgnoreCase) || version.Contains("Intel(R) MPI", StringComparison.Ordinal))
-                    return (name, MpiKind.Mpich);
-            }
-            catch (System.ComponentModel.Win32Exception)
-            {
-                // No such program: the next.
-            }
         }
 
-        throw new MpiException($"there is no {s_names[0]} on the path: several ranks need Open MPI (Debian: openmpi-bin) or MPICH (mpich)");
+        return said.Lost ? PeerLostException.ExitCode : said.Said ? 1 : ended;
     }
 
-    // As it comes, to the banner.
-    private static void Relay(Stream from, Stream to)
+    private static string Because(RankErrors said) => said.Reason is { } reason ? $" ({reason.TrimEnd('.', '\r')})" : "";
+
+    private static void ReadErrors(StreamReader from, RankErrors said, RankEnd end)
     {
-        byte[] buffer = new byte[64 << 10];
-        byte[] banner = System.Text.Encoding.ASCII.GetBytes(MpichBanner);
-        bool over = false;
-        for (int read; (read = from.Read(buffer)) > 0;)
+        while (from.ReadLine() is { } line)
         {
-            int at = buffer.AsSpan(0, read).IndexOf(banner);
-            if (!over)
-                to.Write(buffer, 0, at < 0 ? read : at);
-            over |= at >= 0;
-            to.Flush();
+            said.Take(line);
+            if (said.Said || said.GaveUp)
+                end.Soon(Grace, TimeSpan.Zero);
         }
     }
 
-    private static void Kill(Process process)
+    // As it comes, to MPICH's banner. False: nobody reads it.
+    private static bool Relay(Stream from, Stream to, Func<bool> unread, MpiKind kind, RankEnd end)
     {
         try
         {
-            process.Kill(entireProcessTree: true);
+            var relay = new OutputRelay(to, kind == MpiKind.Mpich ? LauncherText.MpichBanner : null);
+            byte[] buffer = new byte[64 << 10];
+            for (int read; (read = from.Read(buffer)) > 0;)
+            {
+                relay.Write(buffer.AsSpan(0, read));
+                if (unread())
+                {
+                    end.Soon(TimeSpan.Zero, Grace);
+                    return false;
+                }
+            }
+
+            relay.Finish();
+            return true;
         }
-        catch (InvalidOperationException)
+        catch (IOException)
         {
-            // It has ended by itself.
+            end.Soon(TimeSpan.Zero, Grace);
+            throw;
         }
     }
 }

@@ -56,19 +56,30 @@ public static class Ranks
         MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
     {
         options = options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) };
-        using var group = RankGroup.Join(patience);
+        var group = RankGroup.Join(patience);
         try
         {
-            return RankedModel.Run(group, folder, options, how, work);
+            Handshake.Introduce(group);
+            // Our launcher waits for it, to tell a rank that is lost from one that couldn't be started.
+            if (launch.Rank == 0 && Environment.GetEnvironmentVariable(RankErrors.Variable) is { Length: > 0 })
+                Console.Error.WriteLine(RankErrors.Began);
+            int code = RankedModel.Run(group, folder, options, how, work);
+            group.Leave(Say);
+            return code;
         }
         catch (Exception e)
         {
             // The others wait for this one. An interrupt, or a launcher that ends ranks as one is lost, is no fault of this rank's.
             if (e is not OperationCanceledException)
-                tell(e, launch.Rank == 0 ? "" : $"rank {launch.Rank}: ");
-            Console.Error.Flush();
+                Say(e);
             group.Abort(e switch { PeerLostException => PeerLostException.ExitCode, OperationCanceledException => RankLauncher.Interrupted, _ => 1 });
             throw;
+        }
+
+        void Say(Exception e)
+        {
+            tell(e, launch.Rank == 0 || e is PeerLostException ? "" : $"rank {launch.Rank}: ");
+            Console.Error.Flush();
         }
     }
 }

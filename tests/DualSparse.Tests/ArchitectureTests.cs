@@ -54,6 +54,7 @@ public partial class ArchitectureTests
         "Distributed/PeerExchange.cs",
         "Distributed/RankGroup.cs",
         "Distributed/RankMessage.cs",
+        "Distributed/RankPulse.cs",
         "Distributed/ShareMessage.cs",
         "Engine/Attention.cs",
         "Engine/Embedding.cs",

@@ -16,7 +16,7 @@ internal static class CommandHost
     public const int Failed = 1;
 
     /// <summary>For a command that ends because nobody reads its output any more: what shells give a program that SIGPIPE ended, 128 + 13.</summary>
-    public const int Unread = 141;
+    public const int Unread = RankLauncher.Unread;
 
     /// <summary>For a command that the user interrupted: the same of SIGINT, 128 + 2.</summary>
     public const int Interrupted = RankLauncher.Interrupted;

@@ -76,6 +76,6 @@ internal sealed class RankArguments
         string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. Environment.GetCommandLineArgs()[1..]];
         using var interrupt = new Interrupt();
         using var output = Console.OpenStandardOutput();
-        return RankLauncher.Run(program, count, where, output, parsed.InvocationConfiguration.Error, interrupt.Token);
+        return RankLauncher.Run(program, count, where, output, () => StandardOutput.ReaderGone(Console.Out), parsed.InvocationConfiguration.Error, interrupt.Token);
     }
 }

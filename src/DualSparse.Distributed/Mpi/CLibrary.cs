@@ -35,6 +35,17 @@ internal static partial class CLibrary
             _ = MicroSleep(microseconds);
     }
 
+    /// <summary>Sends SIGTERM; nothing where the system has none.</summary>
+    public static void AskToEnd(int process)
+    {
+        const int Terminate = 15;
+        if (!OperatingSystem.IsWindows())
+            _ = Signal(process, Terminate);
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
+
     [LibraryImport("libc", EntryPoint = "usleep")]
     private static partial int MicroSleep(uint microseconds);
 

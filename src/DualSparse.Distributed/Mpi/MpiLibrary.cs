@@ -14,6 +14,8 @@ internal sealed unsafe class MpiLibrary
 
     private static readonly string[] s_openMpi = ["libmpi.so.40"], s_mpich = ["libmpich.so.12", "libmpi.so.12"], s_standard = ["libmpi_abi.so.1", "libmpi_abi.so.0"];
 
+    // MPI is asked by one thread at a time: those that compute, and the pulse.
+    private readonly Lock asking = new();
     private readonly nint handle;
     private readonly delegate* unmanaged<nint, nint, int> setErrorHandler;
     private readonly delegate* unmanaged<int*, byte***, int, int*, int> initThread;
@@ -113,21 +115,24 @@ internal sealed unsafe class MpiLibrary
     public void Send(void* bytes, int count, int to, int tag, nint* request)
     {
         *request = 0; // MPICH writes the lower half
-        Check(isend(bytes, count, Abi.Byte, to, tag, Abi.World, request), "MPI_Isend");
+        lock (asking)
+            Check(isend(bytes, count, Abi.Byte, to, tag, Abi.World, request), "MPI_Isend");
     }
 
     /// <summary>Begins to receive bytes.</summary>
     public void Receive(void* bytes, int count, int from, int tag, nint* request)
     {
         *request = 0;
-        Check(irecv(bytes, count, Abi.Byte, from, tag, Abi.World, request), "MPI_Irecv");
+        lock (asking)
+            Check(irecv(bytes, count, Abi.Byte, from, tag, Abi.World, request), "MPI_Irecv");
     }
 
     /// <summary>Whether a request is done.</summary>
     public bool Test(nint* request)
     {
         int done;
-        Check(test(request, &done, Abi.StatusIgnore), "MPI_Test");
+        lock (asking)
+            Check(test(request, &done, Abi.StatusIgnore), "MPI_Test");
         return done != 0;
     }
 

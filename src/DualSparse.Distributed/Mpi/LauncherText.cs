@@ -1,0 +1,39 @@
+using System.Text.RegularExpressions;
+
+namespace DualSparse.Distributed.Mpi;
+
+/// <summary>What launchers and MPI libraries say themselves, told from what ranks write: a user gets our sentence in its place.</summary>
+internal sealed partial class LauncherText
+{
+    /// <summary>What MPICH's launcher begins with, on standard output, when a rank has ended with an error.</summary>
+    public const string MpichBanner =
+        "===================================================================================\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES";
+
+    private bool page;
+
+    /// <summary>Whether the next line of standard error is theirs.</summary>
+    public bool IsTheirs(string line)
+    {
+        // Open MPI's pages stand between two such rules.
+        if (Rule().IsMatch(line))
+        {
+            page = !page;
+            return true;
+        }
+
+        return page || Mark().IsMatch(line);
+    }
+
+    /// <summary>Whether a host can't be reached, or hasn't the library: MPICH's launcher then waits for ever.</summary>
+    public static bool IsUnreachable(string line) => Unreachable().IsMatch(line);
+
+    [GeneratedRegex("^-{60,}$")]
+    private static partial Regex Rule();
+
+    // "[host:pid] …" of Open MPI, "[time] [host:pid:…] …" of UCX, "[mpiexec@host] …" and "[proxy:0:1@host] …" of MPICH, and lines of their own.
+    [GeneratedRegex(@"^(\[[^\]\s]+:\d+[^\]]*\]|\[\d+\.\d+\]|\[(mpiexec|proxy)\S*@|Abort\(|(mpirun|mpiexec|ORTE|PMIX|PRTE)\b)")]
+    private static partial Regex Mark();
+
+    [GeneratedRegex(@"^\[mpiexec@|^ssh: |: Permission denied \(|^Host key verification failed|(hydra_pmi_proxy|orted|prted)\S*: (command )?not found|execvp error")]
+    private static partial Regex Unreachable();
+}

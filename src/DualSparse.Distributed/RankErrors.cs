@@ -1,0 +1,79 @@
+using DualSparse.Distributed.Mpi;
+
+namespace DualSparse.Distributed;
+
+/// <summary>
+/// What comes from the ranks' standard error: their own lines are the user's, with one sentence about a mistake, the first; what the launcher and the
+/// libraries say themselves isn't, nor what ranks say while they are ended.
+/// </summary>
+internal sealed class RankErrors(TextWriter user)
+{
+    /// <summary>The environment variable by which our launcher asks rank 0 for <see cref="Began"/>.</summary>
+    public const string Variable = "DUALSPARSE_LAUNCHED";
+
+    /// <summary>A line by which rank 0 tells our launcher that all ranks have met.</summary>
+    public const string Began = "dualsparse-ranks-have-met";
+
+    private const string Ours = "dualsparse: ";
+
+    private readonly LauncherText theirs = new();
+    private readonly List<string> before = [];
+
+    /// <summary>Whether the ranks have met.</summary>
+    public bool HaveMet { get; private set; }
+
+    /// <summary>Whether a rank has said why it ends.</summary>
+    public bool Said { get; private set; }
+
+    /// <summary>Whether that was that it has lost another.</summary>
+    public bool Lost { get; private set; }
+
+    /// <summary>Whether ranks can't be started, though the launcher may not end.</summary>
+    public bool GaveUp { get; private set; }
+
+    /// <summary>The first line that came before the ranks had met, of whomever; null: none.</summary>
+    public string? Reason { get; private set; }
+
+    /// <summary>Takes the next line.</summary>
+    public void Take(string line)
+    {
+        if (Said || string.IsNullOrWhiteSpace(line))
+            return;
+        GaveUp |= !HaveMet && LauncherText.IsUnreachable(line);
+        if (line == Began)
+            Meet();
+        else if (line.StartsWith(Ours, StringComparison.Ordinal))
+            Say(line);
+        else if (!theirs.IsTheirs(line))
+            Pass(line);
+        Reason ??= HaveMet ? null : line;
+    }
+
+    /// <summary>Gives the user the sentence that no rank could.</summary>
+    public void Conclude(string sentence)
+    {
+        if (!Said)
+            Say(Ours + sentence);
+    }
+
+    private void Meet()
+    {
+        HaveMet = true;
+        before.ForEach(user.WriteLine);
+    }
+
+    private void Pass(string line)
+    {
+        if (HaveMet)
+            user.WriteLine(line);
+        else
+            before.Add(line);
+    }
+
+    private void Say(string sentence)
+    {
+        Said = true;
+        Lost = sentence.EndsWith(PeerLostException.End, StringComparison.Ordinal);
+        user.WriteLine(sentence);
+    }
+}
