@@ -2,10 +2,10 @@ using System.Text;
 
 namespace DualSparse.Distributed;
 
-/// <summary>Passes bytes on as they come, up to a mark and no further. What may be the mark's beginning is held back until it is told.</summary>
-internal sealed class OutputRelay(Stream to, string? mark)
+/// <summary>Passes bytes on as they come, up to one of some marks and no further. What may be a mark's beginning is held back until it is told.</summary>
+internal sealed class OutputRelay(Stream to, IReadOnlyList<string> marks)
 {
-    private readonly byte[] mark = Encoding.ASCII.GetBytes(mark ?? "");
+    private readonly byte[][] marks = [.. marks.Select(Encoding.ASCII.GetBytes)];
     private byte[] held = [];
     private bool over;
 
@@ -15,9 +15,8 @@ internal sealed class OutputRelay(Stream to, string? mark)
         if (over)
             return;
         byte[] all = [.. held, .. bytes];
-        int at = mark.Length == 0 ? -1 : all.AsSpan().IndexOf(mark);
-        over = at >= 0;
-        int end = over ? at : all.Length - Beginning(all);
+        int end = marks.Length == 0 ? all.Length : marks.Min(mark => End(all, mark));
+        over = marks.Any(mark => all.AsSpan(end).StartsWith(mark));
         held = over ? [] : all[end..];
         to.Write(all, 0, end);
         to.Flush();
@@ -30,15 +29,14 @@ internal sealed class OutputRelay(Stream to, string? mark)
         to.Flush();
     }
 
-    // How much of the mark's beginning the bytes end with.
-    private int Beginning(ReadOnlySpan<byte> bytes)
+    // Where the mark begins, or may.
+    private static int End(ReadOnlySpan<byte> bytes, byte[] mark)
     {
-        for (int length = Math.Min(mark.Length - 1, bytes.Length); length > 0; length--)
-        {
-            if (bytes.EndsWith(mark.AsSpan(0, length)))
-                return length;
-        }
-
-        return 0;
+        if (bytes.IndexOf(mark) is var at and >= 0)
+            return at;
+        int length = Math.Min(mark.Length - 1, bytes.Length);
+        while (length > 0 && !bytes.EndsWith(mark.AsSpan(0, length)))
+            length--;
+        return bytes.Length - length;
     }
 }

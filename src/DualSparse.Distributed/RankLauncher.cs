@@ -75,7 +75,7 @@ internal static class RankLauncher
     // What the launcher ends with depends on which rank it saw end first.
     private static int Code(int ended, MpiLauncher launcher, RankErrors said)
     {
-        if (!said.Said && !said.HaveMet && ended != 0)
+        if (!said.Said && !said.HaveMet && ended != 0 && !launcher.EndedBySignal(ended))
         {
             said.Conclude($"{launcher.Program} couldn't start the ranks{Because(said)}");
             return 1;
@@ -102,12 +102,12 @@ internal static class RankLauncher
         }
     }
 
-    // As it comes, to MPICH's banner. False: nobody reads it.
+    // As it comes, up to the launcher's own text. False: nobody reads it.
     private static bool Relay(Stream from, Stream to, Func<bool> unread, MpiKind kind, RankEnd end)
     {
         try
         {
-            var relay = new OutputRelay(to, kind == MpiKind.Mpich ? LauncherText.MpichBanner : null);
+            var relay = new OutputRelay(to, LauncherText.Marks(kind));
             byte[] buffer = new byte[64 << 10];
             for (int read; (read = from.Read(buffer)) > 0;)
             {

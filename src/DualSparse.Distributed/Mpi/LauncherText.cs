@@ -5,9 +5,15 @@ namespace DualSparse.Distributed.Mpi;
 /// <summary>What launchers and MPI libraries say themselves, told from what ranks write: a user gets our sentence in its place.</summary>
 internal sealed partial class LauncherText
 {
-    /// <summary>What MPICH's launcher begins with, on standard output, when a rank has ended with an error.</summary>
-    public const string MpichBanner =
-        "===================================================================================\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES";
+    // When a rank has ended with an error, and at Ctrl-C.
+    private static readonly string[] s_mpich =
+    [
+        "===================================================================================\n=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES",
+        $"[mpiexec@{Environment.MachineName}] Sending Ctrl-C",
+    ];
+
+    /// <summary>With what a launcher's own text begins on standard output, after which nothing of the ranks comes.</summary>
+    public static IReadOnlyList<string> Marks(MpiKind kind) => kind == MpiKind.Mpich ? s_mpich : [];
 
     private bool page;
 

@@ -41,6 +41,13 @@ internal sealed record MpiLauncher(string Program, MpiKind Kind)
         return hosts.Count > 0 ? [.. flags, "--host", string.Join(',', hosts.Select((host, i) => $"{host}:{(ranks - i + hosts.Count - 1) / hosts.Count}"))] : flags;
     }
 
+    /// <summary>Whether it ended with this code because a signal had ended a rank: Open MPI's gives what a shell would, MPICH's the signal's number.</summary>
+    public bool EndedBySignal(int code)
+    {
+        const int Shell = 128, Abort = 6, Bus = 7, Kill = 9, Segment = 11;
+        return (Kind == MpiKind.OpenMpi ? code - Shell : code) is Abort or Bus or Kill or Segment;
+    }
+
     private static MpiLauncher? Of(string program)
     {
         try

@@ -9,7 +9,8 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
     /// <summary>The launchers that a machine may have; one is enough for users, each is to be tested.</summary>
     public static readonly string[] Launchers = ["mpirun.openmpi", "mpirun.mpich"];
 
-    private static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
+    /// <summary>The program, for <c>dotnet</c>.</summary>
+    public static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
 
     /// <summary>Runs commands as ranks; skips where the launcher isn't installed.</summary>
     /// <param name="launcher">One of <see cref="Launchers"/>.</param>
@@ -95,7 +96,8 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
         return [.. found, .. found.SelectMany(Descendants)];
     }
 
-    private static void Require(string launcher)
+    /// <summary>Skips the test where a launcher isn't installed.</summary>
+    public static void Require(string launcher)
     {
         if (!OperatingSystem.IsLinux())
             Assert.Skip("needs Linux's /proc and MPI");
@@ -104,7 +106,8 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
             Assert.Skip($"needs {launcher} (Debian: apt-get install openmpi-bin mpich)");
     }
 
-    private static Process Start(string program, IEnumerable<string> arguments)
+    /// <summary>Starts a program whose traffic stays on this machine.</summary>
+    public static Process Start(string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, StandardOutputEncoding = Encoding.UTF8 };
         // What keeps a test's traffic on this machine, and lets root start ranks.
@@ -113,6 +116,8 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
         foreach (string name in new[] { "OMPI_MCA_oob_tcp_if_include", "OMPI_MCA_btl_tcp_if_include", "UCX_NET_DEVICES" })
             start.Environment[name] = "lo";
         start.Environment["UCX_WARN_UNUSED_ENV_VARS"] = "n";
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return Process.Start(start)!;
     }
 }

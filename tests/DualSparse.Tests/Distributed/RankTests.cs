@@ -135,22 +135,4 @@ public class RankTests
     [Fact]
     public void Another_number_of_ranks_than_was_started_is_said() => Assert.Contains(
         "--ranks is 3, but 2 processes were started", MpiRun.Of("mpirun.openmpi", (2, ["generate", Prompt, "--ranks", "3"])).Errors);
-
-    [Theory]
-    [InlineData("KILL", "10", "a rank was lost")]
-    [InlineData("STOP", "2", "has waited 2 s for rank 1 in layer")]
-    public void A_lost_rank_ends_the_others(string signal, string patience, string sentence)
-    {
-        using var process = MpiRun.StartOwn("generate", Prompt, "-n", "400", "--temperature", "1", "--ranks", "2", "--peer-timeout", patience, "--logprobs", "0");
-        // It writes: all ranks are at work.
-        Assert.NotNull(process.StandardOutput.ReadLine());
-        int rank = MpiRun.FindRank(process.Id, 1) ?? throw new InvalidOperationException("rank 1 isn't there");
-        var all = MpiRun.Descendants(process.Id);
-        using (var kill = System.Diagnostics.Process.Start("kill", [$"-{signal}", $"{rank}"]))
-            kill.WaitForExit();
-        var run = MpiRun.Wait(process);
-        Assert.True(run.Code == 70, $"{run.Code}: {run.Errors}");
-        Assert.Contains(sentence, run.Errors);
-        Assert.DoesNotContain(all, id => File.Exists($"/proc/{id}/cmdline") && File.ReadAllText($"/proc/{id}/cmdline").Contains("dualsparse", StringComparison.Ordinal));
-    }
 }
