@@ -17,6 +17,9 @@ internal sealed unsafe class RankGroup
     // Reading the clock costs as much as a test.
     private const int TestsPerClock = 32;
 
+    // A wait that looks at the clock so late was no wait: this process had stopped, or the whole machine, and its peer may have too.
+    private static readonly TimeSpan Absence = TimeSpan.FromSeconds(1);
+
     // MPI_Abort asks the launcher, and can wait for ever where the way there is broken.
     private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
 
@@ -68,7 +71,7 @@ internal sealed unsafe class RankGroup
     /// <exception cref="PeerLostException">The peer was silent for <see cref="PeerTimeout"/>.</exception>
     public void Wait(RankMessage message, string? what)
     {
-        long started = 0;
+        long started = 0, looked = 0;
         for (int tests = 0; !message.Done(); tests++)
         {
             if (tests < SpinTests)
@@ -76,13 +79,15 @@ internal sealed unsafe class RankGroup
             Thread.Yield();
             if (tests % TestsPerClock != 0)
                 continue;
-            if (started == 0)
-                started = Stopwatch.GetTimestamp();
-            var waited = Stopwatch.GetElapsedTime(started);
+            long now = Stopwatch.GetTimestamp();
+            if (started == 0 || Stopwatch.GetElapsedTime(looked, now) > Absence)
+                started = now;
+            looked = now;
+            var waited = Stopwatch.GetElapsedTime(started, now);
             if (waited > YieldFor)
                 CLibrary.Sleep(SleepMicroseconds);
             // One that may take its time has to say that it is there; before the ranks have met none can.
-            var silent = what is not null ? waited : pulse is null ? TimeSpan.Zero : Stopwatch.GetElapsedTime(Math.Max(started, pulse.LastHeard(message.Peer)));
+            var silent = what is not null ? waited : pulse is null ? TimeSpan.Zero : Stopwatch.GetElapsedTime(Math.Max(started, pulse.LastHeard(message.Peer)), now);
             if (silent > PeerTimeout)
                 throw new PeerLostException(Sentence(silent, Name(message.Peer), what ?? "what comes next"));
         }

@@ -29,7 +29,7 @@ public class RankFailureTests
     {
         for (int i = 0; i < RunningRanks.Repetitions; i++)
         {
-            using var ranks = RunningRanks.Start(launcher, RunningRanks.Writing("2"));
+            using var ranks = RunningRanks.Start(launcher, RunningRanks.Writing("3"));
             ranks.WaitForWork(i);
             RunningRanks.Signal(signal, ranks.Find(rank));
             string waited = $@"rank {1 - rank} \(\S+\) has waited \d s for rank {rank} \(\S+\) in .*: it is lost or hangs";
