@@ -1,3 +1,4 @@
+using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
@@ -19,15 +20,16 @@ internal sealed unsafe class PeerExchange(RankGroup group) : IExchange, IDisposa
     private bool ready;
 
     /// <inheritdoc/>
-    public void BeginDispatch(Workspace work, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x, int rows)
+    public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x)
     {
+        int rows = pass.Rows;
         if (!ready)
             Handshake.RequireLoaded(group);
         ready = true;
         Abandon();
         ticket.RowCount = rows;
         ticket.SetRanks(placement.Ranks);
-        GroupedGemm.Encode(work, experts, x, rows, ticket.Rows);
+        GroupedGemm.Encode(pass.Work, experts, x, rows, ticket.Rows);
         var peers = free.TryPop(out var used) ? used : [.. Enumerable.Range(0, group.Size).Select(rank => new Peer(group, rank))];
         open.Add(ticket, peers);
         // The others' rows first: they travel while the own list is made and computed.
@@ -44,7 +46,7 @@ internal sealed unsafe class PeerExchange(RankGroup group) : IExchange, IDisposa
     public IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket) => [ticket.Ranks[0]];
 
     /// <inheritdoc/>
-    public void EndCombine(Workspace work, ExpertTicket ticket, int hidden, float* y)
+    public void EndCombine(Pass pass, ExpertTicket ticket, int hidden, float* y)
     {
         open.Remove(ticket, out var peers);
         for (int rank = 1; rank < ticket.Ranks.Count; rank++)
@@ -55,7 +57,7 @@ internal sealed unsafe class PeerExchange(RankGroup group) : IExchange, IDisposa
         }
 
         free.Push(peers!);
-        LocalExchange.AddInOrder(work.Team, ticket, hidden, y);
+        LocalExchange.Instance.EndCombine(pass, ticket, hidden, y);
     }
 
     /// <summary>Tells the other ranks that there is nothing more to do.</summary>

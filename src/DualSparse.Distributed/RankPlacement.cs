@@ -40,6 +40,9 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason)
     /// <summary>Its name.</summary>
     public string Name => Parts == 1 ? "own" : Parts == Ranks ? "slice" : $"hybrid:{Parts}";
 
+    /// <summary>Whether every rank has a part of everything.</summary>
+    public bool IsSlice => Parts == Ranks;
+
     /// <summary>The placement asked for, or the one that suits the model.</summary>
     /// <param name="folder">The model's folder.</param>
     /// <param name="ranks">Ranks.</param>
@@ -58,7 +61,7 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason)
     }
 
     /// <summary>The options with which a process of this placement loads the model.</summary>
-    public EngineOptions Apply(EngineOptions options) => options with { Ranks = Ranks, Placement = (_, experts) => ExpertPlacement.Blocks(Ranks, experts, Parts) };
+    public EngineOptions Apply(EngineOptions options) => options with { Ranks = Ranks, TrunkParts = IsSlice ? Ranks : 1, Placement = (_, experts) => ExpertPlacement.Blocks(Ranks, experts, Parts) };
 
     // A slice gives every rank the same work for any number of rows; the k experts of one token are rarely spread evenly over ranks.
     private static RankPlacement Best(MoeConfig moe, int ranks)

@@ -3,7 +3,7 @@ using DualSparse.Engine;
 
 namespace DualSparse.Distributed;
 
-/// <summary>One model over several processes: rank 0 has attention, router, shared experts and head, and each rank its part of the routed experts.</summary>
+/// <summary>One model over several processes: under slices every rank runs every pass with its part of all weights; else rank 0 does, and asks the others for their routed experts.</summary>
 internal static class RankedModel
 {
     /// <summary>Runs what is to be done with the model on rank 0; the other ranks serve it meanwhile.</summary>
@@ -22,9 +22,19 @@ internal static class RankedModel
         options = placement.Apply(options);
         Handshake.Offer(group, folder(), options, placement);
         // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
-        var exchange = new PeerExchange(group);
-        int code = lead(options with { Rank = 0, Exchange = exchange }, placement);
-        exchange.Dispose();
+        if (!placement.IsSlice)
+        {
+            var exchange = new PeerExchange(group);
+            int last = lead(options with { Rank = 0, Peers = new() { Exchange = exchange } }, placement);
+            exchange.Dispose();
+            return last;
+        }
+
+        var leader = new PassLeader(group);
+        var collective = new RankCollective(group);
+        int code = lead(options with { Rank = 0, Peers = new() { Collective = collective, Announce = leader.Announce, Joined = leader.Joined } }, placement);
+        leader.Dispose();
+        collective.Dispose();
         return code;
     }
 
@@ -34,6 +44,8 @@ internal static class RankedModel
         string? missing = Try(() => path = folder());
         if (Handshake.Answer(group, path, options, missing) is not { } agreed)
             return 1;
+        if (agreed.TrunkParts > 1)
+            return Follow(group, path, agreed);
         ExpertWorker? worker = null;
         string? fault = Try(() => worker = ExpertWorker.Load(group, path, agreed));
         Handshake.TellLoaded(group, fault);
@@ -42,6 +54,22 @@ internal static class RankedModel
             if (worker is null)
                 return 1;
             worker.Run();
+            return 0;
+        }
+    }
+
+    private static int Follow(RankGroup group, string folder, EngineOptions options)
+    {
+        using var collective = new RankCollective(group);
+        Transformer? model = null;
+        string? fault = Try(() => model = Transformer.Load(folder, options with { Rank = group.Rank, Peers = new() { Collective = collective } }));
+        Handshake.TellLoaded(group, fault);
+        using (model)
+        {
+            if (model is null)
+                return 1;
+            using var follower = new PassFollower(group, model);
+            follower.Run();
             return 0;
         }
     }

@@ -60,8 +60,9 @@ internal static unsafe class LayerProgram
     /// <param name="cancel">Checked before each operator.</param>
     public static void Run(ReadOnlySpan<Operator> program, Func<int, LayerWeights> layers, Pass pass, CancellationToken cancel)
     {
-        foreach (var (kind, layer, from, to) in program)
+        foreach (var step in program)
         {
+            var (kind, layer, from, to) = pass.Running = step;
             cancel.ThrowIfCancellationRequested();
             var weights = layers(layer);
             float* y = pass.Stream(to);

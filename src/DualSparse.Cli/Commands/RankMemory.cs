@@ -30,9 +30,7 @@ internal sealed record RankMemory(string Placement, string Reason, RankNeed[] Ra
         long Bytes(WeightFormat format, int rank)
         {
             var options = chosen.Apply(new EngineOptions { Weights = format, Rank = rank });
-            return rank == 0
-                ? MemoryNeed.WeightBytes(checkpoint.Config, format) - MemoryNeed.AbsentBytes(checkpoint.Config, options)
-                : MemoryNeed.ExpertBytes(checkpoint.Config, format, options.Placement!, rank);
+            return MemoryNeed.WeightBytes(checkpoint.Config, options);
         }
     }
 }

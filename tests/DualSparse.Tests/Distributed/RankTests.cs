@@ -1,7 +1,6 @@
 using System.Text.Json;
 using DualSparse.Distributed;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
@@ -30,12 +29,7 @@ public class RankTests
         using var json = JsonDocument.Parse(run.Output);
         var tokens = json.RootElement.GetProperty("tokens").EnumerateArray().Select(t => (t.GetProperty("id").GetInt32(), t.GetProperty("logProb").GetSingle())).ToArray();
 
-        var options = new EngineOptions
-        {
-            Weights = format,
-            Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts, PlacementKind.Parse(placement).Parts ?? ranks),
-            Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None,
-        };
+        var options = OneProcess(ranks, placement, format) with { Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None };
         using var model = MoeModel.Load(TestPaths.Model, options);
         using var session = model.NewSession();
         var expected = session.Generate(Prompt, new GenerationOptions { MaxTokens = 12, LogProbs = 2 }).Select(t => (t.Id, t.LogProb!.Value)).ToArray();
@@ -53,7 +47,7 @@ public class RankTests
         var run = MpiRun.Of(launcher, (ranks, ["eval", "--ids", file, "--windows", "1", "--json", "--weights", $"{format}", "--placement", placement]));
         Assert.True(run.Code == 0, run.Errors);
         using var json = JsonDocument.Parse(run.Output);
-        var options = new EngineOptions { Weights = format, Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts, PlacementKind.Parse(placement).Parts ?? ranks) };
+        var options = OneProcess(ranks, placement, format);
         using var model = Transformer.Load(TestPaths.Model, options);
         foreach (var text in TextWindows.ReadIds(file, 1))
         {
@@ -153,4 +147,8 @@ public class RankTests
         Assert.Contains(sentence, run.Errors);
         Assert.DoesNotContain(all, id => File.Exists($"/proc/{id}/cmdline") && File.ReadAllText($"/proc/{id}/cmdline").Contains("dualsparse", StringComparison.Ordinal));
     }
+
+    // What these ranks compute, in one process.
+    private static EngineOptions OneProcess(int ranks, string placement, WeightFormat format) =>
+        new RankPlacement(ranks, PlacementKind.Parse(placement).Parts ?? ranks, "").Apply(new EngineOptions { Weights = format });
 }

@@ -31,6 +31,12 @@ internal sealed class TextDrop
         }
     }
 
+    /// <summary>The text that this is a part of; null: none.</summary>
+    public TextDrop? Parent { get; private init; }
+
+    /// <summary>Called as a part joins a text, with both; null: nobody asks.</summary>
+    public Action<TextDrop, TextDrop>? Joined { get; init; }
+
     /// <summary>By layer, the routed experts' work.</summary>
     public IReadOnlyList<DropCounts> Layers => counts;
 
@@ -74,7 +80,7 @@ internal sealed class TextDrop
     public TextDrop Part()
     {
         Begin();
-        return new TextDrop(Plan, counts.Length) { follower = follower?.Part() };
+        return new TextDrop(Plan, counts.Length) { follower = follower?.Part(), Parent = this, Joined = Joined };
     }
 
     /// <summary>Adds a part's tokens and work.</summary>
@@ -84,5 +90,6 @@ internal sealed class TextDrop
             follower!.Join(other);
         for (int l = 0; l < counts.Length; l++)
             counts[l] += part.counts[l];
+        Joined?.Invoke(this, part);
     }
 }
