@@ -3,12 +3,16 @@ using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Distributed;
 
-/// <summary>A rank that runs the passes of rank 0 with its own part of the model, until there are no more.</summary>
-internal sealed class PassFollower(RankGroup group, Transformer model) : IDisposable
+/// <summary>A rank that runs the passes of rank 0, with its own part of the model or on its own sequences, until there are no more.</summary>
+/// <param name="group">The ranks.</param>
+/// <param name="model">What this rank has of the model.</param>
+/// <param name="exchange">Where each rank runs its own sequences, how their rows reach the experts; null: every rank runs all of them.</param>
+internal sealed unsafe class PassFollower(RankGroup group, Transformer model, AllToAllExchange? exchange) : IDisposable
 {
     private readonly RankLetter letter = new();
     private readonly Dictionary<int, KvCache> caches = [];
     private readonly Dictionary<int, TextDrop> texts = [];
+    private readonly List<RankMessage> messages = [];
 
     /// <summary>Runs passes until rank 0 has no more.</summary>
     public void Run()
@@ -18,7 +22,11 @@ internal sealed class PassFollower(RankGroup group, Transformer model) : IDispos
         {
             foreach (var change in pass.Changes)
                 Apply(change);
-            model.Forward([.. pass.Chunks.Select(Chunk)]);
+            exchange?.BeginPass(PassMessage.RowsOf(pass.Chunks, group.Size));
+            SequenceChunk[] chunks = [.. pass.Chunks.Where(chunk => chunk.Home is null || chunk.Home == group.Rank).Select(Chunk)];
+            var logits = model.Forward(chunks);
+            if (exchange is not null)
+                Report(chunks, logits);
             foreach (int number in pass.Ended)
                 Forget(number);
         }
@@ -51,6 +59,30 @@ internal sealed class PassFollower(RankGroup group, Transformer model) : IDispos
             texts.Add(change.Text, change.Parent is { } parent ? texts[parent].Part() : model.NewText(change.Plan!));
         else
             text.Plan = model.Plan(change.Plan!);
+    }
+
+    // What rank 0 gathers of this rank's own sequences.
+    private void Report(SequenceChunk[] chunks, ReadOnlySpan<float> logits)
+    {
+        int length = TextReport.Length(model.Layers.Count);
+        double[] reports = [.. chunks.Where(chunk => chunk.Drop is not null).SelectMany(_ => new double[length])];
+        for (int i = 0, at = 0; i < chunks.Length; i++)
+        {
+            if (chunks[i].Drop is not { } text)
+                continue;
+            TextReport.Write(model.Counts(i), text.Expected, reports.AsSpan(at, length));
+            at += length;
+        }
+
+        fixed (float* values = logits)
+        fixed (double* numbers = reports)
+        {
+            if (logits.Length > 0)
+                messages.Add(group.Send(0, PassLeader.LogitsTag, values, checked(logits.Length * sizeof(float))));
+            if (reports.Length > 0)
+                messages.Add(group.Send(0, PassLeader.ReportTag, numbers, reports.Length * sizeof(double)));
+            group.WaitAll(messages, "the end of a pass");
+        }
     }
 
     // A cache's number, or −1 − a text's.

@@ -16,6 +16,15 @@ internal sealed record PassMessage(IReadOnlyList<TextChange> Changes, IReadOnlyL
     /// <summary>The end.</summary>
     public static PassMessage End { get; } = new([], [], []);
 
+    /// <summary>The rows that each rank has in a pass.</summary>
+    public static int[] RowsOf(IEnumerable<ChunkMessage> chunks, int ranks)
+    {
+        int[] rows = new int[ranks];
+        foreach (var chunk in chunks)
+            rows[chunk.Home!.Value] += chunk.Ids.Length;
+        return rows;
+    }
+
     /// <summary>As bytes.</summary>
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, s_json);
 
@@ -41,4 +50,5 @@ internal sealed record TextChange(int Text, int? Parent = null, DropRequest? Pla
 /// <param name="AppendedTo">The position after their last.</param>
 /// <param name="Text">The text's number; null: it has no drop.</param>
 /// <param name="Followed">The tokens that the text's thresholds have adapted to.</param>
-internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed);
+/// <param name="Home">The rank that runs it; null: all do.</param>
+internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed, int? Home);

@@ -40,13 +40,13 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
             for (int r = 0; r < rows; r++)
                 new ReadOnlySpan<float>(logits + (nint)r * vocabulary + first, count).CopyTo(new Span<float>(columns + (nint)r * count, count));
             messages.Add(group.Send(0, LogitsTag, columns, Bytes(rows, count)));
-            Finish(what);
+            group.WaitAll(messages, what);
             return;
         }
 
         for (int rank = 1; rank < group.Size; rank++)
             messages.Add(group.Receive(rank, LogitsTag, columns + (nint)rows * parts[rank].First, Bytes(rows, parts[rank].Count)));
-        Finish(what);
+        group.WaitAll(messages, what);
         for (int rank = 1; rank < group.Size; rank++)
         {
             var (first, count) = parts[rank];
@@ -77,7 +77,7 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
                 messages.Add(group.Send(rank, PartTag, mine, Bytes(rows, width)));
         }
 
-        Finish(what);
+        group.WaitAll(messages, what);
         LocalCollective.Instance.AllReduce(pass, parts, rows, width, y);
     }
 
@@ -102,7 +102,7 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
                 messages.Add(group.Send(rank, PartTag, mine + (nint)from * width, Bytes(theirs, width)));
         }
 
-        Finish(what);
+        group.WaitAll(messages, what);
         LocalCollective.Instance.AllReduce(pass, parts, count, width, y + (nint)first * width);
         for (int rank = 0; rank < group.Size; rank++)
         {
@@ -113,18 +113,7 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
             messages.Add(group.Send(rank, SumTag, y + (nint)first * width, Bytes(count, width)));
         }
 
-        Finish(what);
-    }
-
-    private void Finish(string what)
-    {
-        foreach (var message in messages)
-        {
-            group.Wait(message, what);
-            message.Dispose();
-        }
-
-        messages.Clear();
+        group.WaitAll(messages, what);
     }
 
     private string Name(Operator running)

@@ -83,6 +83,21 @@ internal sealed unsafe class RankGroup : IDisposable
         }
     }
 
+    /// <summary>Waits until messages are done, and frees them.</summary>
+    /// <param name="messages">Begun; empty afterwards.</param>
+    /// <param name="what">As for <see cref="Wait"/>.</param>
+    /// <exception cref="PeerLostException">A peer was silent for <see cref="PeerTimeout"/>.</exception>
+    public void WaitAll(List<RankMessage> messages, string? what)
+    {
+        foreach (var message in messages)
+        {
+            Wait(message, what);
+            message.Dispose();
+        }
+
+        messages.Clear();
+    }
+
     /// <summary>Ends all ranks with an exit code, this one too, whether or not the launcher can be reached. Doesn't come back.</summary>
     public void Abort(int code)
     {

@@ -3,10 +3,13 @@ using DualSparse.Engine;
 
 namespace DualSparse.Distributed;
 
-/// <summary>One model over several processes: under slices every rank runs every pass with its part of all weights; else rank 0 does, and asks the others for their routed experts.</summary>
+/// <summary>
+/// One model over several processes, which all run the passes of rank 0: with their parts of all weights (slices), or each on its own sequences with
+/// rows going to the ranks of their experts.
+/// </summary>
 internal static class RankedModel
 {
-    /// <summary>Runs what is to be done with the model on rank 0; the other ranks serve it meanwhile.</summary>
+    /// <summary>Runs what is to be done with the model on rank 0; the other ranks run its passes meanwhile.</summary>
     /// <param name="group">The ranks.</param>
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
@@ -21,20 +24,11 @@ internal static class RankedModel
         var placement = RankPlacement.Choose(folder(), group.Size, how);
         options = placement.Apply(options);
         Handshake.Offer(group, folder(), options, placement);
+        using var meeting = new RankMeeting(group, options);
+        var leader = new PassLeader(group, meeting.Exchange);
+        int code = lead(options with { Rank = 0, Peers = meeting.Peers with { Leader = leader } }, placement);
         // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
-        if (!placement.IsSlice)
-        {
-            var exchange = new PeerExchange(group);
-            int last = lead(options with { Rank = 0, Peers = new() { Exchange = exchange } }, placement);
-            exchange.Dispose();
-            return last;
-        }
-
-        var leader = new PassLeader(group);
-        var collective = new RankCollective(group);
-        int code = lead(options with { Rank = 0, Peers = new() { Collective = collective, Announce = leader.Announce, Joined = leader.Joined } }, placement);
         leader.Dispose();
-        collective.Dispose();
         return code;
     }
 
@@ -44,31 +38,15 @@ internal static class RankedModel
         string? missing = Try(() => path = folder());
         if (Handshake.Answer(group, path, options, missing) is not { } agreed)
             return 1;
-        if (agreed.TrunkParts > 1)
-            return Follow(group, path, agreed);
-        ExpertWorker? worker = null;
-        string? fault = Try(() => worker = ExpertWorker.Load(group, path, agreed));
-        Handshake.TellLoaded(group, fault);
-        using (worker)
-        {
-            if (worker is null)
-                return 1;
-            worker.Run();
-            return 0;
-        }
-    }
-
-    private static int Follow(RankGroup group, string folder, EngineOptions options)
-    {
-        using var collective = new RankCollective(group);
+        using var meeting = new RankMeeting(group, agreed);
         Transformer? model = null;
-        string? fault = Try(() => model = Transformer.Load(folder, options with { Rank = group.Rank, Peers = new() { Collective = collective } }));
+        string? fault = Try(() => model = Transformer.Load(path, agreed with { Rank = group.Rank, Peers = meeting.Peers }));
         Handshake.TellLoaded(group, fault);
         using (model)
         {
             if (model is null)
                 return 1;
-            using var follower = new PassFollower(group, model);
+            using var follower = new PassFollower(group, model, meeting.Exchange);
             follower.Run();
             return 0;
         }

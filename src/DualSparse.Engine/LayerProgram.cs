@@ -64,6 +64,9 @@ internal static unsafe class LayerProgram
         {
             var (kind, layer, from, to) = pass.Running = step;
             cancel.ThrowIfCancellationRequested();
+            // A rank without rows still has experts for those of others.
+            if (pass.Rows == 0 && kind is not (OperatorKind.BeginExperts or OperatorKind.Experts or OperatorKind.EndExperts))
+                continue;
             var weights = layers(layer);
             float* y = pass.Stream(to);
             switch (kind)

@@ -24,7 +24,7 @@ internal sealed unsafe class Transformer : IDisposable
     private readonly Pass pass;
     private readonly DropPlanner planner;
     private readonly TrunkCut cut;
-    private readonly RankPeers? peers;
+    private readonly IPassLeader? leader;
 
     // The ids of a pass over one sequence: a chunk can't hold a span.
     private int[] single = [];
@@ -34,9 +34,9 @@ internal sealed unsafe class Transformer : IDisposable
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
         (embedding, layers, head) = parts;
-        (cut, peers) = (options.Trunk, options.Peers);
-        (Drop, Report) = (planner.Plan(options.Drop), report);
-        pass = new Pass(checkpoint.Config, work, peers?.Collective);
+        (cut, leader) = (options.Trunk, options.Peers?.Leader);
+        (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.Peers?.Exchange is null ? 1 : options.Ranks);
+        pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
         program = [.. Enumerable.Range(0, layers.Length).SelectMany(l => LayerProgram.Layer(checkpoint.Config, l))];
     }
 
@@ -73,7 +73,7 @@ internal sealed unsafe class Transformer : IDisposable
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
 
     /// <summary>An empty text under a plan; null: <see cref="Drop"/>.</summary>
-    public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length) { Joined = peers?.Joined };
+    public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length) { Joined = leader is null ? null : leader.Joined };
 
     /// <summary>An empty text under the plan of a request.</summary>
     /// <inheritdoc cref="DropPlanner.Plan" path="/exception"/>
@@ -105,14 +105,43 @@ internal sealed unsafe class Transformer : IDisposable
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
         BatchCheck.Require(batch, Config);
-        KvCache.Reserve(batch);
-        if (peers?.Announce is { } announce)
+        if (leader is not null)
         {
-            announce(batch);
-            // The others can't be called back: this pass runs to its end.
-            cancel = CancellationToken.None;
+            cancel.ThrowIfCancellationRequested();
+            return Lead(batch, watch);
         }
 
+        KvCache.Reserve(batch);
+        return Run(batch, watch, cancel);
+    }
+
+    // On the first of several ranks: all of them run the pass, or their own chunks of it. They can't be called back, so it runs to its end.
+    private ReadOnlySpan<float> Lead(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch)
+    {
+        int[]? homes = leader!.Deal(batch);
+        if (homes is null || Array.TrueForAll(homes, home => home == 0))
+        {
+            KvCache.Reserve(batch);
+            leader.Announce(batch, homes);
+            return Run(batch, watch, CancellationToken.None);
+        }
+
+        List<SequenceChunk> own = [];
+        for (int i = 0; i < homes.Length; i++)
+        {
+            if (homes[i] == 0)
+                own.Add(batch[i]);
+        }
+
+        SequenceChunk[] here = [.. own];
+        KvCache.Reserve(here);
+        leader.Announce(batch, homes);
+        var logits = Run(here, watch, CancellationToken.None);
+        return leader.Gather(batch, homes, logits, Config.VocabSize);
+    }
+
+    private ReadOnlySpan<float> Run(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch, CancellationToken cancel)
+    {
         pass.Begin(Segments(batch), watch);
         Embed(batch, pass.Stream(0));
         LayerProgram.Run(program, l => layers[l], pass, cancel);
@@ -123,6 +152,12 @@ internal sealed unsafe class Transformer : IDisposable
         Commit(batch);
         return new ReadOnlySpan<float>(logits, checked(rows * Config.VocabSize));
     }
+
+    /// <summary>[layers] the routed experts' work on a chunk of the last pass.</summary>
+    internal ReadOnlySpan<DropCounts> Counts(int chunk) => pass.Counts(chunk);
+
+    /// <summary>The sequences that one pass runs side by side, each on a rank of its own; 1: all ranks work on each.</summary>
+    internal int SideBySide { get; }
 
     /// <summary>Frees weights, threads and scratch memory.</summary>
     public void Dispose()

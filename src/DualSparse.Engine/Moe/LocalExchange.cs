@@ -30,10 +30,11 @@ internal sealed unsafe class LocalExchange : IExchange
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket) => ticket.Ranks;
+    public IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts) =>
+        ticket.Ranks.Where(share => share.Batch.Tokens.Count > 0).Select(share => new ExpertShare(share.Batch, ticket.Rows, ticket.RowCount, share.Sums));
 
     /// <inheritdoc/>
-    public void EndCombine(Pass pass, ExpertTicket ticket, int hidden, float* y)
+    public void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y)
     {
         var parts = new List<nint>(ticket.Ranks.Count);
         foreach (var share in ticket.Ranks)

@@ -59,11 +59,8 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     public void Compute(Pass pass, int layer)
     {
         var ticket = pass.Tickets.Of(layer);
-        foreach (var share in exchange.Receive(ticket))
-        {
-            if (share.Batch.Tokens.Count > 0)
-                GroupedGemm.Forward(pass.Work, experts, share.Batch, ticket.Rows, ticket.RowCount, share.Sums.Floats((nint)ticket.RowCount * experts.Hidden), add: false);
-        }
+        foreach (var (batch, rows, count, sums) in exchange.Receive(pass, layer, ticket, experts))
+            GroupedGemm.Forward(pass.Work, experts, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false);
     }
 
     /// <summary>Adds the routed experts' outputs and the mean compensation, and closes the ticket.</summary>
@@ -73,7 +70,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     public void End(Pass pass, int layer, float* y)
     {
         var ticket = pass.Tickets.Of(layer);
-        exchange.EndCombine(pass, ticket, experts.Hidden, y);
+        exchange.EndCombine(pass, layer, ticket, experts.Hidden, y);
         for (int s = 0; s < pass.Segments.Length; s++)
         {
             var segment = pass.Segments[s];
