@@ -35,6 +35,9 @@ internal sealed unsafe class RankGroup : IDisposable
     /// <summary>Ranks.</summary>
     public int Size { get; }
 
+    /// <summary>What the MPI library calls itself.</summary>
+    public string Library => mpi.Version;
+
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
 

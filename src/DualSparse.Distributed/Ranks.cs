@@ -56,10 +56,20 @@ public static class Ranks
         MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
     {
         options = options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) };
+        return Join(launch, patience, group => RankedModel.Run(group, folder, options, how, work), tell);
+    }
+
+    /// <summary>Joins the ranks of a launcher, without a model.</summary>
+    /// <param name="launch">What the launcher says.</param>
+    /// <param name="patience">How long a rank may be silent where something is expected of it.</param>
+    /// <param name="work">This rank's work.</param>
+    /// <param name="tell">Tells the user of an exception, and whose it is (empty: the first rank's).</param>
+    internal static int Join(MpiLaunch launch, TimeSpan patience, Func<RankGroup, int> work, Action<Exception, string> tell)
+    {
         using var group = RankGroup.Join(patience);
         try
         {
-            return RankedModel.Run(group, folder, options, how, work);
+            return work(group);
         }
         catch (Exception e)
         {
