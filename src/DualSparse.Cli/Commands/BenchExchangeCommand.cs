@@ -82,13 +82,13 @@ internal static class BenchExchangeCommand
         string routing = run.Shape.Zipf > 0 ? $"Zipf {run.Shape.Zipf}" : "uniform";
         Terminal.WriteLine(output, $"{run.Machine.Cpu}, {run.Machine.Cores} cores; {run.Mpi}; {run.Ranks} ranks, {run.RanksOnFirstMachine} of them on the first one's machine");
         Terminal.WriteLine(output, $"{run.Shape.Tokens} rows a rank of {run.Shape.Hidden} values, {run.Shape.TopK} of {run.Shape.Experts} experts, {routing}; rows in {run.Shape.Rows}, sums in {run.Shape.Sums}; medians of {run.Rounds} rounds".ToLowerInvariant());
-        var table = new ResultTable("E×T", "scheme", "sent a rank, MB", "dispatch ms", "combine ms", "both ms", "input GB/s", "bandwidth, S-ETP / EP×TP");
+        var table = new ResultTable("E×T", "scheme", "sent a rank, MB", "dispatch ms", "combine ms", "both ms", "input MB/s", "bandwidth, S-ETP / EP×TP");
         foreach (var row in rows)
         {
             string ratio = row.BandwidthRatio is { } middle ? $"{middle:0.000} ({row.BandwidthRatioLow:0.000} to {row.BandwidthRatioHigh:0.000})" : "";
             table.Add(
                 $"{row.Groups}×{row.Parts}", row.Scheme, $"{(row.DispatchBytes.Average() + row.CombineBytes.Average()) / 1e6:0.000}", $"{row.DispatchMilliseconds:0.000}",
-                $"{row.CombineMilliseconds:0.000}", $"{row.Milliseconds:0.000}", $"{row.GigabytesPerSecond:0.000}", ratio);
+                $"{row.CombineMilliseconds:0.000}", $"{row.Milliseconds:0.000}", $"{row.MegabytesPerSecond:0.00}", ratio);
         }
 
         table.Write(output);
@@ -108,7 +108,7 @@ internal static class BenchExchangeCommand
         double both = Statistics.Median([.. times.Seconds]);
         return new Row(
             at.Groups, at.Parts, times.Scheme.Name(), times.DispatchBytes, times.CombineBytes, 1e3 * Statistics.Median(times.DispatchSeconds), 1e3 * Statistics.Median(times.CombineSeconds),
-            1e3 * both, shape.InputBytes / both / 1e9, times.LargestError);
+            1e3 * both, shape.InputBytes / both / 1e6, times.LargestError);
     }
 
     /// <summary>What was run.</summary>
@@ -117,5 +117,5 @@ internal static class BenchExchangeCommand
     /// <summary>One scheme on one arrangement, as it is shown.</summary>
     private sealed record Row(
         int Groups, int Parts, string Scheme, IReadOnlyList<long> DispatchBytes, IReadOnlyList<long> CombineBytes, double DispatchMilliseconds, double CombineMilliseconds, double Milliseconds,
-        double GigabytesPerSecond, double LargestError, double? BandwidthRatio = null, double? BandwidthRatioLow = null, double? BandwidthRatioHigh = null);
+        double MegabytesPerSecond, double LargestError, double? BandwidthRatio = null, double? BandwidthRatioLow = null, double? BandwidthRatioHigh = null);
 }

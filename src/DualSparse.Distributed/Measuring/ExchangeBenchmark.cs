@@ -76,6 +76,8 @@ internal sealed class ExchangeBenchmark
 
     private (double Seconds, long Bytes) Time(IReadOnlyList<ExchangeStage> stages, string what)
     {
+        // Who has waited long sleeps, and wakes late; at the second nobody has.
+        rendezvous.Barrier();
         rendezvous.Barrier();
         long start = Stopwatch.GetTimestamp();
         long bytes = runner.Run(stages, what);

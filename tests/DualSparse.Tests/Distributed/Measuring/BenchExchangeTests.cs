@@ -30,7 +30,7 @@ public class BenchExchangeTests
             Assert.InRange(result.GetProperty("largestError").GetDouble(), 0, sums == "f32" ? 2e-6 : 8e-3);
             double seconds = result.GetProperty("milliseconds").GetDouble() / 1e3;
             Assert.True(seconds > 0);
-            Assert.Equal(shape.InputBytes / seconds / 1e9, result.GetProperty("gigabytesPerSecond").GetDouble(), 1e-9 * shape.InputBytes / seconds / 1e9);
+            Assert.Equal(shape.InputBytes / seconds / 1e6, result.GetProperty("megabytesPerSecond").GetDouble(), 1e-9 * shape.InputBytes / seconds / 1e6);
             bool split = scheme == ExchangeScheme.SplitExperts;
             Assert.Equal(split ? JsonValueKind.Number : JsonValueKind.Null, result.GetProperty("bandwidthRatio").ValueKind);
         }
