@@ -32,9 +32,10 @@ internal static class BenchExchangeCommand
         var zipf = NumberOption.Create<double>("--zipf", "Exponent of the experts' popularity, by Zipf's law. [default: 0, all alike]");
         var rows = Format("--rows", "How rows travel to experts", "bf16");
         var sums = Format("--sums", "How their sums travel back", "f32");
+        var pairwise = new Option<bool>("--pairwise") { Description = "Each rank sends to one other at a time, instead of to all at once." };
         var rounds = NumberOption.Create<int>("--rounds", $"Timed rounds of each scheme; they take turns. [default: {DefaultRounds}]");
         var json = new Option<bool>("--json") { Description = "Write JSON." };
-        foreach (Option option in new Option[] { tokens, hidden, experts, topK, zipf, rows, sums, rounds, json })
+        foreach (Option option in new Option[] { tokens, hidden, experts, topK, zipf, rows, sums, pairwise, rounds, json })
             command.Options.Add(option);
         var ranks = new RankArguments(command, model: false);
         command.SetAction(parsed =>
@@ -46,11 +47,12 @@ internal static class BenchExchangeCommand
             int times = parsed.GetValue(rounds) ?? DefaultRounds;
             if (times < 1)
                 throw new ArgumentException($"--rounds is {times}, expected at least 1");
+            var order = parsed.GetValue(pairwise) ? MessageOrder.Pairwise : MessageOrder.Together;
             return ranks.Run(parsed, group =>
             {
-                var results = ExchangeBenchmark.Run(group, shape, times);
+                var results = ExchangeBenchmark.Run(group, shape, order, times);
                 if (group.Rank == 0)
-                    Tell(parsed.InvocationConfiguration.Output, new Run(MachineFacts.Current(), Library(group.Library), group.Size, MpiLaunch.Current!.LocalSize, shape, times), results, parsed.GetValue(json));
+                    Tell(parsed.InvocationConfiguration.Output, new Run(MachineFacts.Current(), Library(group.Library), group.Size, MpiLaunch.Current!.LocalSize, shape, order, times), results, parsed.GetValue(json));
                 return 0;
             });
         });
@@ -75,13 +77,13 @@ internal static class BenchExchangeCommand
         Row[] rows = [.. results.SelectMany(result => Rows(run.Shape, result))];
         if (json)
         {
-            output.WriteLine(JsonSerializer.Serialize(new { run.Machine, run.Mpi, run.Ranks, run.RanksOnFirstMachine, run.Shape, run.Rounds, Results = rows }, Figures.Json));
+            output.WriteLine(JsonSerializer.Serialize(new { run.Machine, run.Mpi, run.Ranks, run.RanksOnFirstMachine, run.Shape, run.Order, run.Rounds, Results = rows }, Figures.Json));
             return;
         }
 
         string routing = run.Shape.Zipf > 0 ? $"Zipf {run.Shape.Zipf}" : "uniform";
         Terminal.WriteLine(output, $"{run.Machine.Cpu}, {run.Machine.Cores} cores; {run.Mpi}; {run.Ranks} ranks, {run.RanksOnFirstMachine} of them on the first one's machine");
-        Terminal.WriteLine(output, $"{run.Shape.Tokens} rows a rank of {run.Shape.Hidden} values, {run.Shape.TopK} of {run.Shape.Experts} experts, {routing}; rows in {run.Shape.Rows}, sums in {run.Shape.Sums}; medians of {run.Rounds} rounds".ToLowerInvariant());
+        Terminal.WriteLine(output, $"{run.Shape.Tokens} rows a rank of {run.Shape.Hidden} values, {run.Shape.TopK} of {run.Shape.Experts} experts, {routing}; rows in {run.Shape.Rows}, sums in {run.Shape.Sums}; messages {run.Order}; medians of {run.Rounds} rounds".ToLowerInvariant());
         var table = new ResultTable("E×T", "scheme", "sent a rank, MB", "dispatch ms", "combine ms", "both ms", "input MB/s", "bandwidth, S-ETP / EP×TP");
         foreach (var row in rows)
         {
@@ -112,7 +114,7 @@ internal static class BenchExchangeCommand
     }
 
     /// <summary>What was run.</summary>
-    private sealed record Run(MachineFacts Machine, string Mpi, int Ranks, int RanksOnFirstMachine, ExchangeShape Shape, int Rounds);
+    private sealed record Run(MachineFacts Machine, string Mpi, int Ranks, int RanksOnFirstMachine, ExchangeShape Shape, MessageOrder Order, int Rounds);
 
     /// <summary>One scheme on one arrangement, as it is shown.</summary>
     private sealed record Row(

@@ -19,24 +19,25 @@ internal sealed class ExchangeBenchmark
     private readonly StageRunner runner;
     private readonly Rendezvous rendezvous;
 
-    private ExchangeBenchmark(RankGroup group, ExchangeShape shape, int rounds)
+    private ExchangeBenchmark(RankGroup group, ExchangeShape shape, MessageOrder order, int rounds)
     {
         (this.group, this.rounds) = (group, rounds);
-        (runner, rendezvous) = (new StageRunner(group), new Rendezvous(group));
-        rendezvous.Agree($"{shape} {rounds}");
+        (runner, rendezvous) = (new StageRunner(group, order), new Rendezvous(group));
+        rendezvous.Agree($"{shape} {order} {rounds}");
         routing = new ShapedRouting(shape, group.Size);
     }
 
     /// <summary>Measures; all ranks call it alike.</summary>
     /// <param name="group">The ranks.</param>
     /// <param name="shape">What is exchanged.</param>
+    /// <param name="order">When messages are sent.</param>
     /// <param name="rounds">Timed rounds of each scheme.</param>
     /// <returns>Rank 0: each arrangement's times. Another: nothing.</returns>
     /// <exception cref="InvalidDataException">A scheme moved wrong bytes.</exception>
     /// <exception cref="Mpi.MpiException">Ranks were told different things, or one was lost.</exception>
-    public static IReadOnlyList<ExchangeComparison> Run(RankGroup group, ExchangeShape shape, int rounds)
+    public static IReadOnlyList<ExchangeComparison> Run(RankGroup group, ExchangeShape shape, MessageOrder order, int rounds)
     {
-        var benchmark = new ExchangeBenchmark(group, shape, rounds);
+        var benchmark = new ExchangeBenchmark(group, shape, order, rounds);
         return [.. ExpertArrangement.All(group.Size).Select(benchmark.Compare).OfType<ExchangeComparison>()];
     }
 

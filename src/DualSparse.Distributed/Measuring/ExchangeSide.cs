@@ -82,8 +82,17 @@ internal abstract class ExchangeSide : IDisposable
         Array.ForEach(packed, buffer => buffer?.Dispose());
     }
 
-    /// <summary>All ranks but this one, the next first: not all send to the same one at once.</summary>
-    protected IEnumerable<int> Others() => Enumerable.Range(1, At.Ranks - 1).Select(step => (Rank + step) % At.Ranks);
+    /// <summary>All ranks but this one, in the order in which it sends to them.</summary>
+    protected IEnumerable<int> Receivers() => Others().OrderBy(StepTo);
+
+    /// <summary>All ranks but this one, in the order in which they send to it.</summary>
+    protected IEnumerable<int> Senders() => Others().OrderBy(StepFrom);
+
+    /// <summary>When this rank sends to another.</summary>
+    protected int StepTo(int peer) => At.StepOf(Rank, peer);
+
+    /// <summary>When another sends to this one.</summary>
+    protected int StepFrom(int peer) => At.StepOf(peer, Rank);
 
     /// <summary>Puts the rows for each group side by side, the own group's where they would arrive.</summary>
     protected void Pack()
@@ -100,14 +109,16 @@ internal abstract class ExchangeSide : IDisposable
     protected IEnumerable<Transfer> SendRows(int to)
     {
         int group = At.GroupOf(to), count = Sets.Count(Rank, group);
-        return group == Group ? received.Block(to, Sets.First(Rank, Group), count) : packed[group]!.Block(to, 0, count);
+        return group == Group ? received.Block(to, StepTo(to), Sets.First(Rank, Group), count) : packed[group]!.Block(to, StepTo(to), 0, count);
     }
 
     /// <summary>A rank's own rows for this one's group.</summary>
-    protected IEnumerable<Transfer> ReceiveRows(int from) => received.Block(from, Sets.First(from, Group), Sets.Count(from, Group));
+    protected IEnumerable<Transfer> ReceiveRows(int from) => received.Block(from, StepFrom(from), Sets.First(from, Group), Sets.Count(from, Group));
 
     /// <summary>All rows of those ranks that have a part, sent to or received from a rank of the own group.</summary>
-    protected IEnumerable<Transfer> PassRows(int peer, int part) => received.Block(peer, Sets.FirstOfPart(part, Group), Sets.CountOfPart(part, Group));
+    protected IEnumerable<Transfer> PassRows(int peer, int step, int part) => received.Block(peer, step, Sets.FirstOfPart(part, Group), Sets.CountOfPart(part, Group));
+
+    private IEnumerable<int> Others() => Enumerable.Range(0, At.Ranks).Where(peer => peer != Rank);
 
     /// <summary>Begins the result.</summary>
     protected void ClearResult() => Array.Clear(y);

@@ -23,6 +23,13 @@ internal sealed record ExpertArrangement(int Groups, int Parts)
     /// <summary>The rank with a part of a group's experts.</summary>
     public int RankOf(int group, int part) => group * Parts + part;
 
+    /// <summary>
+    /// The step in which a rank sends to another where each sends to one at a time: in every step each rank has one that it sends to and one that
+    /// it receives from. Within a group, and between ranks of one part, too.
+    /// </summary>
+    public int StepOf(int from, int to) =>
+        (GroupOf(to) - GroupOf(from) + Groups) % Groups * Parts + (PartOf(to) - PartOf(from) + Parts) % Parts;
+
     /// <summary>The group that has an expert.</summary>
     public int GroupOfExpert(int expert, int experts) => (int)((long)expert * Groups / experts);
 

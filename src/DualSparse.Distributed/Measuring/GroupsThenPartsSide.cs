@@ -18,8 +18,9 @@ internal sealed class GroupsThenPartsSide : ExchangeSide
         : base(routing, sets, rank)
     {
         (total, scratch) = (new float[Shape.Hidden], new float[Shape.Hidden]);
-        across = [.. Others().Where(peer => At.PartOf(peer) == Part)];
-        int[] within = [.. Others().Where(peer => At.GroupOf(peer) == Group)];
+        across = [.. Receivers().Where(peer => At.PartOf(peer) == Part)];
+        int[] within = [.. Receivers().Where(peer => At.GroupOf(peer) == Group)];
+        int[] fromAcross = [.. Senders().Where(peer => At.PartOf(peer) == Part)], fromWithin = [.. Senders().Where(peer => At.GroupOf(peer) == Group)];
         long count = Sets.CountOfPart(Part, Group), sent = 0, back = 0;
         (firstPartial, firstReduced, firstReturned) = (new long[At.Parts], new long[At.Groups], new long[At.Groups]);
         for (int i = 0; i < within.Length; i++)
@@ -36,19 +37,19 @@ internal sealed class GroupsThenPartsSide : ExchangeSide
         returned = new RowBuffer(Shape.SumBytes, back);
         Dispatch =
         [
-            new ExchangeStage(Pack, [.. across.SelectMany(SendRows)], [.. across.SelectMany(ReceiveRows)]),
-            new ExchangeStage(() => { }, [.. within.SelectMany(peer => PassRows(peer, Part))], [.. within.SelectMany(peer => PassRows(peer, At.PartOf(peer)))]),
+            new ExchangeStage(Pack, [.. across.SelectMany(SendRows)], [.. fromAcross.SelectMany(ReceiveRows)]),
+            new ExchangeStage(() => { }, [.. within.SelectMany(peer => PassRows(peer, StepTo(peer), Part))], [.. fromWithin.SelectMany(peer => PassRows(peer, StepFrom(peer), At.PartOf(peer)))]),
         ];
         Combine =
         [
             new ExchangeStage(
                 () => { },
-                [.. within.SelectMany(peer => Sums.Block(peer, Sets.FirstOfPart(At.PartOf(peer), Group), Sets.CountOfPart(At.PartOf(peer), Group)))],
-                [.. within.SelectMany(peer => partial.Block(peer, firstPartial[At.PartOf(peer)], count))]),
+                [.. within.SelectMany(peer => Sums.Block(peer, StepTo(peer), Sets.FirstOfPart(At.PartOf(peer), Group), Sets.CountOfPart(At.PartOf(peer), Group)))],
+                [.. fromWithin.SelectMany(peer => partial.Block(peer, StepFrom(peer), firstPartial[At.PartOf(peer)], count))]),
             new ExchangeStage(
                 Reduce,
                 [.. across.SelectMany(SendReduced)],
-                [.. across.SelectMany(peer => returned.Block(peer, firstReturned[At.GroupOf(peer)], Sets.Count(Rank, At.GroupOf(peer))))]),
+                [.. fromAcross.SelectMany(peer => returned.Block(peer, StepFrom(peer), firstReturned[At.GroupOf(peer)], Sets.Count(Rank, At.GroupOf(peer))))]),
             new ExchangeStage(Add, [], []),
         ];
     }
@@ -77,8 +78,8 @@ internal sealed class GroupsThenPartsSide : ExchangeSide
 
     // Of one part there is nothing to add.
     private IEnumerable<Transfer> SendReduced(int peer) => At.Parts == 1
-        ? Sums.Block(peer, Sets.First(peer, Group), Sets.Count(peer, Group))
-        : reduced.Block(peer, firstReduced[At.GroupOf(peer)], Sets.Count(peer, Group));
+        ? Sums.Block(peer, StepTo(peer), Sets.First(peer, Group), Sets.Count(peer, Group))
+        : reduced.Block(peer, StepTo(peer), firstReduced[At.GroupOf(peer)], Sets.Count(peer, Group));
 
     // What goes to others first; the own rows' sums are added once those are on their way.
     private void Reduce()

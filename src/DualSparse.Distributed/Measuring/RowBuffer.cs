@@ -15,8 +15,8 @@ internal sealed unsafe class RowBuffer(int rowBytes, long rows) : IDisposable
     /// <summary>A row's bytes.</summary>
     public Span<byte> this[long row] => new(memory.Pointer + row * rowBytes, rowBytes);
 
-    /// <summary>Some rows on their way to or from a rank; none where there are none.</summary>
-    public IEnumerable<Transfer> Block(int peer, long first, long count) => count == 0 ? [] : [new(peer, Address(first), checked((int)(count * rowBytes)))];
+    /// <summary>Some rows on their way to or from a rank, in its turn; none where there are none.</summary>
+    public IEnumerable<Transfer> Block(int peer, int step, long first, long count) => count == 0 ? [] : [new(peer, step, Address(first), checked((int)(count * rowBytes)))];
 
     /// <summary>Fills all rows with what is no number: what doesn't arrive shows.</summary>
     public void Poison()

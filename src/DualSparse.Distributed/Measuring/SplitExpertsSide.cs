@@ -15,20 +15,20 @@ internal sealed class SplitExpertsSide : ExchangeSide
     {
         firstReturned = new long[At.Ranks];
         long count = 0;
-        foreach (int peer in Others())
+        foreach (int peer in Senders())
         {
             firstReturned[peer] = count;
             count += Sets.Count(Rank, At.GroupOf(peer));
         }
 
         returned = new RowBuffer(Shape.SumBytes, count);
-        Dispatch = [new ExchangeStage(Pack, [.. Others().SelectMany(SendRows)], [.. Others().SelectMany(ReceiveRows)])];
+        Dispatch = [new ExchangeStage(Pack, [.. Receivers().SelectMany(SendRows)], [.. Senders().SelectMany(ReceiveRows)])];
         Combine =
         [
             new ExchangeStage(
                 () => { },
-                [.. Others().SelectMany(peer => Sums.Block(peer, Sets.First(peer, Group), Sets.Count(peer, Group)))],
-                [.. Others().SelectMany(peer => returned.Block(peer, firstReturned[peer], Sets.Count(Rank, At.GroupOf(peer))))]),
+                [.. Receivers().SelectMany(peer => Sums.Block(peer, StepTo(peer), Sets.First(peer, Group), Sets.Count(peer, Group)))],
+                [.. Senders().SelectMany(peer => returned.Block(peer, StepFrom(peer), firstReturned[peer], Sets.Count(Rank, At.GroupOf(peer))))]),
             new ExchangeStage(Add, [], []),
         ];
     }

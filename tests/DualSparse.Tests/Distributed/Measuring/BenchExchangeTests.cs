@@ -8,12 +8,12 @@ public class BenchExchangeTests
 {
     [Theory]
     [InlineData("mpirun.openmpi", 2, 70, 0, "bf16", "f32")]
-    [InlineData("mpirun.openmpi", 4, 70, 1.2, "f32", "bf16")]
+    [InlineData("mpirun.openmpi", 4, 70, 1.2, "f32", "bf16", "--pairwise")]
     [InlineData("mpirun.mpich", 2, 1, 0, "bf16", "bf16")]
-    [InlineData("mpirun.mpich", 4, 70, 0, "bf16", "f32")]
-    public void Ranks_move_the_right_bytes(string launcher, int ranks, int tokens, double zipf, string rows, string sums)
+    [InlineData("mpirun.mpich", 4, 70, 4, "bf16", "f32", "--pairwise")]
+    public void Ranks_move_the_right_bytes(string launcher, int ranks, int tokens, double zipf, string rows, string sums, params string[] order)
     {
-        var run = MpiRun.Of(launcher, (ranks, ["bench", "exchange", "--tokens", $"{tokens}", "--hidden", "515", "--zipf", $"{zipf}", "--rows", rows, "--sums", sums, "--rounds", "2", "--json"]));
+        var run = MpiRun.Of(launcher, (ranks, ["bench", "exchange", "--tokens", $"{tokens}", "--hidden", "515", "--zipf", $"{zipf}", "--rows", rows, "--sums", sums, "--rounds", "2", "--json", .. order]));
         Assert.True(run.Code == 0, run.Errors);
         var shape = new ExchangeShape(tokens, 515, 64, 8, zipf, Enum.Parse<WireFormat>(rows, true), Enum.Parse<WireFormat>(sums, true));
         var routing = new ShapedRouting(shape, ranks);

@@ -58,6 +58,25 @@ public unsafe class ExchangeScheduleTests
         }
     }
 
+    // In its turn each rank sends to one and receives from one, and turns are in order.
+    [Theory]
+    [MemberData(nameof(Arrangements))]
+    public void Turns_never_meet(int groups, int parts, double zipf)
+    {
+        var (routing, sets) = Route(s_shape with { Zipf = zipf }, new ExpertArrangement(groups, parts));
+        foreach (var scheme in Enum.GetValues<ExchangeScheme>())
+        {
+            var sides = Sides(scheme, routing, sets);
+            foreach (var stage in sides.SelectMany(side => side.Dispatch.Concat(side.Combine)))
+            {
+                foreach (var transfers in new[] { stage.Sends, stage.Receives })
+                    Assert.Equal(transfers.Select(t => t.Step).Order().Distinct(), transfers.Select(t => t.Step));
+            }
+
+            Array.ForEach(sides, side => side.Dispose());
+        }
+    }
+
     // Of k experts out of X drawn alike, some are among a group's m with probability 1 − C(X − m, k) / C(X, k).
     [Theory]
     [InlineData(2, 2)]
@@ -151,7 +170,7 @@ public unsafe class ExchangeScheduleTests
                 {
                     Assert.NotEqual(from, sent.Peer);
                     var received = Assert.Single(half(sides[sent.Peer])[i].Receives, t => t.Peer == from);
-                    Assert.Equal(sent.Bytes, received.Bytes);
+                    Assert.Equal((sent.Bytes, sent.Step), (received.Bytes, received.Step));
                     Assert.True(expected.Remove((from, sent.Peer)));
                     if (stage == skip && !lost)
                         lost = true;
