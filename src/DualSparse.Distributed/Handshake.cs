@@ -15,8 +15,8 @@ internal static unsafe class Handshake
 {
     private const int Tag = 3, LoadedTag = 4;
 
-    // Any sentence of ours.
-    private const int MaxBytes = 8 << 10;
+    // Any sentence of ours, and counts of every expert of the largest models.
+    private const int MaxBytes = 1 << 20;
 
     /// <summary>Rank 0's side.</summary>
     /// <exception cref="MpiException">A rank can't take part; the message names it and why.</exception>

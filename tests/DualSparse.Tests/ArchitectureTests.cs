@@ -63,6 +63,7 @@ public partial class ArchitectureTests
         "Distributed/RankGroup.cs",
         "Distributed/RankLetter.cs",
         "Distributed/RankMessage.cs",
+        "Distributed/RankProbe.cs",
         "Distributed/ShareMessage.cs",
         "Engine/Attention.cs",
         "Engine/AttentionLayer.cs",

@@ -17,7 +17,7 @@ internal sealed class RankArguments
 
     private readonly Option<string?> placement = new("--placement")
     {
-        Description = "With --ranks: own (whole experts, each on one rank), slice (a part of every expert on every rank) or hybrid:P (parts shared out). [default: slice where neurons divide, else own]",
+        Description = "With --ranks: own (whole experts, each on one rank), slice (a part of every expert on every rank) or hybrid:P (parts shared out). [default: what is predicted to be the fastest]",
         HelpName = "name",
     };
 
@@ -41,7 +41,8 @@ internal sealed class RankArguments
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="work">The work, with the options to load the model with; of several ranks, the first does it.</param>
-    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work)
+    /// <param name="window">Tokens of the windows that are mostly measured; null: text is mostly made, token by token.</param>
+    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work, int? window = null)
     {
         var (launch, count, patience) = Asked(parsed);
         var errors = parsed.InvocationConfiguration.Error;
@@ -49,7 +50,7 @@ internal sealed class RankArguments
         if (count == 1)
             return work(options);
         if (launch is not null)
-            return Ranks.Join(launch, patience, folder, options, how, Lead, Tell(parsed));
+            return Ranks.Join(launch, patience, folder, options, how, window is { } rows ? PassShape.Windows(count, rows) : PassShape.Token, Lead, Tell(parsed));
         // What can be said now needn't be said by every rank.
         RankPlacement.Choose(folder(), count, how);
         return Start(parsed, count);
