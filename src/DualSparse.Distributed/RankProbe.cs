@@ -20,14 +20,13 @@ internal static unsafe class RankProbe
     // Orders: a number of bytes that follow, or one of these.
     private const long End = -1, Rates = -2;
 
-    // As large as the messages whose bandwidth matters, yet 20 ms at 100 Mbit/s.
+    // As large as the messages whose bandwidth matters, yet 21 ms at 100 Mbit/s.
     private const int LargeBytes = 256 << 10;
 
-    // The median of so many: a rank may be off its core for some.
-    private const int SmallRounds = 100, LargeRounds = 5;
+    private const int SmallRounds = 100, LargeRounds = 8;
 
-    // For each kind of round, which the last may run over: a slow link takes some 50 ms.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(10);
+    // For either kind of round, of which there are two at least: with a slow link some 50 ms together.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(10);
 
     // Beyond a core's own cache. Touching a larger one would take most of the time, and what is left in a large shared cache is so of weights, too.
     private const int ReadBytes = 32 << 20;
@@ -58,10 +57,10 @@ internal static unsafe class RankProbe
         {
             // The first message makes the connection.
             RoundTrip(group, rank, buffer, 0);
-            double small = Median(group, rank, buffer, 0, SmallRounds), large = Median(group, rank, buffer, LargeBytes, LargeRounds);
-            // The answer to a large one is small.
-            double rate = LargeBytes / Math.Max(large - small, small / 2);
-            link = new(Math.Max(link.LatencySeconds, small / 2), Math.Min(link.BytesPerSecond, rate));
+            double latency = Best(group, rank, buffer, 0, SmallRounds) / 2, large = Best(group, rank, buffer, LargeBytes, LargeRounds);
+            // The library asks for a large message before it sends it, and the answer is small: four latencies.
+            double rate = LargeBytes / Math.Max(large - 4 * latency, large / 4);
+            link = new(Math.Max(link.LatencySeconds, latency), Math.Min(link.BytesPerSecond, rate));
         }
 
         Finish(group);
@@ -113,13 +112,14 @@ internal static unsafe class RankProbe
         return new(Math.Max(MachineProbe.ReadBytesPerSecond(team, buffer), MachineProbe.ReadBytesPerSecond(team, buffer)), MachineProbe.OperationsPerSecond(team, weights));
     }
 
-    private static double Median(RankGroup group, int rank, AlignedBuffer buffer, int bytes, int rounds)
+    // The link's own time: often a rank is off its core, and TCP begins slowly.
+    private static double Best(RankGroup group, int rank, AlignedBuffer buffer, int bytes, int rounds)
     {
-        List<double> seconds = [];
+        double best = double.PositiveInfinity;
         long start = Stopwatch.GetTimestamp();
-        while (seconds.Count < rounds && (seconds.Count == 0 || Stopwatch.GetElapsedTime(start) < Patience))
-            seconds.Add(RoundTrip(group, rank, buffer, bytes));
-        return seconds.Order().ElementAt(seconds.Count / 2);
+        for (int round = 0; round < rounds && (round < 2 || Stopwatch.GetElapsedTime(start) < s_patience); round++)
+            best = Math.Min(best, RoundTrip(group, rank, buffer, bytes));
+        return best;
     }
 
     // Seconds for an order and what follows it to arrive, and 8 bytes to come back.
