@@ -1,3 +1,4 @@
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Packing;
 using DualSparse.Models;
@@ -67,10 +68,10 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     // Every rank has all rows, and 1/N of each matrix that can be cut; a sum over ranks follows each cut one.
     private double Sliced(PassShape pass)
     {
-        double rows = pass.Rows, sum = AllReduce(rows * config.HiddenSize * sizeof(float));
+        double rows = pass.Rows, sum = AllReduce(rows, config.HiddenSize);
         double seconds = Matrices((double)config.Tensors.Head.Count / ranks, pass.Logits) + link.Seconds(Others * pass.Logits * config.VocabSize * sizeof(float));
-        // Key-value heads are never on two ranks: where they don't divide, each rank has all of attention and needs no sum.
-        bool heads = config.Attention.KeyValueHeads % ranks == 0;
+        // Where heads don't divide, each rank has all of attention and needs no sum.
+        bool heads = new TrunkCut(ranks, Rank: 0).CutsAttention(config.Attention);
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);
@@ -78,7 +79,7 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
             seconds += heads ? Matrices(whole + cut / ranks, rows) + sum : Matrices(whole + cut, rows);
             // The mean square of a query and of a key over all heads.
             if (heads && config.Attention.QueryKeyNorm == QueryKeyNorm.FullWidth)
-                seconds += AllReduce(rows * 2 * sizeof(float));
+                seconds += AllReduce(rows, 2);
             if ((layer.Mlp ?? layer.SharedExpert) is { } dense)
                 seconds += Matrices((double)dense.Count / ranks, rows) + sum;
             if (layer.Router is { } router)
@@ -112,8 +113,12 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     // The share of a rank's traffic that leaves it.
     private double Others => (ranks - 1.0) / ranks;
 
-    // Each to all at once, or a share from each and back.
-    private double AllReduce(double bytes) => ranks == 1 ? 0 : Math.Min(link.Seconds((ranks - 1) * bytes), 2 * link.Seconds(Others * bytes));
+    // As RankCollective does it: all to all at once, or a share from each and back.
+    private double AllReduce(double rows, int width)
+    {
+        double bytes = rows * width * sizeof(float);
+        return ranks == 1 ? 0 : rows < ranks || bytes < RankCollective.ShareFrom ? link.Seconds((ranks - 1) * bytes) : 2 * link.Seconds(Others * bytes);
+    }
 
     private double Matrices(double count, double rows) => Math.Max(count * weightBytes / machine.BytesPerSecond, 2 * count * rows / machine.OperationsPerSecond);
 

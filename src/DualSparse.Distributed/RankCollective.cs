@@ -11,7 +11,7 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
     public const int PartTag = 5, SumTag = 6, LogitsTag = 7;
 
     // From here on each rank adds up only its own rows: twice the latency, but a rank's additions and bytes don't grow with the number of ranks.
-    private const int ShareFrom = 256 << 10;
+    internal const int ShareFrom = 256 << 10;
 
     private readonly ScratchBuffer received = new();
     private readonly List<RankMessage> messages = [];

@@ -13,7 +13,7 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal static unsafe class RankProbe
 {
-    private const int Tag = 5;
+    private const int Tag = 9;
 
     private const string What = "the probe of the ranks";
 
