@@ -40,7 +40,7 @@ internal static unsafe class LayerBenchmark
         var routers = Enumerable.Range(0, layers).Select(l => owned.Add(new Router(Config(shape), RandomExperts.Linear(shape.Experts, shape.Hidden)))).ToArray();
         var moe = Enumerable.Range(0, layers).Select(l => owned.Add(new MoeLayer(
             routers[l], RandomExperts.Make(weights, shape.Experts, shape.Hidden, shape.Neurons, l),
-            shape.SharedNeurons == 0 ? null : RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l)))).ToArray();
+            shape.SharedNeurons == 0 ? null : new DenseMlp([RandomExperts.Make(weights, 1, shape.Hidden, shape.SharedNeurons, 100 + l)])))).ToArray();
         using var pass = new Pass(layers: 1, shape.Hidden, epsilon: 1e-5f, work);
         var ceilings = owned.Add(new Ceilings(team, weights));
         List<LayerResult> results = [];

@@ -15,8 +15,8 @@ internal static unsafe class Handshake
 {
     private const int Tag = 3, LoadedTag = 4, HostTag = 5;
 
-    // Any sentence of ours, and the names of as many hosts as there may be ranks.
-    private const int MaxBytes = 64 << 10;
+    // Any sentence of ours, and counts of every expert of the largest models.
+    private const int MaxBytes = 1 << 20;
 
     /// <summary>Tells all ranks each other's hosts, for their sentences. Once it is over all of them have met.</summary>
     public static void Introduce(RankGroup group)

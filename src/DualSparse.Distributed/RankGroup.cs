@@ -41,6 +41,9 @@ internal sealed unsafe class RankGroup
     /// <summary>Each rank's host, by <see cref="Meet"/>; empty until then.</summary>
     public IReadOnlyList<string> Hosts { get; private set; } = [];
 
+    /// <summary>What the MPI library calls itself.</summary>
+    public string Library => mpi.Version;
+
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
 
@@ -120,6 +123,21 @@ internal sealed unsafe class RankGroup
         mpi.Stop();
         left.Set();
         watch.Join();
+    }
+
+    /// <summary>Waits until messages are done, and frees them.</summary>
+    /// <param name="messages">Begun; empty afterwards.</param>
+    /// <param name="what">As for <see cref="Wait"/>.</param>
+    /// <exception cref="PeerLostException">A peer was silent for <see cref="PeerTimeout"/>.</exception>
+    public void WaitAll(List<RankMessage> messages, string? what)
+    {
+        foreach (var message in messages)
+        {
+            Wait(message, what);
+            message.Dispose();
+        }
+
+        messages.Clear();
     }
 
     /// <summary>Ends all ranks with an exit code, this one too, whether or not the launcher can be reached. Doesn't come back.</summary>

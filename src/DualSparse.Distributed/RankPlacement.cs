@@ -1,75 +1,83 @@
-using System.Globalization;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
 using DualSparse.Models;
 
 namespace DualSparse.Distributed;
 
-/// <summary>How experts are placed, as somebody asks for it.</summary>
-/// <param name="Parts">The parts of each expert; null: as many as ranks.</param>
-internal sealed record PlacementKind(int? Parts)
-{
-    /// <summary>Whole experts, each on one rank.</summary>
-    public static readonly PlacementKind Own = new(1);
-
-    /// <summary>A slice of every expert on every rank.</summary>
-    public static readonly PlacementKind Slice = new((int?)null);
-
-    /// <summary>What the command line calls it: own, slice, or hybrid:P.</summary>
-    /// <exception cref="ArgumentException">It is none of them.</exception>
-    public static PlacementKind Parse(string text)
-    {
-        string name = text.ToLowerInvariant();
-        return name switch
-        {
-            "own" => Own,
-            "slice" => Slice,
-            _ when name.StartsWith("hybrid:", StringComparison.Ordinal) && int.TryParse(name["hybrid:".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int parts) && parts > 0 => new(parts),
-            _ => throw new ArgumentException($"--placement is '{text}', expected own, slice or hybrid:P with the number of parts"),
-        };
-    }
-}
-
 /// <summary>Where each rank's part of the routed experts is, and why so.</summary>
 /// <param name="Ranks">Ranks.</param>
 /// <param name="Parts">The parts of each expert.</param>
 /// <param name="Reason">Why, for people.</param>
-internal sealed record RankPlacement(int Ranks, int Parts, string Reason)
+/// <param name="Counts">By layer, how often calibration chose each expert, by which <c>own</c> and <c>hybrid</c> deal them out; null: in blocks.</param>
+internal sealed record RankPlacement(int Ranks, int Parts, string Reason, long[]?[]? Counts = null)
 {
     /// <summary>Its name.</summary>
     public string Name => Parts == 1 ? "own" : Parts == Ranks ? "slice" : $"hybrid:{Parts}";
 
-    /// <summary>The placement asked for, or the one that suits the model.</summary>
+    /// <summary>Whether every rank has a part of everything.</summary>
+    public bool IsSlice => Parts == Ranks;
+
+    /// <summary>The placement asked for, or the one that is predicted to be the fastest.</summary>
     /// <param name="folder">The model's folder.</param>
     /// <param name="ranks">Ranks.</param>
-    /// <param name="how">What was asked for; null: nothing.</param>
+    /// <param name="how">What was asked for; null: nothing, and the ranks don't run yet.</param>
     /// <exception cref="ArgumentException">The model's experts can't be placed so.</exception>
     /// <exception cref="ModelFormatException">The folder is damaged or not implemented.</exception>
     public static RankPlacement Choose(string folder, int ranks, PlacementKind? how)
     {
-        var moe = ModelConfig.Load(folder).Moe ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
-        if (how is null)
-            return Best(moe, ranks);
+        var config = ModelConfig.Load(folder);
+        var moe = config.Moe ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
+        var counts = ExpertCounts.Find(folder, config);
+        how ??= PlacementKind.Fastest(PlacementSetting.Nominal(PassShape.Token, WeightFormat.Bf16));
+        if (how.Setting is { } setting)
+            return Fastest(config, ranks, counts, setting);
         int parts = how.Parts ?? ranks;
         if (!ExpertPlacement.CanCut(moe.Intermediate, parts))
             throw new ArgumentException($"experts of {moe.Intermediate} neurons can't be cut into {parts} parts, each with an equal share of the major and of the minor half");
-        return Fits(moe, ranks, parts) ? new RankPlacement(ranks, parts, "as asked for") : throw TooMany(moe, ranks, parts);
+        return Fits(moe, ranks, parts) ? new RankPlacement(ranks, parts, "as asked for", counts).WithBalance() : throw TooMany(moe, ranks, parts);
     }
+
+    /// <summary>The experts of a layer, by rank.</summary>
+    /// <param name="layer">Which layer.</param>
+    /// <param name="experts">The number of its experts.</param>
+    public ExpertPlacement Of(int layer, int experts) =>
+        !IsSlice && Counts?[layer] is { } counts ? ExpertPlacement.Packed(Ranks, counts, Parts) : ExpertPlacement.Blocks(Ranks, experts, Parts);
 
     /// <summary>The options with which a process of this placement loads the model.</summary>
-    public EngineOptions Apply(EngineOptions options) => options with { Ranks = Ranks, Placement = (_, experts) => ExpertPlacement.Blocks(Ranks, experts, Parts) };
+    public EngineOptions Apply(EngineOptions options) => options with { Ranks = Ranks, TrunkParts = IsSlice ? Ranks : 1, Placement = Of };
 
-    // A slice gives every rank the same work for any number of rows; the k experts of one token are rarely spread evenly over ranks.
-    private static RankPlacement Best(MoeConfig moe, int ranks)
+    /// <summary>[ranks] each rank's share of the routed work of the calibration text; null: nobody counted.</summary>
+    public double[]? Shares() => Counts is null ? null : ExpertCounts.Shares(Counts, Ranks, Of);
+
+    /// <summary>Mean over highest load of ranks in the calibration text; null: nobody counted.</summary>
+    public double? Balancedness() => Counts is null ? null : ExpertCounts.Balancedness(Counts, Of);
+
+    private static RankPlacement Fastest(ModelConfig config, int ranks, long[]?[]? counts, PlacementSetting setting)
     {
+        var moe = config.Moe!;
         int half = moe.Intermediate / 2;
-        if (ExpertPlacement.CanCut(moe.Intermediate, ranks) && half / ranks % PanelLayout.InputAlignment == 0)
-            return new RankPlacement(ranks, ranks, "every rank has the same share of each token's work");
-        return Fits(moe, ranks, 1)
-            ? new RankPlacement(ranks, 1, $"halves of {half} neurons have no {ranks} equal slices of whole blocks of {PanelLayout.InputAlignment}")
-            : throw TooMany(moe, ranks, 1);
+        // Parts that aren't whole blocks would be padded, with work for nothing.
+        bool whole(int parts) => parts == 1 || ExpertPlacement.CanCut(moe.Intermediate, parts) && half / parts % PanelLayout.InputAlignment == 0;
+        var cost = new PlacementCost(config, setting.Weights, ActivationRows.WireBytes(setting.Form, config.HiddenSize), ranks, setting.Machine, setting.Link);
+        var found = Enumerable.Range(1, ranks).Where(parts => ranks % parts == 0 && whole(parts) && Fits(moe, ranks, parts))
+            .Select(parts => new RankPlacement(ranks, parts, "", counts))
+            .Select(p => (Placement: p, Seconds: cost.Seconds(p.Parts, setting.Pass, p.Balancedness() ?? 1)))
+            .OrderBy(p => p.Seconds).ToArray();
+        if (found.Length == 0)
+            throw TooMany(moe, ranks, 1);
+        string reason = found.Length == 1 ? "" : setting.Reason([.. found.Select(p => (p.Placement.Name, p.Seconds))]);
+        if (!whole(ranks))
+            reason = $"halves of {half} neurons have no {ranks} equal slices of whole blocks of {PanelLayout.InputAlignment}{(reason.Length > 0 ? "; " : "")}{reason}";
+        return (found[0].Placement with { Reason = reason.Length > 0 ? reason : "there is no other" }).WithBalance();
     }
+
+    private RankPlacement WithBalance() => IsSlice || Balancedness() is not { } balance ? this : this with
+    {
+        Reason = $"{Reason}; experts dealt by calibrated counts: balancedness {balance:0.00}, in blocks {ExpertCounts.Balancedness(Counts!, (_, experts) => ExpertPlacement.Blocks(Ranks, experts, Parts)):0.00}",
+    };
 
     private static bool Fits(MoeConfig moe, int ranks, int parts) => ranks <= moe.Experts * parts;
 

@@ -3,10 +3,13 @@ using DualSparse.Engine;
 
 namespace DualSparse.Distributed;
 
-/// <summary>One model over several processes: rank 0 has attention, router, shared experts and head, and each rank its part of the routed experts.</summary>
+/// <summary>
+/// One model over several processes, which all run the passes of rank 0: with their parts of all weights (slices), or each on its own sequences with
+/// rows going to the ranks of their experts.
+/// </summary>
 internal static class RankedModel
 {
-    /// <summary>Runs what is to be done with the model on rank 0; the other ranks serve it meanwhile.</summary>
+    /// <summary>Runs what is to be done with the model on rank 0; the other ranks run its passes meanwhile.</summary>
     /// <param name="group">The ranks.</param>
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
@@ -21,10 +24,11 @@ internal static class RankedModel
         var placement = RankPlacement.Choose(folder(), group.Size, how);
         options = placement.Apply(options);
         Handshake.Offer(group, folder(), options, placement);
+        using var meeting = new RankMeeting(group, options);
+        var leader = new PassLeader(group, meeting.Exchange);
+        int code = lead(options with { Rank = 0, Peers = meeting.Peers with { Leader = leader } }, placement);
         // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
-        var exchange = new PeerExchange(group);
-        int code = lead(options with { Rank = 0, Exchange = exchange }, placement);
-        exchange.Dispose();
+        leader.Dispose();
         return code;
     }
 
@@ -34,14 +38,16 @@ internal static class RankedModel
         string? missing = Try(() => path = folder());
         if (Handshake.Answer(group, path, options, missing) is not { } agreed)
             return 1;
-        ExpertWorker? worker = null;
-        string? fault = Try(() => worker = ExpertWorker.Load(group, path, agreed));
+        using var meeting = new RankMeeting(group, agreed);
+        Transformer? model = null;
+        string? fault = Try(() => model = Transformer.Load(path, agreed with { Rank = group.Rank, Peers = meeting.Peers }));
         Handshake.TellLoaded(group, fault);
-        using (worker)
+        using (model)
         {
-            if (worker is null)
+            if (model is null)
                 return 1;
-            worker.Run();
+            using var follower = new PassFollower(group, model, meeting.Exchange);
+            follower.Run();
             return 0;
         }
     }

@@ -1,5 +1,6 @@
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
+using DualSparse.Kernels;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Distributed;
@@ -32,7 +33,7 @@ public static class Ranks
         ArgumentNullException.ThrowIfNull(work);
         options ??= new EngineOptions();
         return MpiLaunch.Current is { Size: > 1 } launch
-            ? Join(launch, s_peerTimeout, () => modelFolder, options, how: null, (chosen, _) => Load(chosen), Tell)
+            ? Join(launch, s_peerTimeout, () => modelFolder, options, how: null, PassShape.Token, (chosen, _) => Load(chosen), Tell)
             : Load(options);
 
         int Load(EngineOptions chosen)
@@ -49,13 +50,33 @@ public static class Ranks
     /// <param name="patience">How long a rank may be silent where something is expected of it.</param>
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
-    /// <param name="how">How experts are placed; null: what suits the model.</param>
+    /// <param name="how">How experts are placed; null: as is predicted to be the fastest.</param>
+    /// <param name="pass">The pass that is mostly made.</param>
     /// <param name="work">The first rank's work: it loads the model with the options it is given.</param>
     /// <param name="tell">Tells the user of an exception, and whose it is (empty: the first rank's).</param>
     internal static int Join(
-        MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
+        MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, PassShape pass, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
     {
         options = options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) };
+        return Join(launch, patience, group =>
+        {
+            if (group.Rank != 0)
+                RankProbe.Answer(group, options.Weights, options.Threads.Value);
+            else if (how is null)
+                how = Fastest(group, options, pass);
+            else
+                RankProbe.Finish(group);
+            return RankedModel.Run(group, folder, options, how, work);
+        }, tell);
+    }
+
+    /// <summary>Joins the ranks of a launcher, without a model.</summary>
+    /// <param name="launch">What the launcher says.</param>
+    /// <param name="patience">How long a rank may be silent where something is expected of it.</param>
+    /// <param name="work">This rank's work.</param>
+    /// <param name="tell">Tells the user of an exception, and whose it is (empty: the first rank's).</param>
+    internal static int Join(MpiLaunch launch, TimeSpan patience, Func<RankGroup, int> work, Action<Exception, string> tell)
+    {
         var group = RankGroup.Join(patience);
         try
         {
@@ -63,7 +84,7 @@ public static class Ranks
             // Our launcher waits for it, to tell a rank that is lost from one that couldn't be started.
             if (launch.Rank == 0 && Environment.GetEnvironmentVariable(RankErrors.Variable) is { Length: > 0 })
                 Console.Error.WriteLine(RankErrors.Began);
-            int code = RankedModel.Run(group, folder, options, how, work);
+            int code = work(group);
             group.Leave(Say);
             return code;
         }
@@ -81,5 +102,12 @@ public static class Ranks
             tell(e, launch.Rank == 0 || e is PeerLostException ? "" : $"rank {launch.Rank}: ");
             Console.Error.Flush();
         }
+    }
+
+    private static PlacementKind Fastest(RankGroup group, EngineOptions options, PassShape pass)
+    {
+        var form = (options.Kernels ?? KernelSet.Best())[options.Weights].Activations;
+        var (machine, link) = RankProbe.Measure(group, options.Weights, options.Threads!.Value);
+        return PlacementKind.Fastest(new PlacementSetting(pass, options.Weights, form, machine, link));
     }
 }

@@ -5,25 +5,13 @@ using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Distributed;
 
-/// <summary>What rank 0 tells another.</summary>
-internal enum RankCommand
-{
-    /// <summary>There is nothing more to do.</summary>
-    End,
-
-    /// <summary>Compute a layer's experts on the rows that follow.</summary>
-    Experts,
-}
-
 /// <summary>The first integers of a message.</summary>
-/// <param name="Command">What is to be done.</param>
-/// <param name="Layer">The layer's index.</param>
 /// <param name="Rows">Different rows that follow, each once, however many of the rank's experts want it.</param>
 /// <param name="Pairs">Row-expert pairs.</param>
 /// <param name="Experts">Experts that have rows.</param>
 /// <param name="Bytes">Bytes of the whole message, this header included.</param>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly record struct ShareHeader(RankCommand Command, int Layer, int Rows, int Pairs, int Experts, int Bytes);
+internal readonly record struct ShareHeader(int Rows, int Pairs, int Experts, int Bytes);
 
 /// <summary>
 /// One rank's rows of a layer as bytes: header, the rows of each expert, the row and weight of each pair, then the rows as the experts' kernel reads
@@ -51,12 +39,11 @@ internal sealed unsafe class ShareMessage : IDisposable
     public byte* Reserve(int bytes) => Bytes = (byte*)buffer.Floats((bytes + sizeof(float) - 1) / sizeof(float));
 
     /// <summary>Writes a rank's share.</summary>
-    /// <param name="layer">The layer's index.</param>
     /// <param name="batch">Its rows by expert.</param>
     /// <param name="encoded">The pass's rows.</param>
     /// <param name="rowCount">How many there are.</param>
     /// <param name="inputs">D.</param>
-    public void Pack(int layer, ExpertBatch batch, ActivationRows encoded, int rowCount, int inputs)
+    public void Pack(ExpertBatch batch, ActivationRows encoded, int rowCount, int inputs)
     {
         // Rows keep their order: what is added up of them does, too.
         if (position.Length < rowCount)
@@ -76,7 +63,7 @@ internal sealed unsafe class ShareMessage : IDisposable
         int pairs = batch.Tokens.Count, rowBytes = ActivationRows.WireBytes(encoded.Format, inputs);
         int bytes = checked(sizeof(ShareHeader) + batch.Experts.Count * sizeof(ExpertRows) + pairs * (sizeof(int) + sizeof(float)) + rows.Count * rowBytes);
         byte* at = Reserve(bytes);
-        Header = *(ShareHeader*)at = new ShareHeader(RankCommand.Experts, layer, rows.Count, pairs, batch.Experts.Count, bytes);
+        Header = *(ShareHeader*)at = new ShareHeader(rows.Count, pairs, batch.Experts.Count, bytes);
         at += sizeof(ShareHeader);
         foreach (var expert in batch.Experts)
         {

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using DualSparse.Engine.Moe.Drop;
 
 namespace DualSparse.Engine;
@@ -12,18 +13,21 @@ public sealed record DropRequest
     public static DropRequest None { get; } = new();
 
     /// <summary>The score that is compared with the thresholds.</summary>
+    [JsonInclude]
     internal DropScore Score { get; init; }
 
     /// <summary>The thresholds of every layer.</summary>
     public DropThresholds Thresholds { get; init; }
 
     /// <summary>The thresholds of each layer (a dense layer's are ignored); null: <see cref="Thresholds"/> for all.</summary>
+    [JsonInclude]
     internal IReadOnlyList<LayerThresholds>? Layers { get; init; }
 
     /// <summary>Whether a token's best expert always computes at least its major half.</summary>
     public bool Guard { get; init; } = true;
 
     /// <summary>Whether the mean output of what is dropped is added instead; the model needs a <see cref="Compensation"/>.</summary>
+    [JsonInclude]
     internal bool Compensate { get; init; }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 
 namespace DualSparse.Engine;
@@ -33,14 +34,20 @@ public sealed record EngineOptions
     /// </summary>
     internal Func<int, int, ExpertPlacement>? Placement { get; init; }
 
-    /// <summary>The rank of <see cref="Placement"/> whose routed experts are loaded; null: those of all ranks.</summary>
+    /// <summary>The number of parts in which all but the routed experts is cut; 1: it is whole.</summary>
+    internal int TrunkParts { get; init; } = 1;
+
+    /// <summary>The rank whose experts and part of the trunk are loaded; null: those of all ranks.</summary>
     internal int? Rank { get; init; }
 
     /// <summary>The number of processes that share the model.</summary>
     internal int Ranks { get; init; } = 1;
 
-    /// <summary>How rows reach the experts of <see cref="Placement"/>; null: all ranks are this process.</summary>
-    internal IExchange? Exchange { get; init; }
+    /// <summary>How this process meets the others; null: all ranks are this process.</summary>
+    internal RankPeers? Peers { get; init; }
+
+    /// <summary>What of the trunk this process has.</summary>
+    internal TrunkCut Trunk => TrunkParts == 1 ? TrunkCut.Whole : new TrunkCut(TrunkParts, Rank);
 
     /// <summary>The most tokens of a prompt in one pass; more would only cost memory.</summary>
     public int ChunkTokens { get; init; } = 512;

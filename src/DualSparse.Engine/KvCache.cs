@@ -1,4 +1,5 @@
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
@@ -16,32 +17,35 @@ internal sealed unsafe class KvCache : IDisposable
     private readonly List<AlignedBuffer>[] pages;
     private readonly AlignedBuffer pointers;
     private readonly int pagesPerLayer;
+    private readonly int parts;
 
     /// <summary>An empty cache.</summary>
     /// <param name="config">The model.</param>
     /// <param name="weights">The format of its weights.</param>
     /// <param name="capacity">The longest sequence, in tokens.</param>
+    /// <param name="cut">Whose heads it holds, each part's in pages of their own; null: all, together.</param>
     /// <exception cref="ArgumentOutOfRangeException">The capacity isn't positive or exceeds the model's context.</exception>
-    public KvCache(ModelConfig config, WeightFormat weights, int capacity)
-        : this(config, weights, capacity, config.Layers)
+    public KvCache(ModelConfig config, WeightFormat weights, int capacity, TrunkCut? cut = null)
+        : this(config, weights, capacity, cut ?? TrunkCut.Whole, config.Layers)
     {
     }
 
     // If layers is 1, all layers share the pages, one after another.
-    private KvCache(ModelConfig config, WeightFormat weights, int capacity, int layers)
+    private KvCache(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut, int layers)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         if (capacity > config.MaxPositions)
             throw new ArgumentOutOfRangeException(nameof(capacity), $"a context of {capacity} tokens exceeds the model's {config.MaxPositions}");
         Capacity = capacity;
-        layout = Attention.Layout(config.Attention, weights);
-        pages = [.. Enumerable.Range(0, layers).Select(_ => new List<AlignedBuffer>())];
+        layout = Attention.Layout(cut.OfAttention(config.Attention), weights);
+        parts = cut.Attention(config.Attention).Length;
+        pages = [.. Enumerable.Range(0, layers * parts).Select(_ => new List<AlignedBuffer>())];
         pagesPerLayer = (int)KvLayout.PageCount(capacity);
-        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)layers * sizeof(byte*)));
+        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)pages.Length * sizeof(byte*)));
     }
 
     /// <summary>A cache with pages for one layer, which each layer overwrites: for layers that run one after another over a whole text.</summary>
-    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity) => new(config, weights, capacity, layers: 1);
+    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut) => new(config, weights, capacity, cut, layers: 1);
 
     /// <summary>The number of tokens that it holds.</summary>
     public int Length { get; private set; }
@@ -51,6 +55,8 @@ internal sealed unsafe class KvCache : IDisposable
 
     /// <summary>Returns the memory that is free, in bytes.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;
+
+    private byte** List(int index) => (byte**)pointers.Pointer + (nint)index * pagesPerLayer;
 
     // Bytes of one page in every layer.
     private nuint PageBytes => layout.PageBytes * (nuint)pages.Length;
@@ -64,9 +70,13 @@ internal sealed unsafe class KvCache : IDisposable
         Length = length;
     }
 
+    /// <summary>Whether it has been disposed.</summary>
+    internal bool IsDisposed { get; private set; }
+
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
+        IsDisposed = true;
         foreach (var page in pages.SelectMany(p => p))
             page.Dispose();
         pointers.Dispose();
@@ -75,8 +85,8 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>Counts tokens whose keys and values every layer has written.</summary>
     internal void Advance(int tokens) => Length += tokens;
 
-    /// <summary>A layer's pages; Reserve has made room in them.</summary>
-    internal byte** Pages(int layer) => (byte**)pointers.Pointer + (nint)(layer % pages.Length) * pagesPerLayer;
+    /// <summary>A layer's pages, of the heads of one of this process's parts; Reserve has made room in them.</summary>
+    internal byte** Pages(int layer, int part) => List((layer * parts + part) % pages.Length);
 
     /// <summary>Checks that there is memory for <paramref name="tokens"/> more tokens, without allocating it.</summary>
     /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
@@ -127,13 +137,13 @@ internal sealed unsafe class KvCache : IDisposable
     {
         try
         {
-            for (int layer = 0; layer < pages.Length; layer++)
+            for (int list = 0; list < pages.Length; list++)
             {
-                for (var own = pages[layer]; own.Count < KvLayout.PageCount((long)Length + tokens);)
+                for (var own = pages[list]; own.Count < KvLayout.PageCount((long)Length + tokens);)
                 {
                     var page = new AlignedBuffer(layout.PageBytes);
                     layout.Clear(page.Pointer, positions: 0);
-                    Pages(layer)[own.Count] = page.Pointer;
+                    List(list)[own.Count] = page.Pointer;
                     own.Add(page);
                 }
             }

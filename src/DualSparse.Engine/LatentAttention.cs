@@ -1,4 +1,5 @@
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
 
@@ -24,21 +25,21 @@ internal sealed unsafe class LatentAttention : Attention
     private readonly LatentHeads heads;
 
     /// <summary>Loads the weights.</summary>
-    public LatentAttention(ModelLoader loader, ModelConfig model, MlaConfig mla, Rope rope, int layer)
-        : base(model.Attention, rope, layer, Output(loader, model, layer))
+    public LatentAttention(ModelLoader loader, ModelConfig model, AttentionConfig config, MlaConfig mla, Rope rope, int layer, CutPart part)
+        : base(config, rope, layer, Output(loader, model, layer, part))
     {
-        (config, this.mla, epsilon, this.rope, layout) = (model.Attention, mla, mla.LatentNormEpsilon, rope, Layout(model.Attention, loader.Weights));
+        (this.config, this.mla, epsilon, this.rope, layout) = (config, mla, mla.LatentNormEpsilon, rope, Layout(config, loader.Weights));
         var tensors = model.Tensors.Layer(layer).Attention;
         if (tensors.QueryDown is { } down)
         {
-            queryDown = loader.Linear([down], [tensors.QueryDownBias]);
+            queryDown = loader.Linear([WeightSlice.Of(down)], loader.Vector(tensors.QueryDownBias));
             queryNorm = loader.Vector(tensors.QueryLatentNorm);
         }
 
-        query = loader.Linear([tensors.QueryUp ?? tensors.Query!]);
-        latentDown = loader.Linear([tensors.LatentDown!], [tensors.LatentDownBias]);
+        query = Stacked(loader, part, [tensors.QueryUp ?? tensors.Query!], [null]);
+        latentDown = loader.Linear([WeightSlice.Of(tensors.LatentDown!)], loader.Vector(tensors.LatentDownBias));
         latentNorm = loader.Vector(tensors.LatentNorm)!;
-        heads = new LatentHeads(loader, config, mla, model.LayerPlan[layer].SlidingWindow, tensors.LatentUp!);
+        heads = new LatentHeads(loader, config, mla, model.LayerPlan[layer].SlidingWindow, tensors.LatentUp!, part.Range(model.Attention.Heads).First);
     }
 
     /// <inheritdoc/>
@@ -52,7 +53,7 @@ internal sealed unsafe class LatentAttention : Attention
     }
 
     /// <inheritdoc/>
-    protected override void Attend(Pass pass, float* x, float* attended)
+    protected override void Attend(Pass pass, float* x, int part, float* attended)
     {
         int queryWidth = query.Outputs, latentWidth = latentDown.Outputs;
         var segments = pass.Segments;
@@ -62,7 +63,7 @@ internal sealed unsafe class LatentAttention : Attention
         Normalise(pass, latents, latentWidth, latentNorm);
         foreach (var segment in segments)
         {
-            ForPositions(pass, segment, (row, position, page, slot) =>
+            ForPositions(pass, segment, part, (row, position, page, slot) =>
             {
                 for (int h = 0; h < config.Heads; h++)
                     Rotate(queries + row * queryWidth + h * config.HeadSize + mla.NopeSize, position);
@@ -73,7 +74,7 @@ internal sealed unsafe class LatentAttention : Attention
             });
         }
 
-        var spans = Spans(segments, queries, queryWidth, attended);
+        var spans = Spans(segments, part, queries, queryWidth, attended);
         // Neighbouring segments of the same kind in one call: mostly all of them.
         for (int first = 0, end; first < segments.Length; first = end)
         {

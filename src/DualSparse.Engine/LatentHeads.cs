@@ -37,12 +37,12 @@ internal sealed unsafe class LatentHeads : IDisposable
     private readonly HeadLinear keyDown;
     private readonly HeadLinear valueUp;
 
-    /// <summary>Loads the weights: W_UK, its transpose, and W_UV, by head.</summary>
-    public LatentHeads(ModelLoader loader, AttentionConfig config, MlaConfig mla, int? window, TensorSpec latentUp)
+    /// <summary>Loads the weights: W_UK, its transpose, and W_UV, by head, from <paramref name="firstHead"/> on.</summary>
+    public LatentHeads(ModelLoader loader, AttentionConfig config, MlaConfig mla, int? window, TensorSpec latentUp, int firstHead)
     {
         (this.config, this.mla, this.window, cache) = (config, mla, window, Attention.Layout(config, loader.Weights));
         integers = loader.Weights is WeightFormat.Int8 or WeightFormat.Int4;
-        (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, config.Heads, mla);
+        (keyUp, keyDown, valueUp) = loader.LatentHeads(latentUp, firstHead, config.Heads, mla);
     }
 
     /// <summary>Whether attention of tokens that are appended together, at the given positions, is cheaper absorbed.</summary>

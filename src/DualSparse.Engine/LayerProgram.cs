@@ -60,9 +60,13 @@ internal static unsafe class LayerProgram
     /// <param name="cancel">Checked before each operator.</param>
     public static void Run(ReadOnlySpan<Operator> program, Func<int, LayerWeights> layers, Pass pass, CancellationToken cancel)
     {
-        foreach (var (kind, layer, from, to) in program)
+        foreach (var step in program)
         {
+            var (kind, layer, from, to) = pass.Running = step;
             cancel.ThrowIfCancellationRequested();
+            // A rank without rows still has experts for those of others.
+            if (pass.Rows == 0 && kind is not (OperatorKind.BeginExperts or OperatorKind.Experts or OperatorKind.EndExperts))
+                continue;
             var weights = layers(layer);
             float* y = pass.Stream(to);
             switch (kind)

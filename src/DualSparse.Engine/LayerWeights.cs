@@ -8,7 +8,7 @@ namespace DualSparse.Engine;
 /// <param name="MlpNorm">[hidden].</param>
 /// <param name="Moe">The mixture of experts; null where the layer is dense.</param>
 /// <param name="Dense">The dense MLP; null where the layer has experts.</param>
-internal sealed record LayerWeights(float[] AttentionNorm, Attention Attention, float[] MlpNorm, MoeLayer? Moe, DenseMlp? Dense) : IDisposable
+internal sealed record LayerWeights(float[] AttentionNorm, AttentionLayer Attention, float[] MlpNorm, MoeLayer? Moe, DenseMlp? Dense) : IDisposable
 {
     /// <summary>Frees the weights.</summary>
     public void Dispose()

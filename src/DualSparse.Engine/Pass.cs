@@ -1,5 +1,6 @@
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
@@ -23,17 +24,24 @@ internal readonly record struct Segment(KvCache Cache, int First, int Count, boo
 /// <param name="hidden">D, values of a row.</param>
 /// <param name="epsilon">The norms' ε.</param>
 /// <param name="work">Threads and kernels; not disposed.</param>
-internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspace work) : IDisposable
+/// <param name="collective">What ranks do together; null: there is one, or all are this process.</param>
+internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspace work, ICollective? collective = null) : IDisposable
 {
     private readonly bool[] streams = new bool[PassMemory.Streams];
     private DropCounts[] counts = [];
     private (int Stream, float[] Norm)? normalised;
 
     /// <summary>For a model's layers.</summary>
-    public Pass(ModelConfig config, Workspace work)
-        : this(config.Layers, config.HiddenSize, config.NormEpsilon, work)
+    public Pass(ModelConfig config, Workspace work, ICollective? collective = null)
+        : this(config.Layers, config.HiddenSize, config.NormEpsilon, work, collective)
     {
     }
+
+    /// <summary>What ranks with parts of these rows do together.</summary>
+    public ICollective Collective { get; } = collective ?? LocalCollective.Instance;
+
+    /// <summary>The operator that runs.</summary>
+    public Operator Running { get; set; }
 
     /// <summary>Threads, kernels and scratch memory of products.</summary>
     public Workspace Work => work;

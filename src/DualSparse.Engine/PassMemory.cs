@@ -17,11 +17,20 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows, heads · value size]: the output of attention.</summary>
     public ScratchBuffer Attended { get; } = new();
 
-    /// <summary>[rows, hidden]: the same after the output projection.</summary>
+    /// <summary>[parts] of [rows, hidden]: the same after the output projection.</summary>
     public ScratchBuffer AttentionOutput { get; } = new();
 
-    /// <summary>[rows, query + key + value widths] of grouped-query attention.</summary>
+    /// <summary>[parts] of [rows, query + key + value widths] of grouped-query attention.</summary>
     public ScratchBuffer QueryKeyValue { get; } = new();
+
+    /// <summary>[parts] of [rows, 2]: sums of squares of queries and keys.</summary>
+    public ScratchBuffer PartSquares { get; } = new();
+
+    /// <summary>[rows, 2]: the same over all parts.</summary>
+    public ScratchBuffer Squares { get; } = new();
+
+    /// <summary>[parts] of [rows, hidden]: the output of an MLP that every row takes, where it is cut.</summary>
+    public ScratchBuffer MlpOutput { get; } = new();
 
     /// <summary>[rows, heads · head size] of latent attention.</summary>
     public ScratchBuffer Queries { get; } = new();
@@ -62,13 +71,16 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows of logits, vocabulary].</summary>
     public ScratchBuffer Logits { get; } = new();
 
+    /// <summary>[rows of logits, some ids]: a part of the vocabulary on its way between ranks.</summary>
+    public ScratchBuffer LogitColumns { get; } = new();
+
     /// <summary>Frees all of it.</summary>
     public void Dispose()
     {
         foreach (var buffer in (ScratchBuffer[])
         [
-            .. Residual, Normalised, Attended, AttentionOutput, QueryKeyValue, Queries, QueryLatents, RowLatents, CachedLatents, Expanded,
-            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, HeadInput, Logits,
+            .. Residual, Normalised, Attended, AttentionOutput, QueryKeyValue, PartSquares, Squares, MlpOutput, Queries, QueryLatents, RowLatents, CachedLatents, Expanded,
+            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, HeadInput, Logits, LogitColumns,
         ])
         {
             buffer.Dispose();

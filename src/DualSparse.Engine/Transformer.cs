@@ -1,5 +1,6 @@
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
@@ -22,17 +23,20 @@ internal sealed unsafe class Transformer : IDisposable
     private readonly Workspace work;
     private readonly Pass pass;
     private readonly DropPlanner planner;
+    private readonly TrunkCut cut;
+    private readonly IPassLeader? leader;
 
     // The ids of a pass over one sequence: a chunk can't hold a span.
     private int[] single = [];
 
     /// <summary>Creates a model, which owns its parts.</summary>
-    public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, DropPlan drop, LoadReport report)
+    public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, EngineOptions options, LoadReport report)
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
         (embedding, layers, head) = parts;
-        (Drop, Report) = (drop, report);
-        pass = new Pass(checkpoint.Config, work);
+        (cut, leader) = (options.Trunk, options.Peers?.Leader);
+        (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.Peers?.Exchange is null ? 1 : options.Ranks);
+        pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
         program = [.. Enumerable.Range(0, layers.Length).SelectMany(l => LayerProgram.Layer(checkpoint.Config, l))];
     }
 
@@ -63,13 +67,13 @@ internal sealed unsafe class Transformer : IDisposable
         ModelLoader.Load(folder, options ?? new EngineOptions(), progress, cancel);
 
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
-    public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity);
+    public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity, cut);
 
     /// <inheritdoc cref="DropPlanner.Plan"/>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
 
     /// <summary>An empty text under a plan; null: <see cref="Drop"/>.</summary>
-    public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length);
+    public TextDrop NewText(DropPlan? plan = null) => new(plan ?? Drop, layers.Length) { Joined = leader is null ? null : leader.Joined };
 
     /// <summary>An empty text under the plan of a request.</summary>
     /// <inheritdoc cref="DropPlanner.Plan" path="/exception"/>
@@ -89,7 +93,7 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>Runs the next tokens of several sequences at once. A pass that fails leaves caches and texts as they were.</summary>
     /// <param name="batch">Each sequence and each text at most once.</param>
     /// <param name="watch">Observers, or null.</param>
-    /// <param name="cancel">Cancels between two operators.</param>
+    /// <param name="cancel">Cancels between two operators; with several ranks, before the pass.</param>
     /// <returns>[rows, vocabulary]: the first chunk's rows of logits, then the second's, …; valid until the next call.</returns>
     /// <exception cref="ArgumentException">
     /// An id is outside the vocabulary, a chunk doesn't fit its cache, a chunk is empty, a cache or a text is given twice, a text is
@@ -101,7 +105,43 @@ internal sealed unsafe class Transformer : IDisposable
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
         BatchCheck.Require(batch, Config);
+        if (leader is not null)
+        {
+            cancel.ThrowIfCancellationRequested();
+            return Lead(batch, watch);
+        }
+
         KvCache.Reserve(batch);
+        return Run(batch, watch, cancel);
+    }
+
+    // On the first of several ranks: all of them run the pass, or their own chunks of it. They can't be called back, so it runs to its end.
+    private ReadOnlySpan<float> Lead(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch)
+    {
+        int[]? homes = leader!.Deal(batch);
+        if (homes is null || Array.TrueForAll(homes, home => home == 0))
+        {
+            KvCache.Reserve(batch);
+            leader.Announce(batch, homes);
+            return Run(batch, watch, CancellationToken.None);
+        }
+
+        List<SequenceChunk> own = [];
+        for (int i = 0; i < homes.Length; i++)
+        {
+            if (homes[i] == 0)
+                own.Add(batch[i]);
+        }
+
+        SequenceChunk[] here = [.. own];
+        KvCache.Reserve(here);
+        leader.Announce(batch, homes);
+        var logits = Run(here, watch, CancellationToken.None);
+        return leader.Gather(batch, homes, logits, Config.VocabSize);
+    }
+
+    private ReadOnlySpan<float> Run(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch, CancellationToken cancel)
+    {
         pass.Begin(Segments(batch), watch);
         Embed(batch, pass.Stream(0));
         LayerProgram.Run(program, l => layers[l], pass, cancel);
@@ -112,6 +152,12 @@ internal sealed unsafe class Transformer : IDisposable
         Commit(batch);
         return new ReadOnlySpan<float>(logits, checked(rows * Config.VocabSize));
     }
+
+    /// <summary>[layers] the routed experts' work on a chunk of the last pass.</summary>
+    internal ReadOnlySpan<DropCounts> Counts(int chunk) => pass.Counts(chunk);
+
+    /// <summary>The sequences that one pass runs side by side, each on a rank of its own; 1: all ranks work on each.</summary>
+    internal int SideBySide { get; }
 
     /// <summary>Frees weights, threads and scratch memory.</summary>
     public void Dispose()

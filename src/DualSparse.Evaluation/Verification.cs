@@ -79,7 +79,7 @@ internal static class Verification
         using var file = SafetensorsFile.Open(referenceFile);
         int[][] prompts = Prompts(file).ReadIdRows();
         // One layer at a time fits any process.
-        options = options with { Rank = null, Exchange = null };
+        options = options with { Rank = null, Peers = null };
         float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts);
         float[][] rounded = Logits(folder, options with { Kernels = KernelSet.Named("scalar") }, prompts);
         var sums = new Sums();

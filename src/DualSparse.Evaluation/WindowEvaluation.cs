@@ -40,15 +40,18 @@ internal static class WindowEvaluation
     {
         int vocabulary = dense.Model.Config.VocabSize;
         var windows = others.Select(_ => new WindowResult[text.Inputs.Count]).ToArray();
-        for (int w = 0; w < text.Inputs.Count; w++)
+        foreach (int[] together in Enumerable.Range(0, text.Inputs.Count).Chunk(dense.Model.SideBySide))
         {
             cancellation.ThrowIfCancellationRequested();
-            Check(text.Name, text.Targets[w], vocabulary);
-            var reference = dense.Run(text.Inputs[w]);
+            foreach (int w in together)
+                Check(text.Name, text.Targets[w], vocabulary);
+            int[][] inputs = [.. together.Select(w => text.Inputs[w])];
+            var references = dense.Run(inputs);
             for (int i = 0; i < others.Count; i++)
             {
-                var run = others[i]?.Run(text.Inputs[w]) ?? reference;
-                windows[i][w] = new(LossSums.Of(reference.Values, run.Values, text.Targets[w], vocabulary), reference.Seconds, run.Seconds);
+                var runs = others[i]?.Run(inputs) ?? references;
+                for (int j = 0; j < together.Length; j++)
+                    windows[i][together[j]] = new(LossSums.Of(references[j].Values, runs[j].Values, text.Targets[together[j]], vocabulary), references[j].Seconds, runs[j].Seconds);
             }
         }
 
@@ -69,13 +72,38 @@ internal static class WindowEvaluation
     // A model and a text's drop, which continues from window to window.
     private sealed record Contender(Transformer Model, TextDrop? Drop)
     {
-        public Logits Run(int[] ids)
+        // Side by side where each is on a rank of its own; thresholds that follow the text go from one window to the next.
+        public Logits[] Run(int[][] windows) =>
+            windows.Length == 1 || Drop?.Plan.Followed is not null ? [.. windows.Select(ids => Pass([ids])[0])] : Pass(windows);
+
+        private Logits[] Pass(int[][] windows)
         {
-            using var cache = Model.NewCache(ids.Length);
-            long started = Stopwatch.GetTimestamp();
-            var values = Model.Forward(cache, ids, LogitRows.All, Drop);
-            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            return new Logits(values.ToArray(), seconds);
+            var caches = new KvCache[windows.Length];
+            try
+            {
+                for (int i = 0; i < windows.Length; i++)
+                    caches[i] = Model.NewCache(windows[i].Length);
+                TextDrop?[] texts = windows.Length == 1 ? [Drop] : [.. windows.Select(_ => Drop?.Part())];
+                long started = Stopwatch.GetTimestamp();
+                var values = Model.Forward([.. windows.Select((ids, i) => new SequenceChunk(caches[i], ids, LogitRows.All, Drop: texts[i]))]);
+                double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / windows.Length;
+                if (windows.Length > 1)
+                    Array.ForEach(texts, text => Drop?.Join(text!));
+                var result = new Logits[windows.Length];
+                for (int i = 0; i < windows.Length; i++)
+                {
+                    int count = windows[i].Length * Model.Config.VocabSize;
+                    result[i] = new Logits(values[..count].ToArray(), seconds);
+                    values = values[count..];
+                }
+
+                return result;
+            }
+            finally
+            {
+                foreach (var cache in caches)
+                    cache?.Dispose();
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor.</summary>
+/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>.</summary>
 internal static class BenchCommand
 {
     private const string LayerWord = "layer";
@@ -20,7 +20,7 @@ internal static class BenchCommand
 
     public static Command Create()
     {
-        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer() };
+        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange() };
         var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
@@ -123,17 +123,7 @@ internal static class BenchCommand
         var engine = new EngineArguments(command);
         foreach (Option option in new Option[] { shape, tokens, drops, rounds, AsJson, Save })
             command.Options.Add(option);
-        // What stands before the word is the other command's.
-        command.Validators.Add(result =>
-        {
-            foreach (var before in (result.Parent as CommandResult)?.Children ?? [])
-            {
-                if (before is OptionResult { Implicit: false } option)
-                    result.AddError($"{option.Option.Name} stands before '{LayerWord}': put it after");
-                else if (before is ArgumentResult { Tokens: [var model, ..] })
-                    result.AddError($"'{LayerWord}' times a --shape with random weights: leave {model.Value} out");
-            }
-        });
+        RefuseBefore(command, "a --shape with random weights");
         command.SetAction(parsed =>
         {
             OutputFile.Check(Save.Name, parsed.GetValue(Save));
@@ -153,6 +143,25 @@ internal static class BenchCommand
         });
         return command;
     }
+
+    private static Command Exchange()
+    {
+        var command = BenchExchangeCommand.Create();
+        RefuseBefore(command, "messages alone");
+        return command;
+    }
+
+    // What stands before the word is the other command's.
+    private static void RefuseBefore(Command command, string times) => command.Validators.Add(result =>
+    {
+        foreach (var before in (result.Parent as CommandResult)?.Children ?? [])
+        {
+            if (before is OptionResult { Implicit: false } option)
+                result.AddError($"{option.Option.Name} stands before '{command.Name}': put it after");
+            else if (before is ArgumentResult { Tokens: [var model, ..] })
+                result.AddError($"'{command.Name}' times {times}: leave {model.Value} out");
+        }
+    });
 
     private static Option<int?> Rounds() => NumberOption.Create<int>("--rounds", $"Rounds, of which medians are taken. [default: {DefaultRounds}]");
 

@@ -71,7 +71,7 @@ internal static class EvalCommand
                     [.. sets.Select(set => Score(model, tokenizer.Value, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
                 EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
                 return 0;
-            });
+            }, parsed.GetValue(context) ?? DefaultContext);
 
             List<TextWindows> Texts()
             {

@@ -62,9 +62,10 @@ internal static class InspectCommand
         }
 
         Terminal.WriteLine(output, $"placement {memory.Placement}: {memory.Reason}");
-        var table = new ResultTable(["rank", .. memory.Ranks[0].Bytes.Keys]);
+        string[] share = memory.Balancedness is null ? [] : ["work"];
+        var table = new ResultTable(["rank", .. memory.Ranks[0].Bytes.Keys, .. share]);
         for (int rank = 0; rank < memory.Ranks.Length; rank++)
-            table.Add([$"{rank}", .. memory.Ranks[rank].Bytes.Values.Select(MemoryBudget.Format)]);
+            table.Add([$"{rank}", .. memory.Ranks[rank].Bytes.Values.Select(MemoryBudget.Format), .. share.Select(_ => $"{memory.Ranks[rank].Share:0.0%}")]);
         table.Write(output);
     }
 

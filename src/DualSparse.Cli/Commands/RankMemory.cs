@@ -7,14 +7,15 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary>The memory that the weights of one rank take, by weight format.</summary>
-internal sealed record RankNeed(OrderedDictionary<string, long> Bytes);
+/// <summary>The memory that the weights of one rank take, by weight format, and its share of the routed work of the calibration text; null: nobody counted.</summary>
+internal sealed record RankNeed(OrderedDictionary<string, long> Bytes, double? Share);
 
 /// <summary>What <c>inspect --ranks</c> shows.</summary>
 /// <param name="Placement">How experts are placed.</param>
 /// <param name="Reason">Why so.</param>
+/// <param name="Balancedness">Mean over highest load of ranks by calibrated counts; null: nobody counted.</param>
 /// <param name="Ranks">Each rank's memory.</param>
-internal sealed record RankMemory(string Placement, string Reason, RankNeed[] Ranks)
+internal sealed record RankMemory(string Placement, string Reason, double? Balancedness, RankNeed[] Ranks)
 {
     /// <summary>Reads it for a model's folder.</summary>
     /// <exception cref="ArgumentException">The model can't be placed so.</exception>
@@ -25,14 +26,14 @@ internal sealed record RankMemory(string Placement, string Reason, RankNeed[] Ra
             throw new ArgumentException($"--ranks is {ranks}, expected at least 1");
         using var checkpoint = Checkpoint.Open(folder);
         var chosen = RankPlacement.Choose(folder, ranks, placement is null ? null : PlacementKind.Parse(placement));
-        return new(chosen.Name, chosen.Reason, [.. Enumerable.Range(0, ranks).Select(rank => new RankNeed(new(Enum.GetValues<WeightFormat>().Select(f => KeyValuePair.Create(Figures.Name(f), Bytes(f, rank))))))]);
+        double[]? shares = chosen.Shares();
+        return new(chosen.Name, chosen.Reason, chosen.Balancedness(), [.. Enumerable.Range(0, ranks).Select(rank => new RankNeed(
+            new(Enum.GetValues<WeightFormat>().Select(f => KeyValuePair.Create(Figures.Name(f), Bytes(f, rank)))), shares?[rank]))]);
 
         long Bytes(WeightFormat format, int rank)
         {
             var options = chosen.Apply(new EngineOptions { Weights = format, Rank = rank });
-            return rank == 0
-                ? MemoryNeed.WeightBytes(checkpoint.Config, format) - MemoryNeed.AbsentBytes(checkpoint.Config, options)
-                : MemoryNeed.ExpertBytes(checkpoint.Config, format, options.Placement!, rank);
+            return MemoryNeed.WeightBytes(checkpoint.Config, options);
         }
     }
 }

@@ -6,27 +6,30 @@ using DualSparse.Engine;
 
 namespace DualSparse.Cli.Hosting;
 
-/// <summary>The options that spread a model over several processes.</summary>
+/// <summary>The options that spread a model, or a measurement, over several processes.</summary>
 internal sealed class RankArguments
 {
     private const int MostRanks = 1024;
 
-    private readonly Option<int?> ranks = NumberOption.Create<int>("--ranks", "Run one model in this many processes (MPI). [default: 1, or as many as mpirun has started]");
+    private readonly Option<int?> ranks;
 
     private readonly Option<string?> hosts = new("--hosts") { Description = "The hosts to spread --ranks over, a,b… [default: this one]", HelpName = "names" };
 
     private readonly Option<string?> placement = new("--placement")
     {
-        Description = "With --ranks: own (whole experts, each on one rank), slice (a part of every expert on every rank) or hybrid:P (parts shared out). [default: slice where neurons divide, else own]",
+        Description = "With --ranks: own (whole experts, each on one rank), slice (a part of every expert on every rank) or hybrid:P (parts shared out). [default: what is predicted to be the fastest]",
         HelpName = "name",
     };
 
     private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that one of --ranks waits for another before it counts as lost. [default: 30]");
 
     /// <summary>Adds the options to a command.</summary>
-    public RankArguments(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="model">Whether it runs a model.</param>
+    public RankArguments(Command command, bool model = true)
     {
-        foreach (Option option in new Option[] { ranks, hosts, placement, timeout })
+        ranks = NumberOption.Create<int>("--ranks", $"{(model ? "Run one model in this many processes (MPI). [default: 1, or" : "Start this many processes (MPI). [default:")} as many as mpirun has started]");
+        foreach (Option option in model ? new Option[] { ranks, hosts, placement, timeout } : [ranks, hosts, timeout])
             command.Options.Add(option);
     }
 
@@ -38,7 +41,41 @@ internal sealed class RankArguments
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="work">The work, with the options to load the model with; of several ranks, the first does it.</param>
-    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work)
+    /// <param name="window">Tokens of the windows that are mostly measured; null: text is mostly made, token by token.</param>
+    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work, int? window = null)
+    {
+        var (launch, count, patience) = Asked(parsed);
+        var errors = parsed.InvocationConfiguration.Error;
+        var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
+        if (count == 1)
+            return work(options);
+        if (launch is not null)
+            return Ranks.Join(launch, patience, folder, options, how, window is { } rows ? PassShape.Windows(count, rows) : PassShape.Token, Lead, Tell(parsed));
+        // What can be said now needn't be said by every rank.
+        RankPlacement.Choose(folder(), count, how);
+        return Start(parsed, count);
+
+        int Lead(EngineOptions chosen, RankPlacement where)
+        {
+            int code = work(chosen);
+            errors.WriteLine($"{where.Ranks} ranks, placement {where.Name}: {where.Reason}");
+            return code;
+        }
+    }
+
+    /// <summary>Runs work without a model as one of several ranks, or starts these.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="work">Each rank's work.</param>
+    /// <exception cref="ArgumentException">There is one rank only.</exception>
+    public int Run(ParseResult parsed, Func<RankGroup, int> work)
+    {
+        var (launch, count, patience) = Asked(parsed);
+        if (count == 1)
+            throw new ArgumentException("it is between ranks that this measures: give --ranks 2 or more");
+        return launch is null ? Start(parsed, count) : Ranks.Join(launch, patience, work, Tell(parsed));
+    }
+
+    private (MpiLaunch? Launch, int Count, TimeSpan Patience) Asked(ParseResult parsed)
     {
         var launch = MpiLaunch.Current is { Size: > 1 } several ? several : null;
         int count = parsed.GetValue(ranks) ?? launch?.Size ?? 1;
@@ -52,26 +89,14 @@ internal sealed class RankArguments
         Option[] beside = [hosts, placement, timeout];
         if (launch is null && parsed.GetValue(ranks) is null && beside.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } alone)
             throw new ArgumentException($"{alone.Name} goes with --ranks");
-        var errors = parsed.InvocationConfiguration.Error;
-        var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
-        if (count == 1)
-            return work(options);
-        return launch is null
-            ? Start(parsed, folder(), count, how)
-            : Ranks.Join(launch, TimeSpan.FromSeconds(patience), folder, options, how, Lead, (e, rank) => CommandHost.Tell(errors, rank + CommandHost.Sentence(e)));
-
-        int Lead(EngineOptions chosen, RankPlacement where)
-        {
-            int code = work(chosen);
-            errors.WriteLine($"{where.Ranks} ranks, placement {where.Name}: {where.Reason}");
-            return code;
-        }
+        return (launch, count, TimeSpan.FromSeconds(patience));
     }
 
-    private int Start(ParseResult parsed, string folder, int count, PlacementKind? how)
+    private static Action<Exception, string> Tell(ParseResult parsed) =>
+        (e, rank) => CommandHost.Tell(parsed.InvocationConfiguration.Error, rank + CommandHost.Sentence(e));
+
+    private int Start(ParseResult parsed, int count)
     {
-        // What can be said now needn't be said by every rank.
-        RankPlacement.Choose(folder, count, how);
         string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
         string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. Environment.GetCommandLineArgs()[1..]];
         using var interrupt = new Interrupt();

@@ -82,7 +82,7 @@ internal sealed unsafe class LayerStream : IDisposable
         var embedding = new Embedding(checkpoint.Get(Config.Tensors.Embedding));
         var states = new StreamStates(variants.Count, [.. windows.Select(w => Embed(embedding, w))]);
         int[] longest = windows.MaxBy(w => w.Length)!;
-        using var cache = KvCache.OfOneLayer(Config, loader.Weights, longest.Length);
+        using var cache = KvCache.OfOneLayer(Config, loader.Weights, longest.Length, options.Trunk);
         KvCache.Reserve([new SequenceChunk(cache, longest)]);
         int rounds = Config.Layers + (hooks.Logits is null ? 0 : 1);
         for (int l = 0; l < Config.Layers; l++)

@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
@@ -10,47 +11,60 @@ namespace DualSparse.Engine.Loading;
 internal static class MemoryNeed
 {
     /// <summary>Bytes of all packed weights, padding included; the embedding isn't counted, since it stays in the mapped file.</summary>
-    public static long WeightBytes(ModelConfig config, WeightFormat format) =>
-        HeadBytes(config, format) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, format, l));
+    public static long WeightBytes(ModelConfig config, WeightFormat format) => WeightBytes(config, new EngineOptions { Weights = format });
+
+    /// <summary>Bytes of the packed weights that a process with these options has.</summary>
+    public static long WeightBytes(ModelConfig config, EngineOptions options) =>
+        HeadBytes(config, options.Weights, options.Trunk) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, options, l));
 
     /// <summary>Bytes that a token's keys and values take in the cache of a model with weights of a format.</summary>
-    public static long KeyValueBytes(ModelConfig config, WeightFormat format) =>
-        (long)Attention.Layout(config.Attention, format).PageBytes / KvLayout.PageKeys * config.Layers;
+    public static long KeyValueBytes(ModelConfig config, WeightFormat format, TrunkCut? cut = null) =>
+        (long)Attention.Layout((cut ?? TrunkCut.Whole).OfAttention(config.Attention), format).PageBytes / KvLayout.PageKeys * config.Layers;
 
-    /// <summary>Bytes of the packed head.</summary>
-    public static long HeadBytes(ModelConfig config, WeightFormat format) => Matrix(format, config.Tensors.Head);
+    /// <summary>Bytes of the packed head, or of a rank's part of it.</summary>
+    public static long HeadBytes(ModelConfig config, WeightFormat format, TrunkCut? cut = null) =>
+        Matrix(format, (cut ?? TrunkCut.Whole).Ids(config.VocabSize).Count, config.HiddenSize);
 
     /// <summary>Bytes of one layer's packed weights, padding included.</summary>
-    public static long LayerBytes(ModelConfig config, WeightFormat format, int layer)
+    public static long LayerBytes(ModelConfig config, WeightFormat format, int layer) => LayerBytes(config, new EngineOptions { Weights = format }, layer);
+
+    private static long LayerBytes(ModelConfig config, EngineOptions options, int layer)
     {
-        var tensors = config.Tensors.Layer(layer);
-        long bytes = tensors.Attention.All().Where(t => t.Shape.Length == 2 && t != tensors.Attention.LatentUp).Sum(t => Matrix(format, t));
-        if (config.Attention.Mla is { } mla)
-            bytes += config.Attention.Heads * (Matrix(format, mla.NopeSize, mla.KvRank) + Matrix(format, mla.KvRank, mla.NopeSize) + Matrix(format, mla.ValueSize, mla.KvRank));
+        var (format, cut, tensors) = (options.Weights, options.Trunk, config.Tensors.Layer(layer));
+        long bytes = cut.Attention(config.Attention).Sum(part => AttentionBytes(config, format, tensors.Attention, part));
         if (tensors.Mlp is { } dense)
-            return bytes + Expert(format, config.HiddenSize, dense.Neurons);
+            return bytes + Mlp(config, format, cut, dense.Neurons);
         var moe = config.Moe!;
-        bytes += Matrix(WeightFormat.F32, tensors.Router!) + moe.Experts * Expert(format, config.HiddenSize, moe.Intermediate);
+        bytes += Matrix(WeightFormat.F32, tensors.Router!) + ExpertBytes(config, options, layer);
         if (tensors.SharedGate is { } gate)
             bytes += Matrix(WeightFormat.F32, gate);
-        return moe.SharedIntermediate > 0 ? bytes + Expert(format, config.HiddenSize, moe.SharedIntermediate) : bytes;
+        return moe.SharedIntermediate > 0 ? bytes + Mlp(config, format, cut, moe.SharedIntermediate) : bytes;
     }
 
-    /// <summary>Bytes of the routed experts that a rank has.</summary>
-    public static long ExpertBytes(ModelConfig config, WeightFormat format, Func<int, int, ExpertPlacement> placement, int rank) =>
-        config.Moe is not { } moe ? 0 : Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).Sum(l =>
-        {
-            var parts = placement(l, moe.Experts);
-            return parts.PartsOf(rank).Length * Expert(format, config.HiddenSize, moe.Intermediate / parts.Parts);
-        });
-
-    /// <summary>Bytes of the routed experts that other processes have.</summary>
-    public static long AbsentBytes(ModelConfig config, EngineOptions options)
+    private static long AttentionBytes(ModelConfig config, WeightFormat format, AttentionTensors tensors, CutPart part)
     {
-        if (options.Rank is not { } rank || options.Placement is not { } placement)
-            return 0;
-        return ExpertBytes(config, options.Weights, (_, experts) => ExpertPlacement.SingleRank(experts), 0) - ExpertBytes(config, options.Weights, placement, rank);
+        long bytes = Matrix(format, config.HiddenSize, part.Range((int)tensors.Output.Shape[1]).Count);
+        int rows = new[] { tensors.Query, tensors.Key, tensors.Value }.Sum(t => t is null ? 0 : part.Range((int)t.Shape[0]).Count);
+        if (config.Attention.Mla is not { } mla)
+            return bytes + Matrix(format, rows, config.HiddenSize);
+        bytes += Matrix(format, tensors.LatentDown!);
+        bytes += tensors.QueryDown is { } down
+            ? Matrix(format, down) + Matrix(format, part.Range((int)tensors.QueryUp!.Shape[0]).Count, (int)tensors.QueryUp.Shape[1])
+            : Matrix(format, rows, config.HiddenSize);
+        return bytes + part.Range(config.Attention.Heads).Count
+            * (Matrix(format, mla.NopeSize, mla.KvRank) + Matrix(format, mla.KvRank, mla.NopeSize) + Matrix(format, mla.ValueSize, mla.KvRank));
     }
+
+    private static long ExpertBytes(ModelConfig config, EngineOptions options, int layer)
+    {
+        var moe = config.Moe!;
+        var placement = options.Placement?.Invoke(layer, moe.Experts) ?? ExpertPlacement.SingleRank(moe.Experts);
+        int parts = options.Rank is { } rank ? placement.PartsOf(rank).Length : placement.RankOf.Length;
+        return parts * Expert(options.Weights, config.HiddenSize, moe.Intermediate / placement.Parts);
+    }
+
+    private static long Mlp(ModelConfig config, WeightFormat format, TrunkCut cut, int neurons) =>
+        cut.Mlp(neurons).Sum(part => Expert(format, config.HiddenSize, TrunkCut.Neurons(part, neurons).Count));
 
     private static long Matrix(WeightFormat format, TensorSpec tensor) =>
         Matrix(format, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]));

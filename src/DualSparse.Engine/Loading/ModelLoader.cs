@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
@@ -50,12 +51,12 @@ internal sealed class ModelLoader
             var checkpoint = Own(Checkpoint.Open(folder));
             // Errors of dualsparse.json show before the weights are loaded.
             var planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
-            var drop = planner.Plan(options.Drop);
-            MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options.Weights) - MemoryNeed.AbsentBytes(checkpoint.Config, options), folder);
+            planner.Plan(options.Drop);
+            MemoryBudget.Require(MemoryNeed.WeightBytes(checkpoint.Config, options), folder);
             var team = Own(new ThreadTeam(options.Threads ?? ThreadTeam.Available));
             var work = Own(new Workspace(team, options.Kernels ?? KernelSet.Best()));
             var loader = new ModelLoader(checkpoint, options, team, progress, cancel);
-            return loader.AllOrNothing(() => new Transformer(checkpoint, team, work, loader.Parts(), planner, drop, loader.Report(work, started)));
+            return loader.AllOrNothing(() => new Transformer(checkpoint, team, work, loader.Parts(), planner, options, loader.Report(work, started)));
         }
         catch
         {
@@ -111,24 +112,42 @@ internal sealed class ModelLoader
         }
     }
 
-    private OutputHead Head() => new(Vector(config.Tensors.FinalNorm)!, Linear([config.Tensors.Head]));
+    private OutputHead Head()
+    {
+        var (first, count) = options.Trunk.Ids(config.VocabSize);
+        return new(Vector(config.Tensors.FinalNorm)!, Linear([WeightSlice.Of(config.Tensors.Head).RowRange(first, count)]), first);
+    }
 
     private LayerWeights Layer(int index, LayerTensors tensors) => new(
         Vector(tensors.InputNorm)!,
-        Keep(Attention.Load(this, config, rope, index)),
+        Keep(AttentionLayer.Load(this, config, rope, index, options.Trunk)),
         Vector(tensors.PostAttentionNorm)!,
         tensors.Mlp is null ? Moe(index, tensors) : null,
-        tensors.Mlp is { } dense ? new DenseMlp(Experts(1, dense.Neurons, _ => dense)) : null);
+        tensors.Mlp is { } dense ? Mlp(dense) : null);
 
     private MoeLayer Moe(int index, LayerTensors tensors)
     {
         var moe = config.Moe!;
-        var router = new Router(moe, Linear([tensors.Router!], format: WeightFormat.F32));
+        var router = new Router(moe, Linear([WeightSlice.Of(tensors.Router!)], format: WeightFormat.F32));
         var placement = options.Placement?.Invoke(index, moe.Experts);
         var experts = RoutedExperts(index, tensors, placement);
-        var shared = tensors.SharedExpert is { } wide ? Experts(1, moe.SharedIntermediate, _ => wide) : null;
-        var sharedGate = tensors.SharedGate is { } gate ? Linear([gate], format: WeightFormat.F32) : null;
-        return new MoeLayer(router, experts, shared, sharedGate, placement, options.Exchange);
+        var shared = tensors.SharedExpert is { } wide ? Mlp(wide) : null;
+        var sharedGate = tensors.SharedGate is { } gate ? Linear([WeightSlice.Of(gate)], format: WeightFormat.F32) : null;
+        return new MoeLayer(router, experts, shared, sharedGate, placement, options.Peers?.Exchange ?? LocalExchange.Of(options.Rank));
+    }
+
+    // An MLP that every row takes, in this process's parts.
+    private DenseMlp Mlp(MlpTensors all)
+    {
+        bool cut = options.Trunk.CutsNeurons(all.Neurons);
+        return new DenseMlp(
+        [
+            .. options.Trunk.Mlp(all.Neurons).Select(part =>
+            {
+                var (first, count) = TrunkCut.Neurons(part, all.Neurons);
+                return Experts(1, count, _ => all.Range(first, count));
+            }),
+        ], cut);
     }
 
     // Those of this process's rank, or of all; of an expert that is cut each part by itself.
@@ -167,14 +186,13 @@ internal sealed class ModelLoader
         ? order
         : throw new ArgumentException($"a neuron order has {order.Length} positions, expected each of an expert's {neurons} neurons once");
 
-    /// <summary>Projections with the same input, stacked into one map; likewise their biases (none, or one for each).</summary>
-    internal Linear Linear(TensorSpec[] stacked, TensorSpec?[]? biases = null, WeightFormat? format = null)
+    /// <summary>Projections with the same input, stacked into one map.</summary>
+    internal Linear Linear(WeightSlice[] stacked, float[]? bias = null, WeightFormat? format = null)
     {
-        var bias = biases is null || biases.All(b => b is null) ? null : biases.SelectMany(b => Vector(b)!).ToArray();
-        int outputs = checked((int)stacked.Sum(t => t.Shape[0]));
-        var linear = Keep(new Linear(format ?? options.Weights, outputs, (int)stacked[0].Shape[1], bias));
+        int outputs = stacked.Sum(slice => slice.Rows);
+        var linear = Keep(new Linear(format ?? options.Weights, outputs, stacked[0].Columns, bias));
         weightBytes += (long)linear.Weights.Bytes;
-        WeightView[] views = [.. stacked.Select(tensor => Slice(WeightSlice.Of(tensor)))];
+        WeightView[] views = [.. stacked.Select(Slice)];
         packer.Pack(linear.Weights, views);
         Report(views.Sum(view => view.ByteLength));
         foreach (var view in views)
@@ -182,8 +200,8 @@ internal sealed class ModelLoader
         return linear;
     }
 
-    /// <summary>Each head's W_UK, its transpose and W_UV, from a tensor that has W_UK's and W_UV's rows by head: [heads · (nope + value), kv rank].</summary>
-    internal (HeadLinear KeyUp, HeadLinear KeyDown, HeadLinear ValueUp) LatentHeads(TensorSpec latentUp, int heads, MlaConfig mla)
+    /// <summary>Some heads' W_UK, its transpose and W_UV, from a tensor that has W_UK's and W_UV's rows by head: [heads · (nope + value), kv rank].</summary>
+    internal (HeadLinear KeyUp, HeadLinear KeyDown, HeadLinear ValueUp) LatentHeads(TensorSpec latentUp, int firstHead, int heads, MlaConfig mla)
     {
         var keyUp = Keep(new HeadLinear(options.Weights, heads, mla.NopeSize, mla.KvRank));
         var keyDown = Keep(new HeadLinear(options.Weights, heads, mla.KvRank, mla.NopeSize));
@@ -192,7 +210,7 @@ internal sealed class ModelLoader
         float[] rows = new float[keyWeights + valueWeights];
         for (int h = 0; h < heads; h++)
         {
-            Tensor(latentUp).ReadFloats((long)h * rows.Length, rows);
+            Tensor(latentUp).ReadFloats((long)(firstHead + h) * rows.Length, rows);
             packer.Pack(keyUp.Heads[h], rows.AsMemory(0, keyWeights), mla.KvRank);
             packer.PackTransposed(keyDown.Heads[h], rows.AsMemory(0, keyWeights), mla.KvRank);
             packer.Pack(valueUp.Heads[h], rows.AsMemory(keyWeights), mla.KvRank);

@@ -78,4 +78,42 @@ internal sealed class ExpertPlacement
 
         return new(ranks, rankOf, parts);
     }
+
+    /// <summary>
+    /// Parts dealt out by the loads of their experts, the heaviest first, each to the least loaded rank that has room, where possible one without
+    /// another part of the expert. No rank has more than ⌈parts / ranks⌉ parts, so that memory is even. Where blocks would be as even, they are taken.
+    /// </summary>
+    /// <param name="ranks">Ranks, at least one.</param>
+    /// <param name="loads">[experts] how often each expert is chosen.</param>
+    /// <param name="parts">The parts of each expert.</param>
+    public static ExpertPlacement Packed(int ranks, IReadOnlyList<long> loads, int parts = 1)
+    {
+        int experts = loads.Count, room = (experts * parts + ranks - 1) / ranks;
+        int[] rankOf = new int[experts * parts], counts = new int[ranks], last = new int[ranks];
+        long[] taken = new long[ranks];
+        Array.Fill(last, -1);
+        foreach (int e in Enumerable.Range(0, experts).OrderByDescending(e => loads[e]))
+        {
+            for (int p = 0; p < parts; p++)
+            {
+                int rank = Enumerable.Range(0, ranks).Where(r => counts[r] < room).MinBy(r => (last[r] == e, taken[r], counts[r], r));
+                (rankOf[e * parts + p], last[rank]) = (rank, e);
+                counts[rank]++;
+                taken[rank] += loads[e];
+            }
+        }
+
+        ExpertPlacement packed = new(ranks, rankOf, parts), blocks = Blocks(ranks, experts, parts);
+        return blocks.Loads(loads).Max() <= taken.Max() ? blocks : packed;
+    }
+
+    /// <summary>[ranks] the load of each rank's parts, in parts of an expert: the sum over its parts of their experts' loads.</summary>
+    /// <param name="loads">[experts] how often each expert is chosen.</param>
+    public long[] Loads(IReadOnlyList<long> loads)
+    {
+        long[] sums = new long[Ranks];
+        for (int part = 0; part < rankOf.Length; part++)
+            sums[rankOf[part]] += loads[part / Parts];
+        return sums;
+    }
 }

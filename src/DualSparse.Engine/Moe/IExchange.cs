@@ -1,4 +1,3 @@
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
@@ -10,22 +9,26 @@ namespace DualSparse.Engine.Moe;
 internal unsafe interface IExchange
 {
     /// <summary>Sends rows to the experts of their routing; dropped pairs aren't sent.</summary>
-    /// <param name="work">Threads, kernels.</param>
+    /// <param name="pass">Threads, kernels.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="ticket">Its routing is decided; receives rows and lists.</param>
     /// <param name="experts">The weights that this process has of the layer.</param>
     /// <param name="placement">The rank of each expert.</param>
     /// <param name="x">[rows, D] f32, dense.</param>
-    /// <param name="rows">The number of rows.</param>
-    void BeginDispatch(Workspace work, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x, int rows);
+    void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x);
 
-    /// <summary>The shares that this process computes, their rows received.</summary>
-    IReadOnlyList<ExpertTicket.RankShare> Receive(ExpertTicket ticket);
+    /// <summary>What this process computes, one after another, each when its rows have come; the sums of one are sent when the next is asked for.</summary>
+    /// <param name="pass">Kernels.</param>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="ticket">Dispatched.</param>
+    /// <param name="experts">The weights that this process has of the layer.</param>
+    IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts);
 
     /// <summary>Adds the ranks' sums to y, in the order of ranks.</summary>
-    /// <param name="work">Threads.</param>
+    /// <param name="pass">Threads.</param>
+    /// <param name="layer">The layer's index.</param>
     /// <param name="ticket">Its own shares are computed.</param>
     /// <param name="hidden">D.</param>
     /// <param name="y">[rows, D] f32, added to.</param>
-    void EndCombine(Workspace work, ExpertTicket ticket, int hidden, float* y);
+    void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y);
 }

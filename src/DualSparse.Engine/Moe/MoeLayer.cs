@@ -10,11 +10,11 @@ namespace DualSparse.Engine.Moe;
 /// </summary>
 /// <param name="router">Chooses experts.</param>
 /// <param name="experts">The routed experts that this process has.</param>
-/// <param name="shared">The shared experts, as one wide expert, or null.</param>
+/// <param name="shared">The shared experts, or null.</param>
 /// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
 /// <param name="exchange">How rows reach the ranks; null: all are this process.</param>
-internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, PackedExperts? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
+internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, DenseMlp? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
 {
     private readonly IExchange exchange = exchange ?? LocalExchange.Instance;
     private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.SingleRank(experts.Count)
@@ -50,7 +50,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
         }
 
         pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
-        exchange.BeginDispatch(pass.Work, layer, ticket, experts, placement, x, pass.Rows);
+        exchange.BeginDispatch(pass, layer, ticket, experts, placement, x);
         if (pass.Watch?.Neurons?.Invoke(layer, ticket.Routing) is { } observer)
             NeuronProbe.Run(pass, experts, ticket, x, observer);
     }
@@ -59,11 +59,8 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
     public void Compute(Pass pass, int layer)
     {
         var ticket = pass.Tickets.Of(layer);
-        foreach (var share in exchange.Receive(ticket))
-        {
-            if (share.Batch.Tokens.Count > 0)
-                GroupedGemm.Forward(pass.Work, experts, share.Batch, ticket.Rows, ticket.RowCount, share.Sums.Floats((nint)ticket.RowCount * experts.Hidden), add: false);
-        }
+        foreach (var (batch, rows, count, sums) in exchange.Receive(pass, layer, ticket, experts))
+            GroupedGemm.Forward(pass.Work, experts, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false);
     }
 
     /// <summary>Adds the routed experts' outputs and the mean compensation, and closes the ticket.</summary>
@@ -73,7 +70,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
     public void End(Pass pass, int layer, float* y)
     {
         var ticket = pass.Tickets.Of(layer);
-        exchange.EndCombine(pass.Work, ticket, experts.Hidden, y);
+        exchange.EndCombine(pass, layer, ticket, experts.Hidden, y);
         for (int s = 0; s < pass.Segments.Length; s++)
         {
             var segment = pass.Segments[s];
@@ -103,8 +100,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Pack
             weights = new ReadOnlySpan<float>(gates, rows);
         }
 
-        pass.EveryRow.SetEveryToken(rows, weights);
-        GroupedGemm.Forward(pass.Work, shared!, pass.EveryRow, x, rows, y);
+        shared!.Forward(pass, x, y, weights);
     }
 
     /// <summary>Frees the weights.</summary>

@@ -19,7 +19,18 @@ internal static unsafe class RmsNorm
     {
         if (x.Length != weight.Length || x.Length != y.Length)
             throw new ArgumentException($"expected equal lengths, found x {x.Length}, weight {weight.Length}, y {y.Length}");
-        float scale = 1 / MathF.Sqrt(SumOfSquares(x) / x.Length + epsilon);
+        Forward(x, weight, SumOfSquares(x) / x.Length, epsilon, y);
+    }
+
+    /// <summary>The same with a mean of squares that is known: x may be a part of a wider row.</summary>
+    /// <param name="x">[D].</param>
+    /// <param name="weight">[D].</param>
+    /// <param name="meanSquare">mean(x²) over the whole row.</param>
+    /// <param name="epsilon">ε.</param>
+    /// <param name="y">[D], overwritten; may be <paramref name="x"/> itself.</param>
+    public static void Forward(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, float meanSquare, float epsilon, Span<float> y)
+    {
+        float scale = 1 / MathF.Sqrt(meanSquare + epsilon);
         var scales = new Vector<float>(scale);
         int i = 0;
         for (; i + Vector<float>.Count <= x.Length; i += Vector<float>.Count)
@@ -44,8 +55,8 @@ internal static unsafe class RmsNorm
                 Forward(new ReadOnlySpan<float>(x + r * xStride, weight.Length), weight, epsilon, new Span<float>(y + r * yStride, weight.Length));
         });
 
-    // Two chains of vectors hide the latency of the additions.
-    private static float SumOfSquares(ReadOnlySpan<float> x)
+    /// <summary>Σ x², in one order for each width; two chains of vectors hide the latency of the additions.</summary>
+    public static float SumOfSquares(ReadOnlySpan<float> x)
     {
         int width = Vector<float>.Count;
         Vector<float> even = default, odd = default;

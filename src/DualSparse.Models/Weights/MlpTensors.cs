@@ -9,6 +9,9 @@ internal sealed record MlpTensors(WeightSlice Gate, WeightSlice Up, WeightSlice 
     /// <summary>Neurons.</summary>
     public int Neurons => Gate.Rows;
 
+    /// <summary>Some of the neurons.</summary>
+    public MlpTensors Range(int first, int count) => new(Gate.RowRange(first, count), Up.RowRange(first, count), Down.ColumnRange(first, count));
+
     /// <summary>All weights.</summary>
     public long Count => Gate.Count + Up.Count + Down.Count;
 }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using DualSparse.Distributed;
 using DualSparse.Engine;
-using DualSparse.Engine.Moe;
 using DualSparse.Engine.Serving;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
@@ -30,44 +29,68 @@ public class RankTests
         using var json = JsonDocument.Parse(run.Output);
         var tokens = json.RootElement.GetProperty("tokens").EnumerateArray().Select(t => (t.GetProperty("id").GetInt32(), t.GetProperty("logProb").GetSingle())).ToArray();
 
-        var options = new EngineOptions
-        {
-            Weights = format,
-            Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts, PlacementKind.Parse(placement).Parts ?? ranks),
-            Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None,
-        };
+        var options = OneProcess(ranks, placement, format) with { Drop = drop > 0 ? new DropRequest { Rate = drop } : DropRequest.None };
         using var model = MoeModel.Load(TestPaths.Model, options);
         using var session = model.NewSession();
         var expected = session.Generate(Prompt, new GenerationOptions { MaxTokens = 12, LogProbs = 2 }).Select(t => (t.Id, t.LogProb!.Value)).ToArray();
         Assert.Equal(expected, tokens);
     }
 
-    // More rows than the first part of a message holds.
+    // More rows than the first part of a message holds; windows side by side where each has a rank, one after another where thresholds follow the text.
     [Theory]
-    [InlineData("mpirun.openmpi", 3, "own", WeightFormat.Int8)]
-    [InlineData("mpirun.mpich", 2, "slice", WeightFormat.Bf16)]
-    public void Long_passes_arrive_whole(string launcher, int ranks, string placement, object weights)
+    [InlineData("mpirun.openmpi", 3, "own", WeightFormat.Int8, 0, 0)]
+    [InlineData("mpirun.openmpi", 2, "own", WeightFormat.Bf16, 0.07, 0)]
+    [InlineData("mpirun.mpich", 3, "hybrid:2", WeightFormat.F32, 0, 0.3)]
+    [InlineData("mpirun.mpich", 2, "slice", WeightFormat.Bf16, 0, 0.3)]
+    public void Windows_of_text_give_the_losses_of_one_process(string launcher, int ranks, string placement, object weights, double threshold, double rate)
     {
         var format = (WeightFormat)weights;
         string file = TestPaths.Golden("eval", "windows.safetensors");
-        var run = MpiRun.Of(launcher, (ranks, ["eval", "--ids", file, "--windows", "1", "--json", "--weights", $"{format}", "--placement", placement]));
+        var rule = threshold > 0 ? new DropRequest { Thresholds = new((float)threshold, (float)threshold) } : new DropRequest { Rate = rate > 0 ? rate : null };
+        string[] drop = threshold > 0 ? ["--t-major", $"{threshold}"] : rate > 0 ? ["--drop", $"{rate}"] : [];
+        var run = MpiRun.Of(launcher, (ranks, ["eval", "--ids", file, "--windows", "2", "--json", "--weights", $"{format}", "--placement", placement, .. drop]));
         Assert.True(run.Code == 0, run.Errors);
         using var json = JsonDocument.Parse(run.Output);
-        var options = new EngineOptions { Weights = format, Placement = (_, experts) => ExpertPlacement.Blocks(ranks, experts, PlacementKind.Parse(placement).Parts ?? ranks) };
-        using var model = Transformer.Load(TestPaths.Model, options);
-        foreach (var text in TextWindows.ReadIds(file, 1))
+        using var model = Transformer.Load(TestPaths.Model, OneProcess(ranks, placement, format));
+        foreach (var text in TextWindows.ReadIds(file, 2))
         {
-            double found = json.RootElement.GetProperty("texts").GetProperty(text.Name).GetProperty("nll").GetProperty("value").GetDouble();
-            Assert.Equal(WindowEvaluation.Run(model, text, DropRequest.None, TestContext.Current.CancellationToken).Nll.Value, found);
+            var found = json.RootElement.GetProperty("texts").GetProperty(text.Name);
+            var expected = WindowEvaluation.Run(model, text, rule, TestContext.Current.CancellationToken);
+            Assert.Equal(expected.Nll.Value, found.GetProperty("nll").GetProperty("value").GetDouble());
+            if (drop.Length > 0)
+                Assert.Equal((expected.KullbackLeibler!.Value, expected.DropRate!.Value), (found.GetProperty("kl").GetProperty("value").GetDouble(), found.GetProperty("dropRate").GetDouble()));
         }
     }
 
+    // Items are parts of a text, which go on where the text's thresholds are, and join it.
     [Theory]
-    [InlineData("mpirun.openmpi", "mixtral", 2)]
-    [InlineData("mpirun.mpich", "deepseek_v2", 3)]
-    public void Families_agree_with_golden_logits_on_several_ranks(string launcher, string family, int ranks)
+    [InlineData("mpirun.openmpi", 2, "slice")]
+    [InlineData("mpirun.openmpi", 3, "own")]
+    public void Tasks_follow_a_text_as_in_one_process(string launcher, int ranks, string placement)
     {
-        var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32"]));
+        using var folder = new TemporaryFolder();
+        File.WriteAllLines(folder.File("sciq.jsonl"), Enumerable.Range(0, 9).Select(i => $$"""{"query": "What is {{i}} times the sea?", "choices": ["one", "a long way to go", "two"], "gold": 0}"""));
+        string[] command = ["eval", "--tasks", "sciq", "--data", folder.File(""), "--json", "--weights", "f32", "--drop", "0.4"];
+        var run = MpiRun.Of(launcher, (ranks, [.. command, "--placement", placement]));
+        Assert.True(run.Code == 0, run.Errors);
+        using var found = JsonDocument.Parse(run.Output);
+        using var expected = JsonDocument.Parse(Cli.CommandRun.Of(command).Output);
+        JsonElement many = found.RootElement.GetProperty("tasks").GetProperty("sciq"), one = expected.RootElement.GetProperty("tasks").GetProperty("sciq");
+        foreach (string name in new[] { "acc", "accNorm", "denseAcc", "dropRate" })
+            Assert.Equal(one.GetProperty(name).GetDouble(), many.GetProperty(name).GetDouble(), 1e-3);
+    }
+
+    [Theory]
+    [InlineData("mpirun.openmpi", "mixtral", 2, "own")]
+    [InlineData("mpirun.mpich", "mixtral", 2, "slice")]
+    [InlineData("mpirun.mpich", "deepseek_v2", 3, "own")]
+    [InlineData("mpirun.openmpi", "deepseek_v2", 2, "slice")]
+    [InlineData("mpirun.openmpi", "qwen2_moe", 2, "slice")]
+    [InlineData("mpirun.openmpi", "qwen3_moe", 4, "slice")]
+    [InlineData("mpirun.openmpi", "olmoe", 3, "hybrid:2")]
+    public void Families_agree_with_golden_logits_on_several_ranks(string launcher, string family, int ranks, string placement)
+    {
+        var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32", "--placement", placement]));
         Assert.True(run.Code == 0, run.Output + run.Errors);
         Assert.EndsWith("agrees\n", run.Output);
     }
@@ -135,4 +158,8 @@ public class RankTests
     [Fact]
     public void Another_number_of_ranks_than_was_started_is_said() => Assert.Contains(
         "--ranks is 3, but 2 processes were started", MpiRun.Of("mpirun.openmpi", (2, ["generate", Prompt, "--ranks", "3"])).Errors);
+
+    // What these ranks compute, in one process.
+    private static EngineOptions OneProcess(int ranks, string placement, WeightFormat format) =>
+        new RankPlacement(ranks, PlacementKind.Parse(placement).Parts ?? ranks, "").Apply(new EngineOptions { Weights = format });
 }

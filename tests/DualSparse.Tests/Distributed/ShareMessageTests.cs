@@ -29,8 +29,8 @@ public unsafe class ShareMessageTests
         batch.Weights.AddRange([0.1f, 0.2f, 0.3f, 0.4f, 0.5f]);
 
         using ShareMessage outgoing = new(), incoming = new();
-        outgoing.Pack(7, batch, sent, rows, inputs);
-        Assert.Equal(new ShareHeader(RankCommand.Experts, 7, 4, 5, 2, outgoing.Header.Bytes), outgoing.Header);
+        outgoing.Pack(batch, sent, rows, inputs);
+        Assert.Equal(new ShareHeader(4, 5, 2, outgoing.Header.Bytes), outgoing.Header);
         Assert.Equal([0, 1, 3, 4], outgoing.RowsOfPass);
         new ReadOnlySpan<byte>(outgoing.Bytes, outgoing.Header.Bytes).CopyTo(new Span<byte>(incoming.Reserve(outgoing.Header.Bytes), outgoing.Header.Bytes));
         var arrived = new ExpertBatch();

@@ -9,6 +9,7 @@ internal sealed class TextDrop
 {
     private readonly DropCounts[] counts;
     private RateFollower? follower;
+    private Elsewhere? elsewhere;
 
     /// <summary>An empty text.</summary>
     /// <param name="plan">The plan.</param>
@@ -26,10 +27,16 @@ internal sealed class TextDrop
         set
         {
             if (value.Followed != follower?.Method)
-                follower = value.Followed is { } method ? new RateFollower(method) : null;
+                (elsewhere, follower) = (null, value.Followed is { } method ? new RateFollower(method) : null);
             field = value;
         }
     }
+
+    /// <summary>The text that this is a part of; null: none.</summary>
+    public TextDrop? Parent { get; private init; }
+
+    /// <summary>Called as a part joins a text, with both; null: nobody asks.</summary>
+    public Action<TextDrop, TextDrop>? Joined { get; init; }
 
     /// <summary>By layer, the routed experts' work.</summary>
     public IReadOnlyList<DropCounts> Layers => counts;
@@ -41,13 +48,13 @@ internal sealed class TextDrop
     /// The expected loss of the thresholds used so far, by dualsparse.json; null if nothing is dropped, it isn't known, or prompt and
     /// generated tokens differ.
     /// </summary>
-    public ExpectedLoss? Expected => follower is null ? Plan.Expected : Plan.AllAdaptive ? follower.Expected : null;
+    public ExpectedLoss? Expected => follower is null ? Plan.Expected : !Plan.AllAdaptive ? null : elsewhere is { } other ? other.Expected : follower.Expected;
 
     /// <summary>The source of the next tokens' thresholds.</summary>
     public IThresholdSource Thresholds => (IThresholdSource?)follower ?? FixedThresholds.Instance;
 
     /// <summary>The number of tokens that the thresholds have adapted to.</summary>
-    public int Followed => follower?.Length ?? 0;
+    public int Followed => elsewhere?.Followed ?? follower?.Length ?? 0;
 
     /// <summary>Discards what a pass that failed has observed.</summary>
     public void Begin() => follower?.Truncate(follower.Length);
@@ -62,10 +69,27 @@ internal sealed class TextDrop
             counts[l] += work[l];
     }
 
+    /// <summary>Counts the tokens of a pass that another process has run over this text.</summary>
+    /// <param name="tokens">The number of tokens.</param>
+    /// <param name="work">By layer, the routed experts' work.</param>
+    /// <param name="expected">What <see cref="Expected"/> is there.</param>
+    public void CommitElsewhere(int tokens, ReadOnlySpan<DropCounts> work, ExpectedLoss? expected)
+    {
+        elsewhere = new Elsewhere(Followed + (follower is null ? 0 : tokens), expected);
+        for (int l = 0; l < counts.Length; l++)
+            counts[l] += work[l];
+    }
+
     /// <summary>
     /// Removes all but the first <paramref name="followed"/> of the tokens that the thresholds have adapted to; work done stays counted.
     /// </summary>
-    public void Truncate(int followed) => follower?.Truncate(followed);
+    public void Truncate(int followed)
+    {
+        if (elsewhere is { } other)
+            elsewhere = other with { Followed = Math.Min(other.Followed, followed) };
+        else
+            follower?.Truncate(followed);
+    }
 
     /// <summary>
     /// A sequence of this text beside others of it, which starts with the text's adapted thresholds. The text itself mustn't continue
@@ -74,7 +98,7 @@ internal sealed class TextDrop
     public TextDrop Part()
     {
         Begin();
-        return new TextDrop(Plan, counts.Length) { follower = follower?.Part() };
+        return new TextDrop(Plan, counts.Length) { follower = follower?.Part(), Parent = this, Joined = Joined };
     }
 
     /// <summary>Adds a part's tokens and work.</summary>
@@ -84,5 +108,9 @@ internal sealed class TextDrop
             follower!.Join(other);
         for (int l = 0; l < counts.Length; l++)
             counts[l] += part.counts[l];
+        Joined?.Invoke(this, part);
     }
+
+    // What is known of a text whose thresholds another process has.
+    private readonly record struct Elsewhere(int Followed, ExpectedLoss? Expected);
 }

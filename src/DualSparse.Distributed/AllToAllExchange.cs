@@ -1,0 +1,135 @@
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Distributed;
+
+/// <summary>
+/// The exchange between ranks that have rows of their own and different experts: each row goes to a rank once, encoded as its kernel reads it, however
+/// many of its experts are there; one weighted sum a row comes back. A rank's own share never leaves it and is computed while the others travel.
+/// </summary>
+internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDisposable
+{
+    // With fewer rows in all, experts are read once for all of them; with more, each rank's rows are computed as they come.
+    private const int FewRows = 64;
+
+    private readonly Dictionary<int, Crossing> open = [];
+    private readonly Stack<Crossing> free = new();
+    private int[] rowsOf = new int[group.Size];
+
+    /// <summary>Begins a pass: how many rows each rank has in it. Ranks without rows send none.</summary>
+    public void BeginPass(int[] rows) => rowsOf = rows;
+
+    /// <inheritdoc/>
+    public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x)
+    {
+        ticket.RowCount = pass.Rows;
+        ticket.SetRanks(placement.Ranks);
+        var crossing = free.TryPop(out var used) ? used : new Crossing(group);
+        open.Add(layer, crossing);
+        for (int rank = 0; rank < group.Size; rank++)
+        {
+            if (rank != group.Rank && rowsOf[rank] > 0)
+                crossing.From[rank].Expect(layer);
+        }
+
+        if (pass.Rows == 0)
+            return;
+        GroupedGemm.Encode(pass.Work, experts, x, pass.Rows, ticket.Rows);
+        // The others' rows first: they travel while the own list is made and computed.
+        for (int step = 1; step <= group.Size; step++)
+        {
+            int rank = (group.Rank + step) % group.Size;
+            var batch = ticket.Ranks[rank].Batch;
+            RowLists.Build(ticket.Routing, placement, rank, batch, ownIndex: true);
+            if (rank != group.Rank)
+                crossing.To[rank].Send(layer, batch, ticket.Rows, pass.Rows, experts.Hidden);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts)
+    {
+        var crossing = open[layer];
+        var own = ticket.Ranks[group.Rank];
+        bool hasOwn = pass.Rows > 0 && own.Batch.Tokens.Count > 0;
+        var format = pass.Work.Kernels[experts.Format].Activations;
+        int[] sources = [.. Enumerable.Range(1, group.Size - 1).Select(step => (group.Rank + step) % group.Size).Where(rank => rowsOf[rank] > 0)];
+        bool together = rowsOf.Sum() <= FewRows && sources.Length + (hasOwn ? 1 : 0) > 1;
+        if (hasOwn && !together)
+            yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
+        foreach (int rank in sources)
+            crossing.From[rank].Await(layer, format, experts.Hidden);
+        var inbound = sources.Select(rank => crossing.From[rank]).Where(from => from.Batch.Tokens.Count > 0).ToArray();
+        if (together && inbound.Length + (hasOwn ? 1 : 0) > 0)
+        {
+            var merged = crossing.Merged;
+            merged.Reset(format, experts.Hidden);
+            if (hasOwn)
+                merged.Add(own.Batch, ticket.Rows, ticket.RowCount);
+            foreach (var from in inbound)
+                merged.Add(from.Batch, from.Rows, from.Count);
+            yield return merged.Share();
+            int first = 0;
+            if (hasOwn)
+                merged.CopySums(ref first, ticket.RowCount, experts.Hidden, own.Sums);
+            foreach (var from in inbound)
+                merged.CopySums(ref first, from.Count, experts.Hidden, from.Sums);
+            foreach (var from in inbound)
+                from.Answer(layer, experts.Hidden);
+            yield break;
+        }
+
+        foreach (var from in inbound)
+        {
+            yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
+            from.Answer(layer, experts.Hidden);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y)
+    {
+        open.Remove(layer, out var crossing);
+        if (pass.Rows > 0)
+        {
+            for (int rank = 0; rank < group.Size; rank++)
+            {
+                var share = ticket.Ranks[rank];
+                if (rank != group.Rank)
+                    crossing!.To[rank].Finish(layer, share.Batch, share.Sums, ticket.RowCount, hidden);
+            }
+
+            LocalExchange.Instance.EndCombine(pass, layer, ticket, hidden, y);
+        }
+
+        foreach (var from in crossing!.From)
+            from.Finish(layer);
+        free.Push(crossing);
+    }
+
+    /// <summary>Frees the memory of messages that are done.</summary>
+    public void Dispose()
+    {
+        while (free.TryPop(out var crossing))
+            crossing.Dispose();
+    }
+
+    /// <summary>A layer's rows on their way to and from the other ranks.</summary>
+    private sealed class Crossing(RankGroup group) : IDisposable
+    {
+        public OutboundRows[] To { get; } = [.. Enumerable.Range(0, group.Size).Select(rank => new OutboundRows(group, rank))];
+
+        public InboundRows[] From { get; } = [.. Enumerable.Range(0, group.Size).Select(rank => new InboundRows(group, rank))];
+
+        public MergedRows Merged { get; } = new();
+
+        public void Dispose()
+        {
+            Array.ForEach(To, rows => rows.Dispose());
+            Array.ForEach(From, rows => rows.Dispose());
+            Merged.Dispose();
+        }
+    }
+}

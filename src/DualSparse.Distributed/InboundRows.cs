@@ -1,0 +1,61 @@
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Distributed;
+
+/// <summary>A layer's rows that come from a rank, and their sums on the way back to it.</summary>
+internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposable
+{
+    private readonly ShareMessage message = new();
+    private readonly List<RankMessage> first = [], answer = [];
+
+    /// <summary>Rows by expert, as this rank knows them.</summary>
+    public ExpertBatch Batch { get; } = new();
+
+    /// <summary>The rows.</summary>
+    public ActivationRows Rows { get; } = new();
+
+    /// <summary>How many there are.</summary>
+    public int Count => message.Header.Rows;
+
+    /// <summary>[rows, D] f32: the answer.</summary>
+    public ScratchBuffer Sums { get; } = new();
+
+    /// <summary>Makes ready for the rows.</summary>
+    public void Expect(int layer) => first.Add(group.Receive(rank, ExpertTag.Rows(layer), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
+
+    /// <summary>Waits for them.</summary>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="format">How they are encoded.</param>
+    /// <param name="hidden">D.</param>
+    public void Await(int layer, ActivationFormat format, int hidden)
+    {
+        group.WaitAll(first, $"layer {layer}'s dispatch");
+        int bytes = ((ShareHeader*)message.Bytes)->Bytes;
+        if (bytes > ShareMessage.FirstPart)
+        {
+            byte[] kept = new ReadOnlySpan<byte>(message.Bytes, ShareMessage.FirstPart).ToArray();
+            byte* whole = message.Reserve(bytes);
+            kept.CopyTo(new Span<byte>(whole, kept.Length));
+            first.Add(group.Receive(rank, ExpertTag.MoreRows(layer), whole + kept.Length, bytes - kept.Length));
+            group.WaitAll(first, $"layer {layer}'s dispatch");
+        }
+
+        message.Unpack(Batch, Rows, format, hidden);
+    }
+
+    /// <summary>Sends the sums, which are computed.</summary>
+    public void Answer(int layer, int hidden) => answer.Add(group.Send(rank, ExpertTag.Sums(layer), Sums.Current, checked(Count * hidden * sizeof(float))));
+
+    /// <summary>Waits until the sums are on their way.</summary>
+    public void Finish(int layer) => group.WaitAll(answer, $"layer {layer}'s sums");
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        message.Dispose();
+        Rows.Dispose();
+        Sums.Dispose();
+    }
+}

@@ -1,0 +1,53 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Distributed;
+
+/// <summary>A layer's rows on their way to a rank's experts, and its sums on their way back.</summary>
+internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposable
+{
+    private readonly ShareMessage share = new();
+    private readonly ScratchBuffer sums = new();
+    private readonly List<RankMessage> messages = [];
+
+    /// <summary>Sends rows; without any, the rank learns that there are none.</summary>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="batch">The rank's rows by expert.</param>
+    /// <param name="encoded">The pass's rows.</param>
+    /// <param name="rows">How many there are.</param>
+    /// <param name="hidden">D.</param>
+    public void Send(int layer, ExpertBatch batch, ActivationRows encoded, int rows, int hidden)
+    {
+        share.Pack(batch, encoded, rows, hidden);
+        int bytes = checked(share.Header.Rows * hidden * sizeof(float)), first = Math.Min(share.Header.Bytes, ShareMessage.FirstPart);
+        if (bytes > 0)
+            messages.Add(group.Receive(rank, ExpertTag.Sums(layer), sums.Floats(bytes / sizeof(float)), bytes));
+        messages.Add(group.Send(rank, ExpertTag.Rows(layer), share.Bytes, first));
+        if (share.Header.Bytes > first)
+            messages.Add(group.Send(rank, ExpertTag.MoreRows(layer), share.Bytes + first, share.Header.Bytes - first));
+    }
+
+    /// <summary>Waits for the sums and spreads them over all rows; those that the rank didn't get are zero, as they are in one process.</summary>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="batch">The rank's rows by expert.</param>
+    /// <param name="target">Receives [rows, D] f32; nothing where the rank got no rows.</param>
+    /// <param name="rows">Rows of the pass.</param>
+    /// <param name="hidden">D.</param>
+    public void Finish(int layer, ExpertBatch batch, ScratchBuffer target, int rows, int hidden)
+    {
+        group.WaitAll(messages, $"layer {layer}'s experts");
+        if (batch.Tokens.Count == 0)
+            return;
+        float* all = target.Floats((nint)rows * hidden);
+        new Span<float>(all, rows * hidden).Clear();
+        for (int r = 0; r < share.RowsOfPass.Count; r++)
+            new ReadOnlySpan<float>(sums.Current + (nint)r * hidden, hidden).CopyTo(new Span<float>(all + (nint)share.RowsOfPass[r] * hidden, hidden));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        share.Dispose();
+        sums.Dispose();
+    }
+}

@@ -1,0 +1,205 @@
+using System.Runtime.CompilerServices;
+using DualSparse.Engine;
+using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Ranks;
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Distributed;
+
+/// <summary>
+/// Rank 0's side of passes that every rank runs: before each it tells the others what they need to run the same, so that their caches and texts go
+/// the way of its own.
+/// </summary>
+/// <param name="group">The ranks.</param>
+/// <param name="exchange">Where each rank runs its own sequences, how their rows reach the experts; null: every rank runs all of them.</param>
+internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? exchange) : IPassLeader, IDisposable
+{
+    /// <summary>Tags of a pass's message, of the logits of a rank's chunks, and of what has become of their texts.</summary>
+    public const int Tag = 8, LogitsTag = 9, ReportTag = 10;
+
+    private readonly RankLetter letter = new();
+    private readonly Known<KvCache> caches = new();
+    private readonly Known<TextDrop> texts = new();
+    private readonly Dictionary<int, DropPlan> plans = [];
+    private readonly List<(TextDrop Text, TextDrop Part)> joined = [];
+    private readonly Dictionary<int, int> homeOfCache = [], homeOfText = [];
+    private readonly ScratchBuffer logits = new(), received = new();
+    private readonly List<RankMessage> messages = [];
+    private int inTurn;
+    private bool ready;
+
+    /// <inheritdoc/>
+    public int[]? Deal(ReadOnlySpan<SequenceChunk> batch)
+    {
+        if (exchange is null)
+            return null;
+        int[] homes = new int[batch.Length];
+        for (int i = 0; i < homes.Length; i++)
+            homes[i] = Home(batch[i]);
+        return homes;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="Mpi.MpiException">One of them couldn't load its part.</exception>
+    /// <exception cref="Mpi.PeerLostException">One of them is lost.</exception>
+    public void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes)
+    {
+        if (!ready)
+            Handshake.RequireLoaded(group);
+        ready = true;
+        List<TextChange> changes = [];
+        foreach (var (text, part) in joined)
+        {
+            // A part that no pass has seen brings nothing.
+            if (texts.Number(part) is var number && plans.ContainsKey(number))
+                changes.Add(new TextChange(Sync(text, changes), Joins: number));
+        }
+
+        joined.Clear();
+        List<ChunkMessage> chunks = [];
+        for (int i = 0; i < batch.Length; i++)
+        {
+            var chunk = batch[i];
+            chunks.Add(new ChunkMessage(
+                caches.Number(chunk.Cache), chunk.Cache.Capacity, chunk.Cache.Length, chunk.Ids.ToArray(), chunk.Logits, chunk.Generated,
+                chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i]));
+        }
+
+        int[] ended = [.. caches.Ended(cache => cache.IsDisposed), .. texts.Ended(_ => false).Select(text => -1 - text)];
+        foreach (int number in ended)
+        {
+            if (number >= 0)
+            {
+                homeOfCache.Remove(number);
+                continue;
+            }
+
+            plans.Remove(-1 - number);
+            homeOfText.Remove(-1 - number);
+        }
+
+        exchange?.BeginPass(PassMessage.RowsOf(chunks, group.Size));
+        letter.SendToAll(group, Tag, new PassMessage(changes, chunks, ended).ToBytes(), "the beginning of a pass");
+    }
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> Gather(scoped ReadOnlySpan<SequenceChunk> batch, int[] homes, scoped ReadOnlySpan<float> own, int vocabulary)
+    {
+        const string what = "the end of a pass";
+        int rows = 0, texts = 0, layers = 0;
+        foreach (var chunk in batch)
+            (rows, layers) = (rows + chunk.LogitRowCount, chunk.Drop?.Layers.Count ?? layers);
+        int[] rowsOf = new int[group.Size], textsOf = new int[group.Size];
+        for (int i = 0; i < homes.Length; i++)
+        {
+            rowsOf[homes[i]] += batch[i].LogitRowCount;
+            if (homes[i] > 0 && batch[i].Drop is not null)
+                (textsOf[homes[i]], texts) = (textsOf[homes[i]] + 1, texts + 1);
+        }
+
+        int report = TextReport.Length(layers);
+        float* all = logits.Floats((nint)rows * vocabulary), theirs = received.Floats((nint)rows * vocabulary);
+        double[] reports = GC.AllocateArray<double>(Math.Max(1, texts * report), pinned: true);
+        nint[] from = new nint[group.Size];
+        double* toReport = (double*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(reports, 0);
+        int[] reportAt = new int[group.Size];
+        for (int rank = 1, at = 0, text = 0; rank < group.Size; at += rowsOf[rank], text += textsOf[rank++])
+        {
+            (from[rank], reportAt[rank]) = ((nint)(theirs + (nint)at * vocabulary), text * report);
+            if (rowsOf[rank] > 0)
+                messages.Add(group.Receive(rank, LogitsTag, (void*)from[rank], checked(rowsOf[rank] * vocabulary * sizeof(float))));
+            if (textsOf[rank] > 0)
+                messages.Add(group.Receive(rank, ReportTag, toReport + reportAt[rank], textsOf[rank] * report * sizeof(double)));
+        }
+
+        group.WaitAll(messages, what);
+        float* target = all;
+        for (int i = 0; i < homes.Length; i++)
+        {
+            int home = homes[i], count = batch[i].LogitRowCount * vocabulary;
+            var source = home == 0 ? own[..count] : new ReadOnlySpan<float>((void*)from[home], count);
+            source.CopyTo(new Span<float>(target, count));
+            target += count;
+            if (home == 0)
+            {
+                own = own[count..];
+                continue;
+            }
+
+            from[home] += count * sizeof(float);
+            batch[i].Cache.Advance(batch[i].Ids.Length);
+            if (batch[i].Drop is not { } text)
+                continue;
+            TextReport.Apply(text, batch[i].Ids.Length, reports.AsSpan(reportAt[home], report));
+            reportAt[home] += report;
+        }
+
+        return new ReadOnlySpan<float>(all, rows * vocabulary);
+    }
+
+    /// <summary>A part has joined a text: the others learn of it before the next pass.</summary>
+    public void Joined(TextDrop text, TextDrop part) => joined.Add((text, part));
+
+    /// <summary>Tells the others that there are no more passes.</summary>
+    public void Dispose()
+    {
+        letter.SendToAll(group, Tag, PassMessage.End.ToBytes(), "the end");
+        letter.Dispose();
+        logits.Dispose();
+        received.Dispose();
+    }
+
+    // A new sequence goes to the next rank in turn; but thresholds that follow a text are where its first sequence is, and a text in parts is here.
+    private int Home(SequenceChunk chunk)
+    {
+        int cache = caches.Number(chunk.Cache);
+        if (homeOfCache.TryGetValue(cache, out int home))
+            return home;
+        int? text = chunk.Drop is { Plan.Followed: not null } followed ? TextHome(followed) : null;
+        home = text ?? inTurn++ % group.Size;
+        if (text is null && chunk.Drop is { } own)
+            homeOfText.TryAdd(texts.Number(own), home);
+        return homeOfCache[cache] = home;
+    }
+
+    private int? TextHome(TextDrop text) => text.Parent is not null ? 0 : homeOfText.TryGetValue(texts.Number(text), out int home) ? home : null;
+
+    // The text's number; what the others don't know of it is added to the changes.
+    private int Sync(TextDrop text, List<TextChange> changes)
+    {
+        int number = texts.Number(text);
+        bool known = plans.TryGetValue(number, out var plan);
+        int? parent = !known && text.Parent is { } whole ? Sync(whole, changes) : null;
+        if (plan != text.Plan)
+            changes.Add(new TextChange(number, parent, text.Plan.Request));
+        plans[number] = text.Plan;
+        return number;
+    }
+
+    // Numbers for things, as long as they live.
+    private sealed class Known<T>
+        where T : class
+    {
+        private readonly ConditionalWeakTable<T, StrongBox<int>> numbers = [];
+        private readonly Dictionary<int, WeakReference<T>> alive = [];
+        private int next;
+
+        public int Number(T thing)
+        {
+            if (!numbers.TryGetValue(thing, out var number))
+            {
+                numbers.Add(thing, number = new StrongBox<int>(next++));
+                alive.Add(number.Value, new WeakReference<T>(thing));
+            }
+
+            return number.Value;
+        }
+
+        public int[] Ended(Func<T, bool> isOver)
+        {
+            int[] ended = [.. alive.Where(pair => !pair.Value.TryGetTarget(out var thing) || isOver(thing)).Select(pair => pair.Key)];
+            Array.ForEach(ended, number => alive.Remove(number));
+            return ended;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Memory;
+
+namespace DualSparse.Engine.Moe;
+
+/// <summary>Rows that this process computes at a time.</summary>
+/// <param name="Batch">Rows by expert.</param>
+/// <param name="Rows">[<paramref name="Count"/>, D], as the experts' kernel reads them.</param>
+/// <param name="Count">Rows.</param>
+/// <param name="Sums">Receives [rows, D] f32: for each row the weighted sum of its experts here.</param>
+internal readonly record struct ExpertShare(ExpertBatch Batch, ActivationRows Rows, int Count, ScratchBuffer Sums);
