@@ -13,8 +13,6 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal static unsafe class Handshake
 {
-    private const int Tag = 3, LoadedTag = 4, HostTag = 5;
-
     // Any sentence of ours, and counts of every expert of the largest models.
     private const int MaxBytes = 1 << 20;
 
@@ -24,17 +22,17 @@ internal static unsafe class Handshake
         const string What = "the start";
         if (group.Rank != 0)
         {
-            Send(group, 0, HostTag, Environment.MachineName, What);
-            group.Meet(Receive(group, 0, HostTag, What).Split('\n'));
+            Send(group, 0, RankTag.Host, Environment.MachineName, What);
+            group.Meet(Receive(group, 0, RankTag.Host, What).Split('\n'));
             return;
         }
 
         string[] hosts = new string[group.Size];
         hosts[0] = Environment.MachineName;
         for (int rank = 1; rank < group.Size; rank++)
-            hosts[rank] = Receive(group, rank, HostTag, What);
+            hosts[rank] = Receive(group, rank, RankTag.Host, What);
         for (int rank = 1; rank < group.Size; rank++)
-            Send(group, rank, HostTag, string.Join('\n', hosts), What);
+            Send(group, rank, RankTag.Host, string.Join('\n', hosts), What);
         group.Meet(hosts);
     }
 
@@ -46,12 +44,12 @@ internal static unsafe class Handshake
         var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, placement);
         string[] answers = new string[group.Size];
         for (int rank = 1; rank < group.Size; rank++)
-            Send(group, rank, Tag, JsonSerializer.Serialize(offer), "the handshake");
+            Send(group, rank, RankTag.Handshake, JsonSerializer.Serialize(offer), "the handshake");
         for (int rank = 1; rank < group.Size; rank++)
-            answers[rank] = Receive(group, rank, Tag, "the handshake");
+            answers[rank] = Receive(group, rank, RankTag.Handshake, "the handshake");
         int refused = Array.FindIndex(answers, 1, answer => answer.Length > 0);
         for (int rank = 1; rank < group.Size; rank++)
-            Send(group, rank, Tag, refused < 0 ? "go" : "stop", "the handshake");
+            Send(group, rank, RankTag.Handshake, refused < 0 ? "go" : "stop", "the handshake");
         if (refused >= 0)
             throw new MpiException($"rank {refused}: {answers[refused]}");
     }
@@ -64,10 +62,10 @@ internal static unsafe class Handshake
     /// <returns>The options to run with; null: the ranks don't go on, and rank 0 says why.</returns>
     public static EngineOptions? Answer(RankGroup group, string folder, EngineOptions options, string? fault)
     {
-        var offer = JsonSerializer.Deserialize<RankOffer>(Receive(group, 0, Tag, "the handshake"))!;
+        var offer = JsonSerializer.Deserialize<RankOffer>(Receive(group, 0, RankTag.Handshake, "the handshake"))!;
         KernelSet? kernels = null;
-        Send(group, 0, Tag, fault ?? Differs() ?? "", "the handshake");
-        return Receive(group, 0, Tag, "the handshake") == "go" ? offer.Placement.Apply(options) with { Weights = offer.Weights, Kernels = kernels } : null;
+        Send(group, 0, RankTag.Handshake, fault ?? Differs() ?? "", "the handshake");
+        return Receive(group, 0, RankTag.Handshake, "the handshake") == "go" ? offer.Placement.Apply(options) with { Weights = offer.Weights, Kernels = kernels } : null;
 
         string? Differs()
         {
@@ -94,7 +92,7 @@ internal static unsafe class Handshake
     }
 
     /// <summary>Tells rank 0 that this rank has loaded its part, or why it couldn't.</summary>
-    public static void TellLoaded(RankGroup group, string? fault) => Send(group, 0, LoadedTag, fault ?? "", "loading");
+    public static void TellLoaded(RankGroup group, string? fault) => Send(group, 0, RankTag.Loaded, fault ?? "", "loading");
 
     /// <summary>Waits until all ranks have loaded their parts.</summary>
     /// <exception cref="MpiException">One couldn't; the message names it and why.</exception>
@@ -103,7 +101,7 @@ internal static unsafe class Handshake
         for (int rank = 1; rank < group.Size; rank++)
         {
             // Loading takes as long as the disk does.
-            if (Receive(group, rank, LoadedTag, what: null) is { Length: > 0 } fault)
+            if (Receive(group, rank, RankTag.Loaded, what: null) is { Length: > 0 } fault)
                 throw new MpiException($"rank {rank}: {fault}");
         }
     }

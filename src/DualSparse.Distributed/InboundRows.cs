@@ -23,7 +23,7 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     public ScratchBuffer Sums { get; } = new();
 
     /// <summary>Makes ready for the rows.</summary>
-    public void Expect(int layer) => first.Add(group.Receive(rank, ExpertTag.Rows(layer), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
+    public void Expect(int layer) => first.Add(group.Receive(rank, RankTag.Rows(layer), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
 
     /// <summary>Waits for them.</summary>
     /// <param name="layer">The layer's index.</param>
@@ -38,7 +38,7 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
             byte[] kept = new ReadOnlySpan<byte>(message.Bytes, ShareMessage.FirstPart).ToArray();
             byte* whole = message.Reserve(bytes);
             kept.CopyTo(new Span<byte>(whole, kept.Length));
-            first.Add(group.Receive(rank, ExpertTag.MoreRows(layer), whole + kept.Length, bytes - kept.Length));
+            first.Add(group.Receive(rank, RankTag.MoreRows(layer), whole + kept.Length, bytes - kept.Length));
             group.WaitAll(first, $"layer {layer}'s dispatch");
         }
 
@@ -46,7 +46,7 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     }
 
     /// <summary>Sends the sums, which are computed.</summary>
-    public void Answer(int layer, int hidden) => answer.Add(group.Send(rank, ExpertTag.Sums(layer), Sums.Current, checked(Count * hidden * sizeof(float))));
+    public void Answer(int layer, int hidden) => answer.Add(group.Send(rank, RankTag.Sums(layer), Sums.Current, checked(Count * hidden * sizeof(float))));
 
     /// <summary>Waits until the sums are on their way.</summary>
     public void Finish(int layer) => group.WaitAll(answer, $"layer {layer}'s sums");

@@ -21,10 +21,10 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
         share.Pack(batch, encoded, rows, hidden);
         int bytes = checked(share.Header.Rows * hidden * sizeof(float)), first = Math.Min(share.Header.Bytes, ShareMessage.FirstPart);
         if (bytes > 0)
-            messages.Add(group.Receive(rank, ExpertTag.Sums(layer), sums.Floats(bytes / sizeof(float)), bytes));
-        messages.Add(group.Send(rank, ExpertTag.Rows(layer), share.Bytes, first));
+            messages.Add(group.Receive(rank, RankTag.Sums(layer), sums.Floats(bytes / sizeof(float)), bytes));
+        messages.Add(group.Send(rank, RankTag.Rows(layer), share.Bytes, first));
         if (share.Header.Bytes > first)
-            messages.Add(group.Send(rank, ExpertTag.MoreRows(layer), share.Bytes + first, share.Header.Bytes - first));
+            messages.Add(group.Send(rank, RankTag.MoreRows(layer), share.Bytes + first, share.Header.Bytes - first));
     }
 
     /// <summary>Waits for the sums and spreads them over all rows; those that the rank didn't get are zero, as they are in one process.</summary>

@@ -18,7 +18,7 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
     public void Run()
     {
         // However long the user of rank 0 thinks.
-        while (PassMessage.Read(letter.Receive(group, from: 0, PassLeader.Tag)) is { Chunks.Count: > 0 } pass)
+        while (PassMessage.Read(letter.Receive(group, from: 0, RankTag.Pass)) is { Chunks.Count: > 0 } pass)
         {
             foreach (var change in pass.Changes)
                 Apply(change);
@@ -78,9 +78,9 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
         fixed (double* numbers = reports)
         {
             if (logits.Length > 0)
-                messages.Add(group.Send(0, PassLeader.LogitsTag, values, checked(logits.Length * sizeof(float))));
+                messages.Add(group.Send(0, RankTag.ChunkLogits, values, checked(logits.Length * sizeof(float))));
             if (reports.Length > 0)
-                messages.Add(group.Send(0, PassLeader.ReportTag, numbers, reports.Length * sizeof(double)));
+                messages.Add(group.Send(0, RankTag.TextReport, numbers, reports.Length * sizeof(double)));
             group.WaitAll(messages, "the end of a pass");
         }
     }

@@ -14,9 +14,6 @@ namespace DualSparse.Distributed;
 /// <param name="exchange">Where each rank runs its own sequences, how their rows reach the experts; null: every rank runs all of them.</param>
 internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? exchange) : IPassLeader, IDisposable
 {
-    /// <summary>Tags of a pass's message, of the logits of a rank's chunks, and of what has become of their texts.</summary>
-    public const int Tag = 8, LogitsTag = 9, ReportTag = 10;
-
     private readonly RankLetter letter = new();
     private readonly Known<KvCache> caches = new();
     private readonly Known<TextDrop> texts = new();
@@ -79,7 +76,7 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
         }
 
         exchange?.BeginPass(PassMessage.RowsOf(chunks, group.Size));
-        letter.SendToAll(group, Tag, new PassMessage(changes, chunks, ended).ToBytes(), "the beginning of a pass");
+        letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended).ToBytes(), "the beginning of a pass");
     }
 
     /// <inheritdoc/>
@@ -107,9 +104,9 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
         {
             (from[rank], reportAt[rank]) = ((nint)(theirs + (nint)at * vocabulary), text * report);
             if (rowsOf[rank] > 0)
-                messages.Add(group.Receive(rank, LogitsTag, (void*)from[rank], checked(rowsOf[rank] * vocabulary * sizeof(float))));
+                messages.Add(group.Receive(rank, RankTag.ChunkLogits, (void*)from[rank], checked(rowsOf[rank] * vocabulary * sizeof(float))));
             if (textsOf[rank] > 0)
-                messages.Add(group.Receive(rank, ReportTag, toReport + reportAt[rank], textsOf[rank] * report * sizeof(double)));
+                messages.Add(group.Receive(rank, RankTag.TextReport, toReport + reportAt[rank], textsOf[rank] * report * sizeof(double)));
         }
 
         group.WaitAll(messages, what);
@@ -143,7 +140,7 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     /// <summary>Tells the others that there are no more passes.</summary>
     public void Dispose()
     {
-        letter.SendToAll(group, Tag, PassMessage.End.ToBytes(), "the end");
+        letter.SendToAll(group, RankTag.Pass, PassMessage.End.ToBytes(), "the end");
         letter.Dispose();
         logits.Dispose();
         received.Dispose();

@@ -7,9 +7,6 @@ namespace DualSparse.Distributed;
 /// <summary>What ranks do together that compute parts of the same rows, each in a process of its own.</summary>
 internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDisposable
 {
-    /// <summary>Tags of parts, of finished sums, and of logits.</summary>
-    public const int PartTag = 5, SumTag = 6, LogitsTag = 7;
-
     // From here on each rank adds up only its own rows: twice the latency, but a rank's additions and bytes don't grow with the number of ranks.
     internal const int ShareFrom = 256 << 10;
 
@@ -39,13 +36,13 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
             var (first, count) = parts[group.Rank];
             for (int r = 0; r < rows; r++)
                 new ReadOnlySpan<float>(logits + (nint)r * vocabulary + first, count).CopyTo(new Span<float>(columns + (nint)r * count, count));
-            messages.Add(group.Send(0, LogitsTag, columns, Bytes(rows, count)));
+            messages.Add(group.Send(0, RankTag.Logits, columns, Bytes(rows, count)));
             group.WaitAll(messages, what);
             return;
         }
 
         for (int rank = 1; rank < group.Size; rank++)
-            messages.Add(group.Receive(rank, LogitsTag, columns + (nint)rows * parts[rank].First, Bytes(rows, parts[rank].Count)));
+            messages.Add(group.Receive(rank, RankTag.Logits, columns + (nint)rows * parts[rank].First, Bytes(rows, parts[rank].Count)));
         group.WaitAll(messages, what);
         for (int rank = 1; rank < group.Size; rank++)
         {
@@ -68,13 +65,13 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
         {
             parts[rank] = rank == group.Rank ? (nint)mine : (nint)(others + rank * size);
             if (rank != group.Rank)
-                messages.Add(group.Receive(rank, PartTag, (float*)parts[rank], Bytes(rows, width)));
+                messages.Add(group.Receive(rank, RankTag.Part, (float*)parts[rank], Bytes(rows, width)));
         }
 
         for (int rank = 0; rank < group.Size; rank++)
         {
             if (rank != group.Rank)
-                messages.Add(group.Send(rank, PartTag, mine, Bytes(rows, width)));
+                messages.Add(group.Send(rank, RankTag.Part, mine, Bytes(rows, width)));
         }
 
         group.WaitAll(messages, what);
@@ -92,14 +89,14 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
         {
             parts[rank] = rank == group.Rank ? (nint)(mine + (nint)first * width) : (nint)(others + rank * size);
             if (rank != group.Rank)
-                messages.Add(group.Receive(rank, PartTag, (float*)parts[rank], Bytes(count, width)));
+                messages.Add(group.Receive(rank, RankTag.Part, (float*)parts[rank], Bytes(count, width)));
         }
 
         for (int rank = 0; rank < group.Size; rank++)
         {
             var (from, theirs) = new CutPart(rank, group.Size).Range(rows);
             if (rank != group.Rank)
-                messages.Add(group.Send(rank, PartTag, mine + (nint)from * width, Bytes(theirs, width)));
+                messages.Add(group.Send(rank, RankTag.Part, mine + (nint)from * width, Bytes(theirs, width)));
         }
 
         group.WaitAll(messages, what);
@@ -109,8 +106,8 @@ internal sealed unsafe class RankCollective(RankGroup group) : ICollective, IDis
             var (from, theirs) = new CutPart(rank, group.Size).Range(rows);
             if (rank == group.Rank)
                 continue;
-            messages.Add(group.Receive(rank, SumTag, y + (nint)from * width, Bytes(theirs, width)));
-            messages.Add(group.Send(rank, SumTag, y + (nint)first * width, Bytes(count, width)));
+            messages.Add(group.Receive(rank, RankTag.Sum, y + (nint)from * width, Bytes(theirs, width)));
+            messages.Add(group.Send(rank, RankTag.Sum, y + (nint)first * width, Bytes(count, width)));
         }
 
         group.WaitAll(messages, what);

@@ -13,7 +13,6 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal static unsafe class RankProbe
 {
-    private const int Tag = 9;
 
     private const string What = "the probe of the ranks";
 
@@ -45,7 +44,7 @@ internal static unsafe class RankProbe
         for (int rank = 1; rank < group.Size; rank++)
         {
             MachineRates other;
-            using var answer = group.Receive(rank, Tag, &other, sizeof(MachineRates));
+            using var answer = group.Receive(rank, RankTag.Probe, &other, sizeof(MachineRates));
             group.Wait(answer, What);
             machine = new(Math.Min(machine.BytesPerSecond, other.BytesPerSecond), Math.Min(machine.OperationsPerSecond, other.OperationsPerSecond));
         }
@@ -81,21 +80,21 @@ internal static unsafe class RankProbe
         for (; ; )
         {
             long order;
-            using (var message = group.Receive(0, Tag, &order, sizeof(long)))
+            using (var message = group.Receive(0, RankTag.Probe, &order, sizeof(long)))
                 group.Wait(message, What);
             if (order == End)
                 return;
             if (order == Rates)
             {
                 var rates = Machine(weights, threads);
-                using var answer = group.Send(0, Tag, &rates, sizeof(MachineRates));
+                using var answer = group.Send(0, RankTag.Probe, &rates, sizeof(MachineRates));
                 group.Wait(answer, What);
                 continue;
             }
 
             if (order > 0)
             {
-                using var message = group.Receive(0, Tag, buffer.Pointer, (int)order);
+                using var message = group.Receive(0, RankTag.Probe, buffer.Pointer, (int)order);
                 group.Wait(message, What);
             }
 
@@ -126,11 +125,11 @@ internal static unsafe class RankProbe
     private static double RoundTrip(RankGroup group, int rank, AlignedBuffer buffer, int bytes)
     {
         long start = Stopwatch.GetTimestamp(), order = bytes, back;
-        using var answer = group.Receive(rank, Tag, &back, sizeof(long));
-        using var head = group.Send(rank, Tag, &order, sizeof(long));
+        using var answer = group.Receive(rank, RankTag.Probe, &back, sizeof(long));
+        using var head = group.Send(rank, RankTag.Probe, &order, sizeof(long));
         if (bytes > 0)
         {
-            using var message = group.Send(rank, Tag, buffer.Pointer, bytes);
+            using var message = group.Send(rank, RankTag.Probe, buffer.Pointer, bytes);
             group.Wait(message, What);
         }
 
@@ -141,7 +140,7 @@ internal static unsafe class RankProbe
 
     private static void Send(RankGroup group, int rank, long order)
     {
-        using var message = group.Send(rank, Tag, &order, sizeof(long));
+        using var message = group.Send(rank, RankTag.Probe, &order, sizeof(long));
         group.Wait(message, What);
     }
 }

@@ -11,7 +11,6 @@ namespace DualSparse.Distributed;
 /// </summary>
 internal sealed unsafe class RankPulse
 {
-    private const int Tag = 6;
     private const byte Alive = 1, Last = 2;
 
     // On a busy machine some may be late without an alarm.
@@ -75,7 +74,7 @@ internal sealed unsafe class RankPulse
             Rank = rank;
             (cells[1], cells[2]) = (Alive, Last);
             Heard = Stopwatch.GetTimestamp();
-            next = group.Receive(rank, Tag, cells, 1);
+            next = group.Receive(rank, RankTag.Pulse, cells, 1);
         }
 
         public int Rank { get; }
@@ -94,7 +93,7 @@ internal sealed unsafe class RankPulse
             if (sent?.Done() == false)
                 return;
             sent?.Dispose();
-            sent = group.Send(Rank, Tag, cells + 1, 1);
+            sent = group.Send(Rank, RankTag.Pulse, cells + 1, 1);
         }
 
         public void SayLast(RankGroup group)
@@ -102,7 +101,7 @@ internal sealed unsafe class RankPulse
             if (sent is not null)
                 group.Wait(sent, What);
             sent?.Dispose();
-            sent = group.Send(Rank, Tag, cells + 2, 1);
+            sent = group.Send(Rank, RankTag.Pulse, cells + 2, 1);
         }
 
         public void HearLast(RankGroup group)
@@ -118,7 +117,7 @@ internal sealed unsafe class RankPulse
         private void Listen(RankGroup group)
         {
             next.Dispose();
-            next = group.Receive(Rank, Tag, cells, 1);
+            next = group.Receive(Rank, RankTag.Pulse, cells, 1);
         }
     }
 }

@@ -9,8 +9,6 @@ namespace DualSparse.Distributed.Measuring;
 /// <summary>What ranks that measure together need beside their measurement: to mean the same one, to begin together, and to bring figures together.</summary>
 internal sealed unsafe class Rendezvous(RankGroup group)
 {
-    private const int BarrierTag = 12, FiguresTag = 13;
-
     /// <summary>All ranks are told the same: else they would wait for each other's messages.</summary>
     /// <param name="told">What this rank was told, whole.</param>
     /// <exception cref="MpiException">On rank 0: a rank was told something else.</exception>
@@ -31,8 +29,8 @@ internal sealed unsafe class Rendezvous(RankGroup group)
         // After step s a rank has heard, directly or through others, of the 2^(s+1) − 1 before it.
         for (int distance = 1; distance < group.Size; distance *= 2)
         {
-            using var coming = group.Receive((group.Rank - distance + group.Size) % group.Size, BarrierTag, &come, 1);
-            using var going = group.Send((group.Rank + distance) % group.Size, BarrierTag, &gone, 1);
+            using var coming = group.Receive((group.Rank - distance + group.Size) % group.Size, RankTag.Barrier, &come, 1);
+            using var going = group.Send((group.Rank + distance) % group.Size, RankTag.Barrier, &gone, 1);
             group.Wait(coming, "a barrier");
             group.Wait(going, "a barrier");
         }
@@ -47,7 +45,7 @@ internal sealed unsafe class Rendezvous(RankGroup group)
         {
             fixed (double* figures = own)
             {
-                using var message = group.Send(0, FiguresTag, figures, bytes);
+                using var message = group.Send(0, RankTag.Figures, figures, bytes);
                 group.Wait(message, "the figures");
             }
 
@@ -59,7 +57,7 @@ internal sealed unsafe class Rendezvous(RankGroup group)
         {
             fixed (double* figures = all[rank])
             {
-                using var message = group.Receive(rank, FiguresTag, figures, bytes);
+                using var message = group.Receive(rank, RankTag.Figures, figures, bytes);
                 group.Wait(message, "the figures");
             }
         }

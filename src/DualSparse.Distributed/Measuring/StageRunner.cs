@@ -3,8 +3,6 @@ namespace DualSparse.Distributed.Measuring;
 /// <summary>Carries a rank's stages out by messages, and counts what it sends.</summary>
 internal sealed unsafe class StageRunner(RankGroup group, MessageOrder order)
 {
-    private const int Tag = 11;
-
     private readonly List<RankMessage> sent = [];
 
     /// <summary>Runs stages to their end; all ranks run the same ones at the same time.</summary>
@@ -14,7 +12,7 @@ internal sealed unsafe class StageRunner(RankGroup group, MessageOrder order)
     public long Run(IReadOnlyList<ExchangeStage> stages, string what)
     {
         // Whoever is ahead finds the next stage's room ready.
-        var arriving = stages.Select(stage => stage.Receives.Select(t => (t.Step, Message: group.Receive(t.Peer, Tag, (void*)t.Address, t.Bytes))).ToArray()).ToArray();
+        var arriving = stages.Select(stage => stage.Receives.Select(t => (t.Step, Message: group.Receive(t.Peer, RankTag.Stage, (void*)t.Address, t.Bytes))).ToArray()).ToArray();
         long bytes = 0;
         for (int i = 0; i < stages.Count; i++)
         {
@@ -28,7 +26,7 @@ internal sealed unsafe class StageRunner(RankGroup group, MessageOrder order)
                     FinishSent(what);
                 }
 
-                sent.Add(group.Send(t.Peer, Tag, (void*)t.Address, t.Bytes));
+                sent.Add(group.Send(t.Peer, RankTag.Stage, (void*)t.Address, t.Bytes));
                 bytes += t.Bytes;
             }
 

@@ -1,0 +1,35 @@
+namespace DualSparse.Distributed;
+
+/// <summary>THE tags of messages between ranks: two kinds of message that could meet have different ones.</summary>
+internal static class RankTag
+{
+    /// <summary>Before anything is loaded: what is to be run, host names, and whether a rank has loaded its part.</summary>
+    public const int Handshake = 1, Loaded = 2, Host = 3;
+
+    /// <summary>That a rank is there.</summary>
+    public const int Pulse = 4;
+
+    /// <summary>What links carry.</summary>
+    public const int Probe = 5;
+
+    /// <summary>A pass that begins; of a rank's own chunks the logits, and what has become of their texts.</summary>
+    public const int Pass = 6, ChunkLogits = 7, TextReport = 8;
+
+    /// <summary>Parts of a sum, finished sums, a part of the vocabulary.</summary>
+    public const int Part = 9, Sum = 10, Logits = 11;
+
+    /// <summary>Of measurements: stages, barriers, figures.</summary>
+    public const int Stage = 12, Barrier = 13, Figures = 14;
+
+    // Rows of several layers may be under way.
+    private const int FirstOfLayers = 32, PerLayer = 3;
+
+    /// <summary>The first part of a rank's rows for a layer's experts.</summary>
+    public static int Rows(int layer) => FirstOfLayers + PerLayer * layer;
+
+    /// <summary>What of them doesn't fit the first part.</summary>
+    public static int MoreRows(int layer) => Rows(layer) + 1;
+
+    /// <summary>The sums of these experts.</summary>
+    public static int Sums(int layer) => Rows(layer) + 2;
+}
