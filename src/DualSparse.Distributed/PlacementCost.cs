@@ -34,7 +34,7 @@ internal readonly record struct LinkRates(double LatencySeconds, double BytesPer
 
 /// <summary>
 /// The predicted time of a pass by placement. A set of matrices takes max(bytes / bandwidth, operations / rate); what ranks do after another adds
-/// up, and nothing hides behind anything. Attention's products with the cache, norms and the padding of slices aren't counted.
+/// up, and nothing hides behind anything. Attention's products with the cache and norms aren't counted.
 /// </summary>
 /// <param name="config">The model.</param>
 /// <param name="weights">The format of its weights.</param>
@@ -83,7 +83,7 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
             if ((layer.Mlp ?? layer.SharedExpert) is { } dense)
                 seconds += Matrices((double)dense.Count / ranks, rows) + sum;
             if (layer.Router is { } router)
-                seconds += Router(router, rows) + Experts(rows, imbalance: 1) + sum;
+                seconds += Router(router, rows) + Experts(ranks, rows, imbalance: 1) + sum;
         }
 
         return seconds;
@@ -103,7 +103,7 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
             var moe = config.Moe!;
             // A row goes once to each rank that has a part of one of its k experts: to the P ranks of each group that is hit.
             double sent = rows * parts * groups * (1 - Math.Pow(1 - 1 / groups, moe.TopK)) * Others;
-            seconds += Router(router, rows) + Experts(pass.Rows, Imbalance(moe, groups, pass.Rows, balancedness));
+            seconds += Router(router, rows) + Experts(parts, pass.Rows, Imbalance(moe, groups, pass.Rows, balancedness));
             seconds += link.Seconds(sent * rowBytes) + link.Seconds(sent * hidden * sizeof(float));
         }
 
@@ -125,11 +125,11 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     // In f32, whatever the weights are.
     private double Router(TensorSpec router, double rows) => Math.Max(sizeof(float) * router.Count / machine.BytesPerSecond, 2 * router.Count * rows / machine.OperationsPerSecond);
 
-    // E/N experts' worth of weights, of which those are read that a row chose: all but a share (1 − k/E)^T.
-    private double Experts(double rows, double imbalance)
+    // E/N experts' worth of weights, of which those are read that a row chose: all but a share (1 − k/E)^T. Parts that aren't whole blocks are padded.
+    private double Experts(int parts, double rows, double imbalance)
     {
         var moe = config.Moe!;
-        double mine = 3.0 * config.HiddenSize * moe.Intermediate * moe.Experts / ranks, chosen = (double)moe.TopK / moe.Experts;
+        double mine = 3.0 * config.HiddenSize * new NeuronLayout(moe.Intermediate / parts).Padded * parts * moe.Experts / ranks, chosen = (double)moe.TopK / moe.Experts;
         double read = 1 - Math.Pow(1 - chosen, rows * imbalance);
         return Math.Max(mine * read * weightBytes / machine.BytesPerSecond, 2 * mine * chosen * rows * imbalance / machine.OperationsPerSecond);
     }

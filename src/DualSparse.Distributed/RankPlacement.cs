@@ -2,7 +2,6 @@ using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
-using DualSparse.Kernels.Packing;
 using DualSparse.Models;
 
 namespace DualSparse.Distributed;
@@ -58,20 +57,16 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason, long[]
     private static RankPlacement Fastest(ModelConfig config, int ranks, long[]?[]? counts, PlacementSetting setting)
     {
         var moe = config.Moe!;
-        int half = moe.Intermediate / 2;
-        // Parts that aren't whole blocks would be padded, with work for nothing.
-        bool whole(int parts) => parts == 1 || ExpertPlacement.CanCut(moe.Intermediate, parts) && half / parts % PanelLayout.InputAlignment == 0;
         var cost = new PlacementCost(config, setting.Weights, ActivationRows.WireBytes(setting.Form, config.HiddenSize), ranks, setting.Machine, setting.Link);
-        var found = Enumerable.Range(1, ranks).Where(parts => ranks % parts == 0 && whole(parts) && Fits(moe, ranks, parts))
+        var found = Enumerable.Range(1, ranks).Where(parts => ranks % parts == 0 && ExpertPlacement.CanCut(moe.Intermediate, parts) && Fits(moe, ranks, parts))
             .Select(parts => new RankPlacement(ranks, parts, "", counts))
             .Select(p => (Placement: p, Seconds: cost.Seconds(p.Parts, setting.Pass, p.Balancedness() ?? 1)))
             .OrderBy(p => p.Seconds).ToArray();
         if (found.Length == 0)
             throw TooMany(moe, ranks, 1);
-        string reason = found.Length == 1 ? "" : setting.Reason([.. found.Select(p => (p.Placement.Name, p.Seconds))]);
-        if (!whole(ranks))
-            reason = $"halves of {half} neurons have no {ranks} equal slices of whole blocks of {PanelLayout.InputAlignment}{(reason.Length > 0 ? "; " : "")}{reason}";
-        return (found[0].Placement with { Reason = reason.Length > 0 ? reason : "there is no other" }).WithBalance();
+        string reason = found.Length > 1 ? setting.Reason([.. found.Select(p => (p.Placement.Name, p.Seconds))])
+            : $"{moe.Intermediate} neurons can't be cut into {ranks} equal parts of either half";
+        return (found[0].Placement with { Reason = reason }).WithBalance();
     }
 
     private RankPlacement WithBalance() => IsSlice || Balancedness() is not { } balance ? this : this with

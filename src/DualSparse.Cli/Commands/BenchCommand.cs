@@ -36,8 +36,8 @@ internal static class BenchCommand
         {
             if (result.GetResult(layers) is { Implicit: false } && result.GetResult(shape) is null)
                 result.AddError("--layers goes with --shape");
-            if (ranks.Given(result) && result.GetResult(shape) is { Implicit: false })
-                result.AddError("--ranks needs a model that every rank can read: --shape has none");
+            if (ranks.Given(result) && result.GetResult(Save) is { Implicit: false })
+                result.AddError("--save writes one process's page: leave it out beside --ranks");
         });
         command.SetAction(parsed =>
         {
@@ -51,6 +51,12 @@ internal static class BenchCommand
             using var random = parsed.GetValue(shape)?.ToLowerInvariant() is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? folder.Folder(parsed);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {parsed.GetValue(layers) ?? DefaultLayers} layers, random weights";
+            if (ranks.Starts(parsed))
+            {
+                ranks.Check(parsed, path);
+                return new RankComparison(ranks, path, what).Run(parsed, times, parsed.GetValue(AsJson), interrupt.Token);
+            }
+
             return ranks.Run(parsed, () => path, options, chosen =>
             {
                 using var model = Transformer.Load(path, chosen, cancel: interrupt.Token);

@@ -51,9 +51,8 @@ internal sealed class RankArguments
             return work(options);
         if (launch is not null)
             return Ranks.Join(launch, patience, folder, options, how, window is { } rows ? PassShape.Windows(count, rows) : PassShape.Token, Lead, Tell(parsed));
-        // What can be said now needn't be said by every rank.
-        RankPlacement.Choose(folder(), count, how);
-        return Start(parsed, count);
+        Check(parsed, folder());
+        return Start(parsed);
 
         int Lead(EngineOptions chosen, RankPlacement where)
         {
@@ -72,7 +71,7 @@ internal sealed class RankArguments
         var (launch, count, patience) = Asked(parsed);
         if (count == 1)
             throw new ArgumentException("it is between ranks that this measures: give --ranks 2 or more");
-        return launch is null ? Start(parsed, count) : Ranks.Join(launch, patience, work, Tell(parsed));
+        return launch is null ? Start(parsed) : Ranks.Join(launch, patience, work, Tell(parsed));
     }
 
     private (MpiLaunch? Launch, int Count, TimeSpan Patience) Asked(ParseResult parsed)
@@ -95,12 +94,32 @@ internal sealed class RankArguments
     private static Action<Exception, string> Tell(ParseResult parsed) =>
         (e, rank) => CommandHost.Tell(parsed.InvocationConfiguration.Error, rank + CommandHost.Sentence(e));
 
-    private int Start(ParseResult parsed, int count)
+    /// <summary>Says what can be said before ranks are started, so that it needn't be said by each.</summary>
+    /// <exception cref="ArgumentException">The model can't be placed so.</exception>
+    public void Check(ParseResult parsed, string folder) =>
+        RankPlacement.Choose(folder, Asked(parsed).Count, parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null);
+
+    /// <summary>Whether this process is to start several ranks, and isn't one of them.</summary>
+    public bool Starts(ParseResult parsed) => Asked(parsed) is { Launch: null, Count: > 1 };
+
+    /// <summary>Starts ranks and waits for their end.</summary>
+    /// <param name="parsed">How many, and where.</param>
+    /// <param name="arguments">What each is given.</param>
+    /// <param name="output">Receives what the first prints.</param>
+    /// <param name="errors">Receives what they say.</param>
+    /// <param name="cancel">Ends them.</param>
+    /// <returns>The exit code.</returns>
+    public int Start(ParseResult parsed, string[] arguments, Stream output, TextWriter errors, CancellationToken cancel)
     {
         string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
-        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. Environment.GetCommandLineArgs()[1..]];
+        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. arguments];
+        return RankLauncher.Run(program, Asked(parsed).Count, where, output, () => StandardOutput.ReaderGone(Console.Out), errors, cancel);
+    }
+
+    private int Start(ParseResult parsed)
+    {
         using var interrupt = new Interrupt();
         using var output = Console.OpenStandardOutput();
-        return RankLauncher.Run(program, count, where, output, () => StandardOutput.ReaderGone(Console.Out), parsed.InvocationConfiguration.Error, interrupt.Token);
+        return Start(parsed, Environment.GetCommandLineArgs()[1..], output, parsed.InvocationConfiguration.Error, interrupt.Token);
     }
 }

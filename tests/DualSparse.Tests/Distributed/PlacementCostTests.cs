@@ -22,23 +22,23 @@ public class PlacementCostTests
         Attention = new() { Heads = 4, KeyValueHeads = keyValueHeads, HeadSize = 16, SoftmaxScale = 0.25f, QueryKeyNorm = norm },
         Rope = new() { Size = 16, Theta = 1e4 },
         LayerPlan = [new(256, null), new(0, null)],
-        Moe = new() { Experts = experts, TopK = topK, Intermediate = 128, NormTopK = true },
+        Moe = new() { Experts = experts, TopK = topK, Intermediate = 512, NormTopK = true },
     };
 
-    // Trunk 64·64·2 + 2·32·64 = 12288 weights of attention; dense MLP 3·64·256 = 49152; expert 3·64·128 = 24576; router 8·64; head 64000.
+    // Trunk 64·64·2 + 2·32·64 = 12288 weights of attention; dense MLP 3·64·256 = 49152; expert 3·64·512 = 98304; router 8·64; head 64000.
     [Fact]
     public void One_token_by_hand()
     {
         LinkRates link = new(1e-6, 1e9);
         var cost = Cost(Small(), 2, link);
         // Bytes decide: 10 GB/s. Half of both attentions, the dense MLP, two experts and the head; a router of f32.
-        double weights = (2 * 12288 + 49152 + 64000) / 2 * 2.0, experts = 24576 * 2, router = 512 * 4;
+        double weights = (2 * 12288 + 49152 + 64000) / 2 * 2.0, experts = 98304 * 2, router = 512 * 4;
         // Two sums of 256 bytes after attention, one after either MLP; half of the logits to rank 0.
         double sums = 4 * (1e-6 + 256 / 1e9) + 1e-6 + 2000 / 1e9;
         Assert.Equal((weights + experts + router) / 10e9 + sums, cost.Seconds(2, PassShape.Token), 1e-12);
 
         // The trunk whole; ρ = 1 + .564·√(6/7·2/2); of 4 experts' weights a rank, 1 − .75^ρ is read; the row goes to the other rank with probability 1 − .5².
-        double busiest = 1 + 0.564 * Math.Sqrt(6.0 / 7), read = 4 * 24576 * 2 * (1 - Math.Pow(0.75, busiest)), sent = 2 * 0.75 * 0.5;
+        double busiest = 1 + 0.564 * Math.Sqrt(6.0 / 7), read = 4 * 98304 * 2 * (1 - Math.Pow(0.75, busiest)), sent = 2 * 0.75 * 0.5;
         double own = (2 * weights + router + read) / 10e9 + 2e-6 + sent * (128 + 256) / 1e9;
         Assert.Equal(own, cost.Seconds(1, PassShape.Token), 1e-12);
         // One expert in four is what the mean rank reads: 1.6 of them for the busiest with 0.8 of balancedness is more.
@@ -51,10 +51,10 @@ public class PlacementCostTests
         const int rows = 10000;
         LinkRates link = new(0, double.PositiveInfinity);
         var cost = Cost(Small(), 4, link, keyValueHeads: 4);
-        double operations = 2.0 * rows * (2 * 16384 + 49152 + 2 * 24576 + 64000) / 4 + 2.0 * rows * 512;
+        double operations = 2.0 * rows * (2 * 16384 + 49152 + 2 * 98304 + 64000) / 4 + 2.0 * rows * 512;
         Assert.Equal(operations / 100e9, cost.Seconds(4, new(rows, 4, rows)), 1e-9);
         // Sequences dealt out evenly: the same but for the router, of which each rank has a quarter of the rows, and what chance piles up.
-        double own = operations - 1.5 * rows * 512 + 2.0 * rows * 2 * 24576 / 4 * (Imbalance(4, rows, 1) - 1);
+        double own = operations - 1.5 * rows * 512 + 2.0 * rows * 2 * 98304 / 4 * (Imbalance(4, rows, 1) - 1);
         Assert.Equal(own / 100e9, cost.Seconds(1, new(rows, 4, rows)), 1e-9);
         // Five sequences on four ranks: one has two of them.
         Assert.True(cost.Seconds(1, new(rows, 5, rows)) > 1.3 * cost.Seconds(1, new(rows, 4, rows)));

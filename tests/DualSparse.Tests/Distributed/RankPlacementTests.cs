@@ -49,7 +49,7 @@ public class RankPlacementTests
         using var folder = Shape("mixtral", 2);
         Assert.Contains("9 ranks can't share 8 experts a layer: start at most 8", Assert.Throws<ArgumentException>(() => RankPlacement.Choose(folder.Path, 9, null)).Message);
         Assert.Contains("9 ranks can't share 8 experts a layer", Assert.Throws<ArgumentException>(() => RankPlacement.Choose(folder.Path, 9, PlacementKind.Own)).Message);
-        Assert.StartsWith("halves of 7168 neurons have no 3 equal slices of whole blocks of 64", RankPlacement.Choose(folder.Path, 3, null).Reason);
+        Assert.StartsWith("14336 neurons can't be cut into 3 equal parts of either half", RankPlacement.Choose(folder.Path, 3, null).Reason);
         Assert.Contains("; assuming link 1 µs", RankPlacement.Choose(folder.Path, 2, null).Reason);
     }
 
