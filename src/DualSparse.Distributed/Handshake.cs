@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Reflection;
+using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using DualSparse.Distributed.Mpi;
@@ -41,7 +43,7 @@ internal static unsafe class Handshake
     public static void Offer(RankGroup group, string folder, EngineOptions options, RankPlacement placement)
     {
         var kernels = options.Kernels ?? KernelSet.Best();
-        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, placement);
+        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, VectorBytes, placement);
         string[] answers = new string[group.Size];
         for (int rank = 1; rank < group.Size; rank++)
             Send(group, rank, RankTag.Handshake, JsonSerializer.Serialize(offer), "the handshake");
@@ -86,8 +88,11 @@ internal static unsafe class Handshake
             if (offer.Model != mine)
                 return $"{folder} on {Environment.MachineName} is another model than at rank 0: its config.json or the sizes of its weights differ";
             kernels = KernelSet.Named(offer.Kernel);
-            return kernels[offer.Weights].Name == offer.Kernel ? null
-                : $"{Environment.MachineName} has no kernel {offer.Kernel}, which rank 0 uses for {offer.Weights} weights, but {kernels[offer.Weights].Name}: force one that all have by {KernelTable.Variable}";
+            if (kernels[offer.Weights].Name != offer.Kernel)
+                return $"{Environment.MachineName} has no kernel {offer.Kernel}, which rank 0 uses for {offer.Weights} weights, but {kernels[offer.Weights].Name}: force one that all have by {KernelTable.Variable}";
+            // Every rank decides for itself what is dropped of rows that all have: norms and routers must give the same bits.
+            return VectorBytes == offer.VectorBytes || !offer.Placement.IsSlice ? null
+                : $"{Environment.MachineName} adds up in vectors of {VectorBytes} bytes, rank 0 in {offer.VectorBytes}: give --placement own, or set DOTNET_EnableAVX512=0 on all hosts";
         }
     }
 
@@ -105,6 +110,9 @@ internal static unsafe class Handshake
                 throw new MpiException($"rank {rank}: {fault}");
         }
     }
+
+    // Sums of norms and of attention are made in vectors of this width.
+    private static int VectorBytes => Vector512.IsHardwareAccelerated ? 64 : Vector<byte>.Count;
 
     private static string Version => typeof(Handshake).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
@@ -144,5 +152,5 @@ internal static unsafe class Handshake
         return System.Text.Encoding.UTF8.GetString(bytes).TrimEnd();
     }
 
-    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel, RankPlacement Placement);
+    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel, int VectorBytes, RankPlacement Placement);
 }

@@ -7,7 +7,7 @@ namespace DualSparse.Distributed;
 
 /// <summary>
 /// One model over the processes that <c>mpirun</c> has started. Each of them calls <see cref="Run(string, EngineOptions?, Func{MoeModel, int})"/>: the
-/// first does the work, the others compute their part of the routed experts for it.
+/// first does the work, the others run each of its passes with their part of the model.
 /// </summary>
 public static class Ranks
 {

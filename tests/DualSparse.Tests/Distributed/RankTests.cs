@@ -130,6 +130,17 @@ public class RankTests
     }
 
     [Fact]
+    public void Ranks_that_add_up_in_other_vectors_make_no_slices()
+    {
+        if (!System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated)
+            Assert.Skip("needs AVX-512: narrower vectors have nothing to differ from");
+        string command = $"dotnet '{Path.Combine(AppContext.BaseDirectory, "dualsparse.dll")}' generate '{Prompt}' -n 4 --placement slice";
+        var run = MpiRun.Shell($"DUALSPARSE_KERNEL=avx2 mpirun.openmpi -q --oversubscribe -n 1 -x DUALSPARSE_KERNEL {command} : -n 1 -x DUALSPARSE_KERNEL -x DOTNET_EnableAVX512=0 {command}");
+        Assert.Equal(1, run.Code);
+        Assert.Contains("adds up in vectors of 32 bytes, rank 0 in 64", run.Errors);
+    }
+
+    [Fact]
     public void One_rank_runs_here_without_mpi()
     {
         Assert.Equal(1, Ranks.Count);
