@@ -16,7 +16,18 @@ namespace DualSparse.Benchmarking;
 /// <param name="TimeRatioHigh">… and its upper end.</param>
 /// <param name="FloorRatio">The ratio of the roofline times, floor(r)/floor(0), which includes the rest of the model.</param>
 internal sealed record ModelResult(
-    string Test, int Tokens, double DropRate, double TokensPerSecond, double FloorTokensPerSecond, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio);
+    string Test, int Tokens, double DropRate, double TokensPerSecond, double FloorTokensPerSecond, double TimeRatio, double TimeRatioLow, double TimeRatioHigh, double FloorRatio)
+{
+    /// <summary>Of several ranks: the same beside them in one process; null: there is no such run.</summary>
+    public Alone? OneProcess { get; init; }
+}
+
+/// <summary>The same work in one process with all cores of the machine, between the rounds of several ranks.</summary>
+/// <param name="TokensPerSecond">Median over the rounds.</param>
+/// <param name="Ratio">Ranks' speed over this: the median over rounds of the ratio within a round.</param>
+/// <param name="RatioLow">The 95 % interval of this median, by order statistics: its lower end …</param>
+/// <param name="RatioHigh">… and its upper end.</param>
+internal sealed record Alone(double TokensPerSecond, double Ratio, double RatioLow, double RatioHigh);
 
 /// <summary>A model's results and the ceilings of the same run.</summary>
 /// <param name="Results">One for each test.</param>
@@ -33,34 +44,37 @@ internal static class ModelBenchmark
     /// <param name="generate">Tokens to generate; 0: none.</param>
     /// <param name="rounds">The number of rounds; results are medians.</param>
     /// <param name="drop">The drop of a second run of each round; if it drops nothing, there is no such run.</param>
+    /// <param name="alone">Where <paramref name="model"/> is spread over ranks: the same in this process only, which runs in turn with it; null: none.</param>
     /// <param name="cancel">Cancels between two passes.</param>
     /// <exception cref="ArgumentException">There is nothing to time, or the drop doesn't fit the model.</exception>
     public static ModelReport Run(
-        Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRequest? drop = null, CancellationToken cancel = default)
+        Transformer model, IReadOnlyList<int> prompts, int generate, int rounds, DropRequest? drop = null, Transformer? alone = null, CancellationToken cancel = default)
     {
         int context = model.Config.MaxPositions;
         if (generate == 0 && prompts.All(p => p > context))
             throw new ArgumentException($"there is nothing to time: no token to generate, and no prompt within the model's context of {context} tokens");
-        using var team = new ThreadTeam(model.Report.Threads);
+        using var team = new ThreadTeam((alone ?? model).Report.Threads);
         using var ceilings = new Ceilings(team, model.Report.Weights);
         List<Timed> timed = [];
-        DropPlan[] plans = [.. (drop is null || drop.IsNone ? [DropRequest.None] : new[] { DropRequest.None, drop }).Select(request => model.Plan(request))];
+        DropRequest[] plans = drop is null || drop.IsNone ? [DropRequest.None] : [DropRequest.None, drop];
         foreach (int length in prompts.Where(p => p <= context))
-            timed.AddRange(Measure(model, plans, ceilings, length, rounds, oneByOne: false, cancel));
+            timed.AddRange(Measure(model, alone, plans, ceilings, length, rounds, oneByOne: false, cancel));
         if (generate > 0)
-            timed.AddRange(Measure(model, plans, ceilings, Math.Min(generate, context), rounds, oneByOne: true, cancel));
+            timed.AddRange(Measure(model, alone, plans, ceilings, Math.Min(generate, context), rounds, oneByOne: true, cancel));
 
         return new ModelReport(
             [.. timed.Select(t => t.Result(model, ceilings.Best))], ceilings.Best.BytesPerSecond / 1e9, ceilings.Best.OperationsPerSecond / 1e9);
     }
 
     // Each round runs all plans, one after another.
-    private static Timed[] Measure(Transformer model, DropPlan[] plans, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
+    private static Timed[] Measure(Transformer model, Transformer? alone, DropRequest[] plans, Ceilings ceilings, int tokens, int rounds, bool oneByOne, CancellationToken cancel)
     {
         var random = new Random(1);
         int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(model.Config.VocabSize))];
-        using var cache = model.NewCache(tokens);
+        using KvCache cache = model.NewCache(tokens);
+        using var aside = alone?.NewCache(tokens);
         var seconds = plans.Select(_ => new List<double>()).ToArray();
+        var besides = plans.Select(_ => new List<double>()).ToArray();
         var counts = new DropCounts[plans.Length];
         // The first round warms up: pages, caches, code.
         for (int round = -1; round < rounds; round++)
@@ -69,21 +83,24 @@ internal static class ModelBenchmark
             for (int i = 0; i < plans.Length; i++)
             {
                 var text = model.NewText(plans[i]);
-                long start = Stopwatch.GetTimestamp();
-                Pass(model, cache, text, ids, oneByOne, cancel);
-                if (round >= 0)
-                    seconds[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                double taken = Pass(model, cache, text, ids, oneByOne, cancel);
+                double beside = alone is null ? 0 : Pass(alone, aside!, alone.NewText(plans[i]), ids, oneByOne, cancel);
                 counts[i] += text.Counts;
+                if (round < 0)
+                    continue;
+                seconds[i].Add(taken);
+                besides[i].Add(beside);
             }
         }
 
-        return [.. plans.Select((_, i) => new Timed(oneByOne, tokens, counts[i].Rate, seconds[i], seconds[0]))];
+        return [.. plans.Select((_, i) => new Timed(oneByOne, tokens, counts[i].Rate, seconds[i], seconds[0], alone is null ? null : besides[i]))];
     }
 
-    private static void Pass(Transformer model, KvCache cache, TextDrop text, int[] ids, bool oneByOne, CancellationToken cancel)
+    private static double Pass(Transformer model, KvCache cache, TextDrop text, int[] ids, bool oneByOne, CancellationToken cancel)
     {
         const int chunk = 512;
         cache.Truncate(0);
+        long start = Stopwatch.GetTimestamp();
         int step = oneByOne ? 1 : chunk;
         for (int i = 0; i < ids.Length; i += step)
         {
@@ -91,9 +108,11 @@ internal static class ModelBenchmark
             var logits = oneByOne || i + step >= ids.Length ? LogitRows.Last : LogitRows.None;
             model.Forward([new SequenceChunk(cache, ids.AsMemory(i, Math.Min(step, ids.Length - i)), logits, Generated: oneByOne, text)]);
         }
+
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private sealed record Timed(bool OneByOne, int Tokens, double DropRate, List<double> Seconds, List<double> Dense)
+    private sealed record Timed(bool OneByOne, int Tokens, double DropRate, List<double> Seconds, List<double> Dense, List<double>? Beside)
     {
         public ModelResult Result(Transformer model, Ceiling best)
         {
@@ -103,7 +122,17 @@ internal static class ModelBenchmark
             var (low, high) = Statistics.MedianInterval(ratios);
             return new ModelResult(
                 OneByOne ? "generate" : "prompt", Tokens, DropRate, Tokens / Statistics.Median(Seconds), pass / roofline, Statistics.Median(ratios), low, high,
-                roofline / best.Seconds(ModelRoofline.Of(model.Config, model.Report.Weights, pass)));
+                roofline / best.Seconds(ModelRoofline.Of(model.Config, model.Report.Weights, pass)))
+            {
+                OneProcess = Beside is null ? null : Ratio(Beside),
+            };
+        }
+
+        private Alone Ratio(List<double> beside)
+        {
+            double[] ratios = [.. beside.Zip(Seconds, (alone, together) => alone / together)];
+            var (low, high) = Statistics.MedianInterval(ratios);
+            return new Alone(Tokens / Statistics.Median(beside), Statistics.Median(ratios), low, high);
         }
     }
 }

@@ -9,7 +9,7 @@ namespace DualSparse.Benchmarking;
 internal sealed class ResultPage
 {
     // Names of processors and systems have +, ' and the like, which need no escaping outside of HTML.
-    internal static readonly JsonSerializerOptions Json = new()
+    private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,

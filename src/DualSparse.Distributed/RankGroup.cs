@@ -14,6 +14,10 @@ internal sealed unsafe class RankGroup
     private static readonly TimeSpan YieldFor = TimeSpan.FromMilliseconds(2);
     private const uint SleepMicroseconds = 50;
 
+    // A rank that has waited for so long has no pass to hurry for: it leaves the core to others.
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromMilliseconds(50);
+    private const uint IdleMicroseconds = 1000;
+
     // Reading the clock costs as much as a test.
     private const int TestsPerClock = 32;
 
@@ -88,7 +92,7 @@ internal sealed unsafe class RankGroup
             looked = now;
             var waited = Stopwatch.GetElapsedTime(started, now);
             if (waited > YieldFor)
-                CLibrary.Sleep(SleepMicroseconds);
+                CLibrary.Sleep(waited > IdleAfter ? IdleMicroseconds : SleepMicroseconds);
             // One that may take its time has to say that it is there; before the ranks have met none can.
             var silent = what is not null ? waited : pulse is null ? TimeSpan.Zero : Stopwatch.GetElapsedTime(Math.Max(started, pulse.LastHeard(message.Peer)), now);
             if (silent > PeerTimeout)

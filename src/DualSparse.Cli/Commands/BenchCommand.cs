@@ -36,8 +36,6 @@ internal static class BenchCommand
         {
             if (result.GetResult(layers) is { Implicit: false } && result.GetResult(shape) is null)
                 result.AddError("--layers goes with --shape");
-            if (ranks.Given(result) && result.GetResult(Save) is { Implicit: false })
-                result.AddError("--save writes one process's page: leave it out beside --ranks");
         });
         command.SetAction(parsed =>
         {
@@ -51,16 +49,18 @@ internal static class BenchCommand
             using var random = parsed.GetValue(shape)?.ToLowerInvariant() is { } name ? RandomCheckpoint.Write(name, parsed.GetValue(layers) ?? DefaultLayers, options.Weights, interrupt.Token) : null;
             string path = random?.Folder ?? folder.Folder(parsed);
             string what = random is null ? Path.GetFileName(Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar)) : $"{parsed.GetValue(shape)}, {parsed.GetValue(layers) ?? DefaultLayers} layers, random weights";
-            if (ranks.Starts(parsed))
+            if (random is not null && ranks.Starts(parsed))
             {
+                // Made once, here; the ranks are given the folder.
                 ranks.Check(parsed, path);
-                return new RankComparison(ranks, path, what).Run(parsed, times, parsed.GetValue(AsJson), interrupt.Token);
+                return ranks.Start(parsed, ["bench", path, .. Without(parsed, "bench", shape, layers)]);
             }
 
             return ranks.Run(parsed, () => path, options, chosen =>
             {
                 using var model = Transformer.Load(path, chosen, cancel: interrupt.Token);
-                var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, interrupt.Token);
+                using var alone = chosen.Ranks > 1 ? Transformer.Load(path, options, cancel: interrupt.Token) : null;
+                var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, alone, interrupt.Token);
                 TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
                 Tell(parsed, model.Report, report, chosen.Ranks == 1 ? what : $"{what}, {chosen.Ranks} ranks");
                 return 0;
@@ -82,8 +82,19 @@ internal static class BenchCommand
         var machine = MachineFacts.Current();
         var run = new RunFacts(load.Threads, load.Kernel, Figures.Name(load.Weights), report.ReadGigabytesPerSecond, report.RateGflops);
         string loaded = $"loaded {load.CheckpointBytes / 1e9:0.00} GB in {load.Seconds:0.00} s";
+        string title = $"Tokens a second: {what}";
+        if (report.Results.Any(r => r.OneProcess is not null))
+        {
+            string[] both = ["test", "tokens", "drop", "ranks, tokens/s", "one process, tokens/s", "ranks / one process"];
+            Show(parsed, title, machine, run, [loaded, "one process: all cores of the first rank's machine, in turn with the ranks"], both, report.Results, r =>
+            [
+                r.Test, $"{r.Tokens}", $"{r.DropRate:0.0%}", $"{r.TokensPerSecond:0.0}", $"{r.OneProcess!.TokensPerSecond:0.0}", $"{r.OneProcess.Ratio:0.000} ({r.OneProcess.RatioLow:0.000}–{r.OneProcess.RatioHigh:0.000})",
+            ]);
+            return;
+        }
+
         string[] columns = ["test", "tokens", "drop", "tokens/s", "floor allows", "× floor", "time(r)/time(0)", "floor(r)/floor(0)"];
-        Show(parsed, $"Tokens a second: {what}", machine, run, [loaded], columns, report.Results, r =>
+        Show(parsed, title, machine, run, [loaded], columns, report.Results, r =>
         [
             r.Test, $"{r.Tokens}", $"{r.DropRate:0.0%}", $"{r.TokensPerSecond:0.0}", $"{r.FloorTokensPerSecond:0.0}",
             $"{r.FloorTokensPerSecond / r.TokensPerSecond:0.00}", $"{r.TimeRatio:0.000} ({r.TimeRatioLow:0.000}–{r.TimeRatioHigh:0.000})", $"{r.FloorRatio:0.000}",
@@ -115,6 +126,22 @@ internal static class BenchCommand
         foreach (string[] row in rows)
             table.Add(row);
         table.Write(output);
+    }
+
+    // The command line without a word and some options with their values.
+    private static string[] Without(ParseResult parsed, string word, params Option[] options)
+    {
+        List<string> kept = [];
+        for (int i = 0; i < parsed.Tokens.Count; i++)
+        {
+            string token = parsed.Tokens[i].Value;
+            if (options.Any(option => option.Name == token))
+                i++;
+            else if (token != word)
+                kept.Add(token);
+        }
+
+        return [.. kept];
     }
 
     private static string Shapes => string.Join(", ", LayerShape.All.Select(s => s.Name));

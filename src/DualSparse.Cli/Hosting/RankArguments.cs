@@ -52,7 +52,7 @@ internal sealed class RankArguments
         if (launch is not null)
             return Ranks.Join(launch, patience, folder, options, how, window is { } rows ? PassShape.Windows(count, rows) : PassShape.Token, Lead, Tell(parsed));
         Check(parsed, folder());
-        return Start(parsed);
+        return Start(parsed, Environment.GetCommandLineArgs()[1..]);
 
         int Lead(EngineOptions chosen, RankPlacement where)
         {
@@ -71,7 +71,7 @@ internal sealed class RankArguments
         var (launch, count, patience) = Asked(parsed);
         if (count == 1)
             throw new ArgumentException("it is between ranks that this measures: give --ranks 2 or more");
-        return launch is null ? Start(parsed) : Ranks.Join(launch, patience, work, Tell(parsed));
+        return launch is null ? Start(parsed, Environment.GetCommandLineArgs()[1..]) : Ranks.Join(launch, patience, work, Tell(parsed));
     }
 
     private (MpiLaunch? Launch, int Count, TimeSpan Patience) Asked(ParseResult parsed)
@@ -105,21 +105,14 @@ internal sealed class RankArguments
     /// <summary>Starts ranks and waits for their end.</summary>
     /// <param name="parsed">How many, and where.</param>
     /// <param name="arguments">What each is given.</param>
-    /// <param name="output">Receives what the first prints.</param>
-    /// <param name="errors">Receives what they say.</param>
-    /// <param name="cancel">Ends them.</param>
     /// <returns>The exit code.</returns>
-    public int Start(ParseResult parsed, string[] arguments, Stream output, TextWriter errors, CancellationToken cancel)
-    {
-        string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
-        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. arguments];
-        return RankLauncher.Run(program, Asked(parsed).Count, where, output, () => StandardOutput.ReaderGone(Console.Out), errors, cancel);
-    }
-
-    private int Start(ParseResult parsed)
+    public int Start(ParseResult parsed, string[] arguments)
     {
         using var interrupt = new Interrupt();
         using var output = Console.OpenStandardOutput();
-        return Start(parsed, Environment.GetCommandLineArgs()[1..], output, parsed.InvocationConfiguration.Error, interrupt.Token);
+        string[] where = parsed.GetValue(hosts)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "dualsparse.dll"), .. arguments];
+        return RankLauncher.Run(program, Asked(parsed).Count, where, output, () => StandardOutput.ReaderGone(Console.Out), parsed.InvocationConfiguration.Error, interrupt.Token);
     }
+
 }
