@@ -12,7 +12,7 @@ namespace DualSparse.Distributed;
 internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDisposable
 {
     // With fewer rows in all, experts are read once for all of them; with more, each rank's rows are computed as they come.
-    private const int FewRows = 64;
+    internal const int FewRows = 64;
 
     private readonly Dictionary<int, Crossing> open = [];
     private readonly Stack<Crossing> free = new();

@@ -51,6 +51,12 @@ internal sealed unsafe class RankGroup
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
 
+    /// <summary>Bytes of all messages that this rank has sent.</summary>
+    public long SentBytes { get; private set; }
+
+    /// <summary>Is told when each wait began and ended, in ticks of <see cref="Stopwatch"/>; null: nobody asks, and no clock is read for it.</summary>
+    public Action<long, long>? Waited { get; set; }
+
     /// <summary>The group that a launcher has started this process in.</summary>
     /// <param name="peerTimeout">See <see cref="PeerTimeout"/>.</param>
     /// <exception cref="MpiException">There is no MPI library, or not the launcher's.</exception>
@@ -67,7 +73,11 @@ internal sealed unsafe class RankGroup
     }
 
     /// <summary>Begins to send; the bytes stay where they are until the message is done.</summary>
-    public RankMessage Send(int to, int tag, void* bytes, int count) => new(mpi, to, send: true, tag, bytes, count);
+    public RankMessage Send(int to, int tag, void* bytes, int count)
+    {
+        SentBytes += count;
+        return new(mpi, to, send: true, tag, bytes, count);
+    }
 
     /// <summary>Begins to receive.</summary>
     public RankMessage Receive(int from, int tag, void* bytes, int count) => new(mpi, from, send: false, tag, bytes, count);
@@ -78,7 +88,7 @@ internal sealed unsafe class RankGroup
     /// <exception cref="PeerLostException">The peer was silent for <see cref="PeerTimeout"/>.</exception>
     public void Wait(RankMessage message, string? what)
     {
-        long started = 0, looked = 0;
+        long began = Waited is null ? 0 : Stopwatch.GetTimestamp(), started = 0, looked = 0;
         for (int tests = 0; !message.Done(); tests++)
         {
             if (tests < SpinTests)
@@ -98,6 +108,8 @@ internal sealed unsafe class RankGroup
             if (silent > PeerTimeout)
                 throw new PeerLostException(Sentence(silent, Name(message.Peer), what ?? "what comes next"));
         }
+
+        Waited?.Invoke(began, Stopwatch.GetTimestamp());
     }
 
     /// <summary>What all ranks do once they have met: from here on each knows the others' hosts, and whether rank 0 or they are there.</summary>

@@ -18,8 +18,8 @@ internal static class RankTag
     /// <summary>Parts of a sum, finished sums, a part of the vocabulary.</summary>
     public const int Part = 9, Sum = 10, Logits = 11;
 
-    /// <summary>Of measurements: stages, barriers, figures.</summary>
-    public const int Stage = 12, Barrier = 13, Figures = 14;
+    /// <summary>Of measurements: stages, barriers, figures, and the end of what rank 0 does alone.</summary>
+    public const int Stage = 12, Barrier = 13, Figures = 14, Alone = 15;
 
     // Rows of several layers may be under way.
     private const int FirstOfLayers = 32, PerLayer = 3;

@@ -36,6 +36,28 @@ internal sealed unsafe class Rendezvous(RankGroup group)
         }
     }
 
+    /// <summary>Rank 0 does something alone; the others leave it the machine, and wait for as long as it takes.</summary>
+    /// <param name="work">What rank 0 does.</param>
+    public void Alone(Action work)
+    {
+        byte done = 0;
+        if (group.Rank != 0)
+        {
+            using var message = group.Receive(0, RankTag.Alone, &done, 1);
+            // To ask more often would take time from who is measured.
+            while (!message.Done())
+                Thread.Sleep(1);
+            return;
+        }
+
+        work();
+        for (int rank = 1; rank < group.Size; rank++)
+        {
+            using var message = group.Send(rank, RankTag.Alone, &done, 1);
+            group.Wait(message, "the end of what rank 0 does alone");
+        }
+    }
+
     /// <summary>Rank 0 gets everybody's figures, by rank; another gets none.</summary>
     /// <param name="own">As many as on every rank.</param>
     public double[][] Gather(double[] own)

@@ -3,23 +3,27 @@ namespace DualSparse.Distributed.Measuring;
 /// <summary>The experts and weights of every rank's rows. They come from a seed, so that each rank knows the others' without asking.</summary>
 internal sealed class ShapedRouting
 {
-    private const int Seed = 13;
+    private const int Seed = 13, SeedsOfLayer = 1 << 16;
 
     private readonly int[][] experts;
     private readonly float[][] weights;
 
     /// <summary>Draws each row's experts without replacement.</summary>
-    public ShapedRouting(ExchangeShape shape, int ranks)
+    /// <param name="shape">What is routed.</param>
+    /// <param name="ranks">Ranks that have rows.</param>
+    /// <param name="favour">[experts] what is added to the logarithm of each one's popularity; null: nothing.</param>
+    /// <param name="layer">Layers are drawn independently.</param>
+    public ShapedRouting(ExchangeShape shape, int ranks, double[]? favour = null, int layer = 0)
     {
         Shape = shape;
         experts = new int[ranks][];
         weights = new float[ranks][];
-        double[] popularity = [.. Enumerable.Range(1, shape.Experts).Select(i => -shape.Zipf * Math.Log(i))];
+        double[] popularity = [.. Enumerable.Range(1, shape.Experts).Select(i => (favour?[i - 1] ?? 0) - shape.Zipf * Math.Log(i))];
         double[] keys = new double[shape.Experts];
         int[] order = new int[shape.Experts];
         for (int rank = 0; rank < ranks; rank++)
         {
-            var random = new Random(Seed + rank);
+            var random = new Random(Seed + rank + SeedsOfLayer * layer);
             experts[rank] = new int[shape.Tokens * shape.TopK];
             weights[rank] = new float[shape.Tokens * shape.TopK];
             for (int token = 0; token < shape.Tokens; token++)
