@@ -11,6 +11,9 @@ internal static class Statistics
         return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 
+    /// <summary>The least value that at least a share of all are not above.</summary>
+    public static double Quantile(IReadOnlyList<double> values, double share) => values.Order().ElementAt(Math.Max(0, (int)Math.Ceiling(share * values.Count) - 1));
+
     /// <summary>
     /// A 95 % interval of the median: the narrowest pair of order statistics, equally far from both ends, with the median between them in
     /// at least 95 % of samples (each value is below the median with probability ½). With fewer than six values it is the whole range, and

@@ -70,7 +70,7 @@ internal static class BenchExchangeCommand
     };
 
     // Without what Open MPI says of its package, and MPICH's tabulator.
-    private static string Library(string version) => version.Split(',')[0].Replace("Version:\t", "", StringComparison.Ordinal);
+    internal static string Library(string version) => version.Split(',')[0].Replace("Version:\t", "", StringComparison.Ordinal);
 
     private static void Tell(TextWriter output, Run run, IReadOnlyList<ExchangeComparison> results, bool json)
     {

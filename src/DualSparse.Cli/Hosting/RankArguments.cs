@@ -62,13 +62,20 @@ internal sealed class RankArguments
         }
     }
 
+    /// <summary>The ranks that are asked for, or were started.</summary>
+    /// <exception cref="ArgumentException">An option makes no sense.</exception>
+    public int Count(ParseResult parsed) => Asked(parsed).Count;
+
     /// <summary>Runs work without a model as one of several ranks, or starts these.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="work">Each rank's work.</param>
-    /// <exception cref="ArgumentException">There is one rank only.</exception>
-    public int Run(ParseResult parsed, Func<RankGroup, int> work)
+    /// <param name="alone">The work of one process; null: it is none.</param>
+    /// <exception cref="ArgumentException">There is one rank only, and it has no work.</exception>
+    public int Run(ParseResult parsed, Func<RankGroup, int> work, Func<int>? alone = null)
     {
         var (launch, count, patience) = Asked(parsed);
+        if (count == 1 && alone is not null)
+            return alone();
         if (count == 1)
             throw new ArgumentException("it is between ranks that this measures: give --ranks 2 or more");
         return launch is null ? Start(parsed, Environment.GetCommandLineArgs()[1..]) : Ranks.Join(launch, patience, work, Tell(parsed));

@@ -1,0 +1,27 @@
+using DualSparse.Engine;
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels.Packing;
+
+namespace DualSparse.Benchmarking.ExpertParallel;
+
+/// <summary>Another exchange, whose chunks of rows are seen: while one is being computed the experts run.</summary>
+internal sealed unsafe class WatchedExchange(IExchange inner, LaneClock clock) : IExchange
+{
+    /// <inheritdoc/>
+    public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x) =>
+        inner.BeginDispatch(pass, layer, ticket, experts, placement, x);
+
+    /// <inheritdoc/>
+    public IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts)
+    {
+        foreach (var share in inner.Receive(pass, layer, ticket, experts))
+        {
+            clock.Switch(LaneStep.Experts);
+            yield return share;
+            clock.Switch(LaneStep.Dispatch);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y) => inner.EndCombine(pass, layer, ticket, hidden, y);
+}
