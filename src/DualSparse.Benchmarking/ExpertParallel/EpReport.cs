@@ -1,6 +1,6 @@
 using DualSparse.Distributed;
-using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
 
 namespace DualSparse.Benchmarking.ExpertParallel;
 

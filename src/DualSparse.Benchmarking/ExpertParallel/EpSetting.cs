@@ -1,5 +1,6 @@
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking.ExpertParallel;
 
@@ -29,6 +30,16 @@ internal sealed record EpSetting(LayerShape Shape, WeightFormat Weights, int Thr
         if (!ExpertPlacement.CanCut(Shape.Neurons, parts))
             return $"experts of {Shape.Neurons} neurons can't be cut into {parts} parts, each with an equal share of the major and of the minor half";
         return ranks <= Shape.Experts * parts ? null : $"{ranks} ranks can't share {Shape.Experts} experts of {parts} parts";
+    }
+
+    /// <summary>Bytes of all weights of a run on one machine.</summary>
+    /// <param name="realRanks">Real ranks here; 0: none.</param>
+    /// <param name="counts">Counts of virtual ranks.</param>
+    public long WeightBytes(int realRanks, IEnumerable<int> counts)
+    {
+        long layer = Shape.Experts * (long)PackedExperts.SizeBytes(Weights, Shape.Hidden, Shape.Neurons);
+        // One process has all layers, real ranks share as many; each of them has a layer for its virtual ones, and so has each count whose experts are cut.
+        return layer * (Layers + (realRanks > 0 ? Layers + realRanks : 0) + counts.Count(ranks => PartsOf(ranks) > 1));
     }
 
     /// <summary>The experts of a layer, by rank.</summary>

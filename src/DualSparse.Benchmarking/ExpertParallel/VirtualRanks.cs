@@ -24,7 +24,7 @@ internal readonly record struct VirtualTime(double Seconds, double ComputeSecond
 
 /// <summary>
 /// Ranks that aren't there: each one's work was measured alone on this machine, one after another; messages take latency + bytes / bandwidth. The order
-/// of steps is the exchange's: rows leave in turn, the own ones are computed, then each other rank's as it comes, and its sums leave.
+/// of steps is the exchange's: rows leave in turn, the own ones are computed; once the others' are there, each one's are, and its sums leave.
 /// </summary>
 internal static class VirtualRanks
 {
@@ -37,15 +37,15 @@ internal static class VirtualRanks
         var answers = new List<(int To, double Ready)>[ranks];
         for (int rank = 0; rank < ranks; rank++)
         {
+            int at = rank;
             answers[rank] = [];
             if (!work.Together)
                 now[rank] += work.Experts[rank][rank];
-            for (int step = 1; step < ranks; step++)
-            {
-                int from = (rank + step) % ranks;
+            int[] sources = [.. Enumerable.Range(1, ranks - 1).Select(step => (at + step) % ranks)];
+            foreach (int from in sources)
                 now[rank] = Received(now[rank], rowsThere[from][rank], work.RowBytes[from][rank], link);
-                if (work.Together)
-                    continue;
+            foreach (int from in work.Together ? [] : sources)
+            {
                 now[rank] += work.Experts[rank][from];
                 answers[rank].Add((from, now[rank]));
             }
@@ -53,7 +53,7 @@ internal static class VirtualRanks
             if (work.Together)
             {
                 now[rank] += work.Experts[rank][rank];
-                answers[rank].AddRange(Enumerable.Range(1, ranks - 1).Select(step => ((rank + step) % ranks, now[rank])));
+                answers[rank].AddRange(sources.Select(source => (source, now[at])));
             }
 
             now[rank] += work.Shared[rank];

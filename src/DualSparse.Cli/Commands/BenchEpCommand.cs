@@ -7,6 +7,7 @@ using DualSparse.Cli.Hosting;
 using DualSparse.Distributed;
 using DualSparse.Distributed.Measuring;
 using DualSparse.Distributed.Mpi;
+using DualSparse.Engine.Loading;
 using DualSparse.Kernels;
 
 namespace DualSparse.Cli.Commands;
@@ -48,6 +49,9 @@ internal static class BenchEpCommand
             if (count > 1 && setting.Misfit(count) is { } misfit)
                 throw new ArgumentException(misfit);
             int[] asked = Counts(parsed.GetValue(s_virtual)!);
+            // A rank that has begun can't say it: the others take memory meanwhile.
+            if (MpiLaunch.Current is null)
+                MemoryBudget.Require(setting.WeightBytes(count == 1 ? 0 : count, asked), $"{setting.Layers} layers of {setting.Shape.Name} on {(count == 1 ? "virtual" : count)} ranks and in one process");
             int[][] pieces = source.Pieces(setting.Tokens, count == 1 ? asked.Min() : count, Math.Max(count, asked.Max()));
             var drawn = source.Drawn(setting);
             // What real ranks can't have is a mistake, said before they start.
@@ -116,9 +120,28 @@ internal static class BenchEpCommand
         {
             output.WriteLine(JsonSerializer.Serialize(new
             {
-                told.Machine, told.Mpi, told.Kernel, told.Weights, told.Placement, told.Routing, setting.Shape, setting.Threads, setting.Tokens, setting.Layers, setting.Rounds,
-                run.RealRanks, run.OneThreads, LatencyMicroseconds = 1e6 * run.Link.Rates.LatencySeconds, MegabitsPerSecond = run.Link.Rates.BytesPerSecond / Megabit,
-                LinkCarriesMeanwhile = run.Link.Carries, report.Real, Virtual = report.Counts, report.Prediction, report.PredictionAlone, report.MedianLayer, told.Notes,
+                told.Machine,
+                told.Mpi,
+                told.Kernel,
+                told.Weights,
+                told.Placement,
+                told.Routing,
+                setting.Shape,
+                setting.Threads,
+                setting.Tokens,
+                setting.Layers,
+                setting.Rounds,
+                run.RealRanks,
+                run.OneThreads,
+                LatencyMicroseconds = 1e6 * run.Link.Rates.LatencySeconds,
+                MegabitsPerSecond = run.Link.Rates.BytesPerSecond / Megabit,
+                LinkCarriesMeanwhile = run.Link.Carries,
+                report.Real,
+                Virtual = report.Counts,
+                report.Prediction,
+                report.PredictionAlone,
+                report.MedianLayer,
+                told.Notes,
             }, Figures.Json));
             return;
         }

@@ -96,6 +96,7 @@ public class BenchEpTests
     [InlineData("--placement is 'here', expected own, slice or hybrid:P", "--ranks", "2", "--placement", "here")]
     [InlineData("'1' in --virtual, expected whole numbers from 2", "--ranks", "2", "--virtual", "1")]
     [InlineData("no shape 'x', expected one of olmoe", "--ranks", "2", "--shape", "x")]
+    [InlineData("100 layers of mixtral on 2 ranks and in one process needs", "--ranks", "2", "--shape", "mixtral", "--layers", "100")]
     [InlineData("can't be cut into 3 parts", "--ranks", "3", "--placement", "slice")]
     public void A_mistake_is_one_sentence(string sentence, params string[] arguments) =>
         Assert.Contains(sentence, CommandRun.Mistake(["bench", "ep", .. arguments]));
