@@ -51,7 +51,7 @@ internal sealed unsafe class RankGroup
     /// <summary>How long a peer may be silent where something is expected of it.</summary>
     public TimeSpan PeerTimeout { get; }
 
-    /// <summary>Bytes of all messages that this rank has sent.</summary>
+    /// <summary>Bytes of all messages that this rank has sent, but for those that say that it is there.</summary>
     public long SentBytes { get; private set; }
 
     /// <summary>Is told when each wait began and ended, in ticks of <see cref="Stopwatch"/>; null: nobody asks, and no clock is read for it.</summary>
@@ -75,7 +75,9 @@ internal sealed unsafe class RankGroup
     /// <summary>Begins to send; the bytes stay where they are until the message is done.</summary>
     public RankMessage Send(int to, int tag, void* bytes, int count)
     {
-        SentBytes += count;
+        // A pulse comes from another thread, and belongs to nothing that is counted.
+        if (tag != RankTag.Pulse)
+            SentBytes += count;
         return new(mpi, to, send: true, tag, bytes, count);
     }
 
