@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Gemm;
@@ -12,11 +13,15 @@ namespace DualSparse.Distributed;
 internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDisposable
 {
     // With fewer rows in all, experts are read once for all of them; with more, each rank's rows are computed as they come.
-    internal const int FewRows = 64;
+    internal const int FewRows = 128;
+
+    // MPI moves long messages only while it is asked; asking costs up to half a microsecond a message.
+    private static readonly long ProgressTicks = Stopwatch.Frequency / 10_000;
 
     private readonly Dictionary<int, Crossing> open = [];
     private readonly Stack<Crossing> free = new();
     private int[] rowsOf = new int[group.Size];
+    private long lastProgress;
 
     /// <summary>Begins a pass: how many rows each rank has in it. Ranks without rows send none.</summary>
     public void BeginPass(int[] rows) => rowsOf = rows;
@@ -28,6 +33,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         ticket.SetRanks(placement.Ranks);
         var crossing = free.TryPop(out var used) ? used : new Crossing(group);
         open.Add(layer, crossing);
+        pass.Work.Team.Between = Progress;
         for (int rank = 0; rank < group.Size; rank++)
         {
             if (rank != group.Rank && rowsOf[rank] > 0)
@@ -59,10 +65,25 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         bool together = rowsOf.Sum() <= FewRows && sources.Length + (hasOwn ? 1 : 0) > 1;
         if (hasOwn && !together)
             yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
+        if (!together)
+        {
+            foreach (int rank in sources)
+            {
+                var from = crossing.From[rank];
+                from.Await(layer, format, experts.Hidden);
+                if (from.Batch.Tokens.Count == 0)
+                    continue;
+                yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
+                from.Answer(layer, experts.Hidden);
+            }
+
+            yield break;
+        }
+
         foreach (int rank in sources)
             crossing.From[rank].Await(layer, format, experts.Hidden);
         var inbound = sources.Select(rank => crossing.From[rank]).Where(from => from.Batch.Tokens.Count > 0).ToArray();
-        if (together && inbound.Length + (hasOwn ? 1 : 0) > 0)
+        if (inbound.Length + (hasOwn ? 1 : 0) > 0)
         {
             var merged = crossing.Merged;
             merged.Reset(format, experts.Hidden);
@@ -78,13 +99,6 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
                 merged.CopySums(ref first, from.Count, experts.Hidden, from.Sums);
             foreach (var from in inbound)
                 from.Answer(layer, experts.Hidden);
-            yield break;
-        }
-
-        foreach (var from in inbound)
-        {
-            yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
-            from.Answer(layer, experts.Hidden);
         }
     }
 
@@ -107,6 +121,8 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         foreach (var from in crossing!.From)
             from.Finish(layer);
         free.Push(crossing);
+        if (open.Count == 0)
+            pass.Work.Team.Between = null;
     }
 
     /// <summary>Frees the memory of messages that are done.</summary>
@@ -114,6 +130,21 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
     {
         while (free.TryPop(out var crossing))
             crossing.Dispose();
+    }
+
+    private void Progress()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (now - lastProgress < ProgressTicks)
+            return;
+        lastProgress = now;
+        foreach (var (layer, crossing) in open)
+        {
+            foreach (var to in crossing.To)
+                to.Progress();
+            foreach (var from in crossing.From)
+                from.Progress(layer);
+        }
     }
 
     /// <summary>A layer's rows on their way to and from the other ranks.</summary>

@@ -27,6 +27,13 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
             messages.Add(group.Send(rank, RankTag.MoreRows(layer), share.Bytes + first, share.Header.Bytes - first));
     }
 
+    /// <summary>Lets what is under way move on.</summary>
+    public void Progress()
+    {
+        foreach (var message in messages)
+            message.Done();
+    }
+
     /// <summary>Waits for the sums and spreads them over all rows; those that the rank didn't get are zero, as they are in one process.</summary>
     /// <param name="layer">The layer's index.</param>
     /// <param name="batch">The rank's rows by expert.</param>

@@ -24,7 +24,7 @@ internal readonly record struct VirtualTime(double Seconds, double ComputeSecond
 
 /// <summary>
 /// Ranks that aren't there: each one's work was measured alone on this machine, one after another; messages take latency + bytes / bandwidth. The order
-/// of steps is the exchange's: rows leave in turn, the own ones are computed; once the others' are there, each one's are, and its sums leave.
+/// of steps is the exchange's: rows leave in turn, the own ones are computed, then each other rank's once they are there, and its sums leave.
 /// </summary>
 internal static class VirtualRanks
 {
@@ -43,9 +43,10 @@ internal static class VirtualRanks
                 now[rank] += work.Experts[rank][rank];
             int[] sources = [.. Enumerable.Range(1, ranks - 1).Select(step => (at + step) % ranks)];
             foreach (int from in sources)
-                now[rank] = Received(now[rank], rowsThere[from][rank], work.RowBytes[from][rank], link);
-            foreach (int from in work.Together ? [] : sources)
             {
+                now[rank] = Received(now[rank], rowsThere[from][rank], work.RowBytes[from][rank], link);
+                if (work.Together)
+                    continue;
                 now[rank] += work.Experts[rank][from];
                 answers[rank].Add((from, now[rank]));
             }

@@ -49,6 +49,9 @@ internal sealed class ThreadTeam : IDisposable
     /// <summary>Threads in the team, the caller included.</summary>
     public int Size { get; }
 
+    /// <summary>Called by the caller of <see cref="For"/> after each item that it has done: what has to move on meanwhile; null: nothing.</summary>
+    public Action? Between { get; set; }
+
     /// <summary>
     /// Calls <paramref name="body"/>(item, worker) for each item in 0…<paramref name="items"/>−1, each once, in any order, on any
     /// thread, though the one after a thread's last is mostly its next; worker is 0…<see cref="Size"/>−1 and names per-thread scratch. Returns when all are done; their writes are visible.
@@ -64,7 +67,7 @@ internal sealed class ThreadTeam : IDisposable
             ObjectDisposedException.ThrowIf(disposed, this);
             if (items <= 0)
                 return;
-            state.Start(items, body);
+            state.Start(items, Between is { } between ? Followed(body, between) : body);
             for (int i = 0; i < Math.Min(helpers.Length, items - 1); i++)
                 helpers[i].Sleeper.Wake();
             var outer = runsLoopOf;
@@ -98,6 +101,13 @@ internal sealed class ThreadTeam : IDisposable
             caller.Dispose();
         }
     }
+
+    private static Action<int, int> Followed(Action<int, int> body, Action between) => (item, worker) =>
+    {
+        body(item, worker);
+        if (worker == 0)
+            between();
+    };
 
     private void RefuseOwnBody()
     {
