@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Ranks;
@@ -12,7 +13,7 @@ namespace DualSparse.Distributed;
 /// </summary>
 /// <param name="group">The ranks.</param>
 /// <param name="exchange">Where each rank runs its own sequences, how their rows reach the experts; null: every rank runs all of them.</param>
-internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? exchange) : IPassLeader, IDisposable
+internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? exchange) : IPassLeader
 {
     private readonly RankLetter letter = new();
     private readonly Known<KvCache> caches = new();
@@ -24,6 +25,7 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     private readonly List<RankMessage> messages = [];
     private int inTurn;
     private bool ready;
+    private Exception? failed;
 
     /// <inheritdoc/>
     public int[]? Deal(ReadOnlySpan<SequenceChunk> batch)
@@ -41,6 +43,8 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     /// <exception cref="Mpi.PeerLostException">One of them is lost.</exception>
     public void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes)
     {
+        if (failed is not null)
+            throw new InvalidOperationException($"the ranks can't go on: a pass failed on the first of them, and the others are in the middle of it ({failed.Message})", failed);
         if (!ready)
             Handshake.RequireLoaded(group);
         ready = true;
@@ -134,12 +138,17 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
         return new ReadOnlySpan<float>(all, rows * vocabulary);
     }
 
+    /// <inheritdoc/>
+    public void Fail(Exception failure) => failed ??= failure;
+
     /// <summary>A part has joined a text: the others learn of it before the next pass.</summary>
     public void Joined(TextDrop text, TextDrop part) => joined.Add((text, part));
 
-    /// <summary>Tells the others that there are no more passes.</summary>
-    public void Dispose()
+    /// <summary>Tells the others that there are no more passes. Where one has failed they can't hear it, and its exception is thrown again.</summary>
+    public void End()
     {
+        if (failed is not null)
+            ExceptionDispatchInfo.Throw(failed);
         letter.SendToAll(group, RankTag.Pass, PassMessage.End.ToBytes(), "the end");
         letter.Dispose();
         logits.Dispose();

@@ -28,7 +28,7 @@ internal static class RankedModel
         var leader = new PassLeader(group, meeting.Exchange);
         int code = lead(options with { Rank = 0, Peers = meeting.Peers with { Leader = leader } }, placement);
         // Where it fails the caller ends all ranks: telling them one by one could wait for one that is lost.
-        leader.Dispose();
+        leader.End();
         return code;
     }
 

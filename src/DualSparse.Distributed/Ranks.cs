@@ -24,7 +24,8 @@ public static class Ranks
     /// <returns>What <paramref name="work"/> returned; on other ranks 0, or 1 where the ranks couldn't begin. It is meant for the process's exit code.</returns>
     /// <remarks>
     /// Where several ranks were started, an exception in one of them, or a lost one, is written to standard error in a sentence, and ends all processes:
-    /// with exit code 70 where a rank was lost or hangs, else 1. The others could not go on without it.
+    /// with exit code 70 where a rank was lost or hangs, else 1. The others could not go on without it. An exception inside a pass that
+    /// <paramref name="work"/> catches ends them as it returns; until then every further pass is refused.
     /// </remarks>
     /// <exception cref="Models.ModelFormatException">With one rank: as <see cref="MoeModel.Load"/>.</exception>
     /// <exception cref="ArgumentException">With one rank: as <see cref="MoeModel.Load"/>.</exception>

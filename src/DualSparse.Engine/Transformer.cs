@@ -102,6 +102,7 @@ internal sealed unsafe class Transformer : IDisposable
     /// <exception cref="InsufficientMemoryException">Keys and values need more memory than is free.</exception>
     /// <exception cref="ModelFormatException">The checkpoint file, from which embeddings are read, has been truncated.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">With several ranks: an earlier pass has failed on this one, and the others are in the middle of it.</exception>
     public ReadOnlySpan<float> Forward(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch = null, CancellationToken cancel = default)
     {
         BatchCheck.Require(batch, Config);
@@ -119,25 +120,26 @@ internal sealed unsafe class Transformer : IDisposable
     private ReadOnlySpan<float> Lead(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch)
     {
         int[]? homes = leader!.Deal(batch);
-        if (homes is null || Array.TrueForAll(homes, home => home == 0))
-        {
-            KvCache.Reserve(batch);
-            leader.Announce(batch, homes);
-            return Run(batch, watch, CancellationToken.None);
-        }
-
         List<SequenceChunk> own = [];
-        for (int i = 0; i < homes.Length; i++)
+        for (int i = 0; i < batch.Length; i++)
         {
-            if (homes[i] == 0)
+            if (homes is null || homes[i] == 0)
                 own.Add(batch[i]);
         }
 
         SequenceChunk[] here = [.. own];
         KvCache.Reserve(here);
-        leader.Announce(batch, homes);
-        var logits = Run(here, watch, CancellationToken.None);
-        return leader.Gather(batch, homes, logits, Config.VocabSize);
+        try
+        {
+            leader.Announce(batch, homes);
+            var logits = Run(here, watch, CancellationToken.None);
+            return here.Length == batch.Length ? logits : leader.Gather(batch, homes!, logits, Config.VocabSize);
+        }
+        catch (Exception e)
+        {
+            leader.Fail(e);
+            throw;
+        }
     }
 
     private ReadOnlySpan<float> Run(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch, CancellationToken cancel)

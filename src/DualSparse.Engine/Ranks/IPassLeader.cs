@@ -12,6 +12,7 @@ internal interface IPassLeader
     /// <summary>Tells the others of a pass that is about to begin.</summary>
     /// <param name="batch">The pass's chunks; this rank's caches have room.</param>
     /// <param name="homes">What <see cref="Deal"/> said.</param>
+    /// <exception cref="InvalidOperationException">A pass has failed: <see cref="Fail"/>.</exception>
     void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes);
 
     /// <summary>Brings the logits of the others' chunks here, and what their texts have come to.</summary>
@@ -21,6 +22,10 @@ internal interface IPassLeader
     /// <param name="vocabulary">The vocabulary's size.</param>
     /// <returns>[rows, vocabulary] of all chunks, valid until the next call.</returns>
     ReadOnlySpan<float> Gather(scoped ReadOnlySpan<SequenceChunk> batch, int[] homes, scoped ReadOnlySpan<float> own, int vocabulary);
+
+    /// <summary>A pass has failed here, while the others run it: there can't be another.</summary>
+    /// <param name="failure">Why.</param>
+    void Fail(Exception failure);
 
     /// <summary>A part has joined a text.</summary>
     void Joined(TextDrop text, TextDrop part);
