@@ -12,17 +12,21 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
     /// <summary>The program, for <c>dotnet</c>.</summary>
     public static string Program => Path.Combine(AppContext.BaseDirectory, "dualsparse.dll");
 
+    /// <summary>The rank suite's program, for <c>dotnet</c>.</summary>
+    public static string Suite => Path.Combine(AppContext.BaseDirectory, "DualSparse.RankSuite.dll");
+
     /// <summary>Runs commands as ranks; skips where the launcher isn't installed.</summary>
     /// <param name="launcher">One of <see cref="Launchers"/>.</param>
     /// <param name="ranks">Processes for each command line.</param>
-    public static MpiRun Of(string launcher, params (int Ranks, string[] Arguments)[] ranks)
-    {
-        Require(launcher);
-        List<string> arguments = launcher.Contains("openmpi", StringComparison.Ordinal) ? ["-q", "--bind-to", "none", "--oversubscribe"] : [];
-        foreach (var (count, command) in ranks)
-            arguments.AddRange([.. arguments.Contains("dotnet") ? [":"] : Array.Empty<string>(), "-n", $"{count}", "dotnet", Program, .. command]);
-        return Wait(Start(launcher, arguments));
-    }
+    public static MpiRun Of(string launcher, params (int Ranks, string[] Arguments)[] ranks) =>
+        Launch(launcher, [.. ranks.Select(r => (r.Ranks, (string[])["dotnet", Program, .. r.Arguments]))]);
+
+    /// <summary>Runs cases of the rank suite as ranks; skips where the launcher isn't installed.</summary>
+    /// <param name="launcher">One of <see cref="Launchers"/>.</param>
+    /// <param name="ranks">Processes.</param>
+    /// <param name="arguments">What the suite's program is told.</param>
+    public static MpiRun OfSuite(string launcher, int ranks, string[] arguments) =>
+        Launch(launcher, [(ranks, ["dotnet", Suite, .. arguments])]);
 
     /// <summary>Runs a command that starts its ranks itself.</summary>
     public static MpiRun Own(params string[] arguments) => Wait(StartOwn(arguments));
@@ -119,5 +123,14 @@ internal sealed record MpiRun(int Code, string Output, string Errors)
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
         return Process.Start(start)!;
+    }
+
+    private static MpiRun Launch(string launcher, (int Ranks, string[] Command)[] ranks)
+    {
+        Require(launcher);
+        List<string> arguments = launcher.Contains("openmpi", StringComparison.Ordinal) ? ["-q", "--bind-to", "none", "--oversubscribe"] : [];
+        foreach (var (count, command) in ranks)
+            arguments.AddRange([.. arguments.Contains("-n") ? [":"] : Array.Empty<string>(), "-n", $"{count}", .. command]);
+        return Wait(Start(launcher, arguments));
     }
 }

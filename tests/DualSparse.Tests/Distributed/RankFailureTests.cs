@@ -68,7 +68,7 @@ public class RankFailureTests
         }
     }
 
-    public static TheoryData<string, string, int> Exceptions => Cover(["damaged file"], [1], ["no memory to load", "no memory to go on"], [0]);
+    public static TheoryData<string, string, int> Exceptions => Cover(["no memory to load", "no memory to go on"], [0, 1], ["damaged file"], [1]);
 
     // An exception in one rank, as a user meets it: that rank's disk has damaged the model, or its machine has no memory left.
     [Theory]
@@ -84,13 +84,13 @@ public class RankFailureTests
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(wrapper, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         string weights = Path.Combine(TestPaths.Model, "model.safetensors"), memory = File.ReadAllText(Machine);
-        string noMemory = Regex.Replace(memory, "MemAvailable: +[0-9]+", "MemAvailable: 1000");
+        string noMemory = Regex.Replace(memory, "MemAvailable: +[0-9]+", "MemAvailable: 10");
         bool damaged = what == "damaged file";
         for (int i = 0; i < RunningRanks.Repetitions; i++)
         {
             File.WriteAllBytes(found, damaged ? File.ReadAllBytes(weights)[..100_000] : Encoding.ASCII.GetBytes(what == "no memory to load" ? noMemory : memory));
             using var ranks = RunningRanks.Start(
-                launcher, RunningRanks.Writing("10"),
+                launcher, [.. RunningRanks.Writing("10"), "--placement", "slice"],
                 ("PATH", $"{folder.Path}:{path}"), ("OTHERS", path), ("ODD_RANK", $"{rank}"), ("FOUND", found), ("EXPECTED", damaged ? weights : Machine));
             if (what == "no memory to go on")
             {
@@ -98,7 +98,25 @@ public class RankFailureTests
                 File.WriteAllText(found, noMemory);
             }
 
-            RunningRanks.AssertSentence(ranks.End(), 1, damaged ? "rank 1: .*model.safetensors.*" : ".* of memory, .* is free.*");
+            RunningRanks.AssertSentence(ranks.End(), 1, (rank == 0 ? "" : $"rank {rank}: ") + (damaged ? ".*model.safetensors.*" : "[^:]* of memory, .* is free.*"));
+        }
+    }
+
+    // Of a bug, say. Where the caller of the first rank catches it, the others are out of step: he is told so instead of waiting for them.
+    [Theory]
+    [InlineData(OpenMpi, 0)]
+    [InlineData(OpenMpi, 1)]
+    [InlineData(Mpich, 0)]
+    [InlineData(Mpich, 1)]
+    public void An_exception_inside_a_pass_ends_all(string launcher, int rank)
+    {
+        for (int i = 0; i < RunningRanks.Repetitions; i++)
+        {
+            using var ranks = RunningRanks.Start(launcher, ["dotnet", MpiRun.Suite, "fault", TestPaths.Model, $"{rank}"]);
+            var ended = ranks.End();
+            RunningRanks.AssertSentence(ended, 1, rank == 0 ? "a bug in a pass." : $"rank {rank}: a bug in a pass.");
+            const string Refused = "InvalidOperationException: the ranks can't go on: a pass failed on the first of them, and the others are in the middle of it (a bug in a pass.)\n";
+            Assert.Equal(rank == 0 ? $"NullReferenceException: a bug in a pass.\n{Refused}{Refused}" : "", ended.Output);
         }
     }
 

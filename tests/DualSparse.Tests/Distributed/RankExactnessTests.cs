@@ -1,0 +1,138 @@
+using DualSparse.Distributed;
+using DualSparse.Engine;
+using DualSparse.Kernels;
+using DualSparse.Models;
+using DualSparse.RankSuite;
+
+namespace DualSparse.Tests.Distributed;
+
+/// <summary>
+/// N processes compute the bits of one with their placement, and one rank's numbers up to rounding: every placement, number of ranks, library, format
+/// of weights, drop and attention. Everything where DUALSPARSE_SLOW is set, which takes minutes; else a cover.
+/// </summary>
+public class RankExactnessTests
+{
+    private const string Slow = "DUALSPARSE_SLOW", OpenMpi = "mpirun.openmpi", Mpich = "mpirun.mpich";
+
+    // Grouped-query attention but for the last; scales of its own; a dense layer; a shared expert.
+    private static readonly string[] s_families = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+
+    private static readonly string[] s_placements = ["own", "slice", "hybrid:2", "hybrid:4", "packed", "last"];
+
+    public static MatrixTheoryData<string, int> All => new([OpenMpi, Mpich], [1, 2, 3, 4, 8]);
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Every_way_to_share_a_model_gives_the_bits_of_one_process(string launcher, int ranks)
+    {
+        RequireSlow();
+        Compare(launcher, ranks, Cases(ranks));
+    }
+
+    // Of every three cases one, another one each time.
+    [Theory]
+    [InlineData(OpenMpi, 4, 0)]
+    [InlineData(Mpich, 3, 5)]
+    public void A_cover_of_them_gives_the_bits_of_one_process(string launcher, int ranks, int first) =>
+        Compare(launcher, ranks, [.. Cases(ranks).Where((_, i) => i % 11 == first)]);
+
+    public static MatrixTheoryData<string, int, string> Verified => new([OpenMpi, Mpich], [2, 3], s_families);
+
+    [Theory]
+    [MemberData(nameof(Verified))]
+    public void Families_agree_with_golden_logits(string launcher, int ranks, string family)
+    {
+        RequireSlow();
+        foreach (string placement in new[] { "own", "slice", "hybrid:2" })
+        {
+            var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32", "--placement", placement]));
+            Assert.True(run.Code == 0, $"{placement}: {run.Output}{run.Errors}");
+            Assert.EndsWith("agrees\n", run.Output);
+        }
+    }
+
+    public static MatrixTheoryData<int, string> Numbers => new([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 33], [.. s_families, "olmoe-mini"]);
+
+    // Whole experts go to as many ranks; parts are equal shares of both halves.
+    [Theory]
+    [MemberData(nameof(Numbers))]
+    public void Any_number_of_ranks_works_or_is_refused_in_one_sentence(int ranks, string model)
+    {
+        string folder = Folder(model);
+        var moe = ModelConfig.Load(folder).Moe!;
+        foreach (var (placement, parts) in new[] { ("own", 1), ("slice", ranks), ("hybrid:2", 2), ("hybrid:3", 3), ("hybrid:5", 5) })
+        {
+            bool works = moe.Intermediate / 2 % parts == 0 && ranks <= moe.Experts * parts;
+            string? refused = null;
+            try
+            {
+                RankPlacement.Choose(folder, ranks, PlacementKind.Parse(placement));
+            }
+            catch (ArgumentException e)
+            {
+                refused = e.Message;
+            }
+
+            Assert.True(works == refused is null, $"{ranks} ranks, {placement}: {refused ?? "accepted"}");
+            if (ranks > 1 && refused is not null)
+                Assert.Equal($"dualsparse: {refused}", Cli.CommandRun.Mistake("verify", folder, "--ranks", $"{ranks}", "--placement", placement));
+        }
+    }
+
+    private static void Compare(string launcher, int ranks, RankCase[] cases)
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.File("walks");
+        var run = MpiRun.OfSuite(launcher, ranks, [file, .. cases.Select(c => $"{c}")]);
+        Assert.True(run.Code == 0, run.Errors);
+        using var found = new WalkReader(file);
+        foreach (var shared in cases)
+        {
+            using var model = Transformer.Load(shared.Folder, shared.OneProcess(ranks));
+            using var whole = Transformer.Load(shared.Folder, new EngineOptions { Weights = shared.Weights });
+            int number = 0;
+            foreach (var (expected, alone) in RankCase.Walks(model).Zip(RankCase.Walks(whole)))
+            {
+                string name = $"{shared} on {ranks} ranks, {RankCase.Names[number]}";
+                var walk = found.Read();
+                Assert.True(expected.Logits.AsSpan().SequenceEqual(walk.Logits), $"{name}: {Apart(walk, expected):e2} apart from one process");
+                Assert.Equal(expected.Ids, walk.Ids);
+                if (RankCase.Drops[number++])
+                    continue;
+                if (shared.Weights == WeightFormat.F32)
+                    Assert.True(Apart(walk, alone) <= 1e-5, $"{name}: {Apart(walk, alone):e2} apart from one rank");
+                if (shared.Weights == WeightFormat.Bf16 && shared.Folder == TestPaths.Model)
+                    Assert.Equal(alone.Ids, walk.Ids);
+            }
+        }
+
+        Assert.True(found.AtEnd);
+    }
+
+    // The largest difference over the largest logit.
+    private static double Apart(Walk walk, Walk other) => walk.Logits.Length != other.Logits.Length ? double.PositiveInfinity
+        : walk.Logits.Zip(other.Logits, (a, b) => Math.Abs((double)a - b)).Max() / other.Logits.Max(Math.Abs);
+
+    private static RankCase[] Cases(int ranks) =>
+    [
+        .. from model in (string[])["olmoe-mini", .. s_families]
+           from placement in s_placements
+           where Fits(model, placement, ranks)
+           from weights in Enum.GetValues<WeightFormat>()
+           select new RankCase(Folder(model), placement, weights),
+    ];
+
+    private static bool Fits(string model, string placement, int ranks)
+    {
+        if (placement is "packed" or "last")
+            return true;
+        var moe = ModelConfig.Load(Folder(model)).Moe!;
+        int parts = PlacementKind.Parse(placement).Parts ?? ranks;
+        return moe.Intermediate / 2 % parts == 0 && ranks <= moe.Experts * parts;
+    }
+
+    private static string Folder(string model) => model == "olmoe-mini" ? TestPaths.Model : TestPaths.Golden(model);
+
+    private static void RequireSlow() => Assert.SkipUnless(
+        Environment.GetEnvironmentVariable(Slow) == "1", $"takes minutes: {Slow}=1 runs it, a cover of it runs always");
+}
