@@ -19,23 +19,30 @@ internal static unsafe class Handshake
     private const int MaxBytes = 1 << 20;
 
     /// <summary>Tells all ranks each other's hosts, for their sentences. Once it is over all of them have met.</summary>
-    public static void Introduce(RankGroup group)
+    /// <returns>On rank 0: each rank's process id.</returns>
+    public static int[] Introduce(RankGroup group)
     {
         const string What = "the start";
         if (group.Rank != 0)
         {
-            Send(group, 0, RankTag.Host, Environment.MachineName, What);
+            Send(group, 0, RankTag.Host, $"{Environment.ProcessId} {Environment.MachineName}", What);
             group.Meet(Receive(group, 0, RankTag.Host, What).Split('\n'));
-            return;
+            return [];
         }
 
         string[] hosts = new string[group.Size];
-        hosts[0] = Environment.MachineName;
+        int[] processes = new int[group.Size];
+        (processes[0], hosts[0]) = (Environment.ProcessId, Environment.MachineName);
         for (int rank = 1; rank < group.Size; rank++)
-            hosts[rank] = Receive(group, rank, RankTag.Host, What);
+        {
+            string[] parts = Receive(group, rank, RankTag.Host, What).Split(' ', 2);
+            (processes[rank], hosts[rank]) = (int.Parse(parts[0]), parts[1]);
+        }
+
         for (int rank = 1; rank < group.Size; rank++)
             Send(group, rank, RankTag.Host, string.Join('\n', hosts), What);
         group.Meet(hosts);
+        return processes;
     }
 
     /// <summary>Rank 0's side.</summary>

@@ -6,18 +6,27 @@ namespace DualSparse.Distributed;
 internal sealed class OutputRelay(Stream to, IReadOnlyList<string> marks)
 {
     private readonly byte[][] marks = [.. marks.Select(Encoding.ASCII.GetBytes)];
+    private readonly StringBuilder rest = new();
     private byte[] held = [];
     private bool over;
+
+    /// <summary>What has come from the mark on.</summary>
+    public string Rest => rest.ToString();
 
     /// <summary>Passes on what is before the mark.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
     {
         if (over)
+        {
+            rest.Append(Encoding.UTF8.GetString(bytes));
             return;
+        }
+
         byte[] all = [.. held, .. bytes];
         int end = marks.Length == 0 ? all.Length : marks.Min(mark => End(all, mark));
         over = marks.Any(mark => all.AsSpan(end).StartsWith(mark));
         held = over ? [] : all[end..];
+        rest.Append(over ? Encoding.UTF8.GetString(all, end, all.Length - end) : "");
         to.Write(all, 0, end);
         to.Flush();
     }

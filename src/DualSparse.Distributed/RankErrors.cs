@@ -11,13 +11,15 @@ internal sealed class RankErrors(TextWriter user)
     /// <summary>The environment variable by which our launcher asks rank 0 for <see cref="Began"/>.</summary>
     public const string Variable = "DUALSPARSE_LAUNCHED";
 
-    /// <summary>A line by which rank 0 tells our launcher that all ranks have met.</summary>
+    /// <summary>What the line begins with by which rank 0 tells our launcher that all ranks have met. Their process ids follow.</summary>
     public const string Began = "dualsparse-ranks-have-met";
 
     private const string Ours = "dualsparse: ";
 
     private readonly LauncherText theirs = new();
     private readonly List<string> before = [];
+    private int[] processes = [];
+    private string? ended;
 
     /// <summary>Whether the ranks have met.</summary>
     public bool HaveMet { get; private set; }
@@ -40,8 +42,10 @@ internal sealed class RankErrors(TextWriter user)
         if (Said || string.IsNullOrWhiteSpace(line))
             return;
         GaveUp |= !HaveMet && LauncherText.IsUnreachable(line);
-        if (line == Began)
-            Meet();
+        if (LauncherText.EndedRank(line) is { } one)
+            ended ??= Name(one.Rank, one.Host);
+        if (line.StartsWith(Began, StringComparison.Ordinal))
+            Meet([.. line.Split(' ')[1..].Select(int.Parse)]);
         else if (line.StartsWith(Ours, StringComparison.Ordinal))
             Say(line);
         else if (!theirs.IsTheirs(line))
@@ -56,9 +60,22 @@ internal sealed class RankErrors(TextWriter user)
             Say(Ours + sentence);
     }
 
-    private void Meet()
+    /// <summary>The rank that the launcher has seen end first; null: it doesn't say which.</summary>
+    /// <param name="page">What the launcher has written at the end, on standard output.</param>
+    public string? FirstEnded(string page)
     {
-        HaveMet = true;
+        if (ended is not null || LauncherText.EndedProcess(page) is not { } one)
+            return ended;
+        // On two hosts two ranks may have the same.
+        int rank = Array.IndexOf(processes, one.Process);
+        return rank >= 0 && rank == Array.LastIndexOf(processes, one.Process) ? Name(rank, one.Host) : null;
+    }
+
+    private static string Name(int rank, string host) => $"rank {rank} ({host})";
+
+    private void Meet(int[] ids)
+    {
+        (HaveMet, processes) = (true, ids);
         before.ForEach(user.WriteLine);
     }
 

@@ -53,7 +53,8 @@ internal static class RankLauncher
         using var end = new RankEnd(process);
         using var interrupted = cancel.Register(() => end.Soon(OwnWay, Grace));
         var reading = Task.Run(() => ReadErrors(process.StandardError, said, end));
-        var relay = Task.Run(() => Relay(process.StandardOutput.BaseStream, output, unread, launcher.Kind, end));
+        var relayed = new OutputRelay(output, LauncherText.Marks(launcher.Kind));
+        var relay = Task.Run(() => Relay(process.StandardOutput.BaseStream, relayed, unread, end));
         if (!end.WaitFor(StartLimit, () => said.HaveMet || said.Said))
         {
             said.Conclude($"the ranks haven't met within {StartLimit.TotalSeconds:0} s of {launcher.Program}'s start{Because(said)}: see that each host can be reached by ssh without a password, and the others from it");
@@ -69,13 +70,14 @@ internal static class RankLauncher
             relay.GetAwaiter().GetResult();
         if (relay.IsCompletedSuccessfully && !relay.Result)
             return Unread;
-        return Code(process.ExitCode, launcher, said);
+        return Code(process.ExitCode, launcher, said, relayed.Rest);
     }
 
     // What the launcher ends with depends on which rank it saw end first.
-    private static int Code(int ended, MpiLauncher launcher, RankErrors said)
+    private static int Code(int ended, MpiLauncher launcher, RankErrors said, string page)
     {
-        if (!said.Said && !said.HaveMet && ended != 0 && !launcher.EndedBySignal(ended))
+        int? signal = launcher.Signal(ended);
+        if (!said.Said && !said.HaveMet && ended != 0 && signal is null)
         {
             said.Conclude($"{launcher.Program} couldn't start the ranks{Because(said)}");
             return 1;
@@ -83,7 +85,7 @@ internal static class RankLauncher
 
         if (!said.Said && ended is not (0 or 1))
         {
-            said.Conclude($"a rank was lost: {launcher.Program} ended with {ended}");
+            said.Conclude($"{said.FirstEnded(page) ?? "a rank"} was lost: {(signal is null ? $"{launcher.Program} ended with {ended}" : $"signal {signal} ended it")}");
             return PeerLostException.ExitCode;
         }
 
@@ -103,11 +105,10 @@ internal static class RankLauncher
     }
 
     // As it comes, up to the launcher's own text. False: nobody reads it.
-    private static bool Relay(Stream from, Stream to, Func<bool> unread, MpiKind kind, RankEnd end)
+    private static bool Relay(Stream from, OutputRelay relay, Func<bool> unread, RankEnd end)
     {
         try
         {
-            var relay = new OutputRelay(to, LauncherText.Marks(kind));
             byte[] buffer = new byte[64 << 10];
             for (int read; (read = from.Read(buffer)) > 0;)
             {

@@ -81,10 +81,10 @@ public static class Ranks
         var group = RankGroup.Join(patience);
         try
         {
-            Handshake.Introduce(group);
+            int[] processes = Handshake.Introduce(group);
             // Our launcher waits for it, to tell a rank that is lost from one that couldn't be started.
             if (launch.Rank == 0 && Environment.GetEnvironmentVariable(RankErrors.Variable) is { Length: > 0 })
-                Console.Error.WriteLine(RankErrors.Began);
+                Console.Error.WriteLine($"{RankErrors.Began} {string.Join(' ', processes)}");
             int code = work(group);
             group.Leave(Say);
             return code;

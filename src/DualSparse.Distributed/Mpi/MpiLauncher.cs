@@ -32,20 +32,21 @@ internal sealed record MpiLauncher(string Program, MpiKind Kind)
         // MPICH's gives the whole environment to every rank.
         if (Kind == MpiKind.Mpich)
             return ["-n", $"{ranks}", .. hosts.Count > 0 ? ["-hosts", string.Join(',', hosts)] : Array.Empty<string>()];
-        // Quiet; not bound to one core each, which is its way with two ranks; a cut cable is seen after 11 s.
+        // Not quiet: it says which rank has ended. Not bound to one core each, which is its way with two ranks. A cut cable is seen after 11 s.
         string[] flags =
         [
-            "-q", "--bind-to", "none", "--oversubscribe", "-x", export, "-n", $"{ranks}", "--mca", "oob_tcp_keepalive_time", "5",
+            "--bind-to", "none", "--oversubscribe", "-x", export, "-n", $"{ranks}", "--mca", "oob_tcp_keepalive_time", "5",
             "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "3",
         ];
         return hosts.Count > 0 ? [.. flags, "--host", string.Join(',', hosts.Select((host, i) => $"{host}:{(ranks - i + hosts.Count - 1) / hosts.Count}"))] : flags;
     }
 
-    /// <summary>Whether it ended with this code because a signal had ended a rank: Open MPI's gives what a shell would, MPICH's the signal's number.</summary>
-    public bool EndedBySignal(int code)
+    /// <summary>The signal that had ended a rank where it ended with this code; null: none. Open MPI's gives what a shell would, MPICH's the signal's number.</summary>
+    public int? Signal(int code)
     {
         const int Shell = 128, Abort = 6, Bus = 7, Kill = 9, Segment = 11;
-        return (Kind == MpiKind.OpenMpi ? code - Shell : code) is Abort or Bus or Kill or Segment;
+        int signal = Kind == MpiKind.OpenMpi ? code - Shell : code;
+        return signal is Abort or Bus or Kill or Segment ? signal : null;
     }
 
     private static MpiLauncher? Of(string program)

@@ -40,6 +40,23 @@ public class LauncherTextTests
         Assert.True(errors is { HaveMet: false, GaveUp: true, Reason: "ssh: connect to host h7 port 22: No route to host" });
     }
 
+    [Fact]
+    public void A_rank_that_ended_first_is_named()
+    {
+        const string Page = "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 77 RUNNING AT h1\n=   EXIT CODE: 9";
+        var openMpi = new RankErrors(new StringWriter());
+        openMpi.Take($"{RankErrors.Began} 70 77");
+        Assert.Null(openMpi.FirstEnded(""));
+        openMpi.Take("mpirun noticed that process rank 1 with PID 0 on node h1 exited on signal 9 (Killed).");
+        Assert.Equal("rank 1 (h1)", openMpi.FirstEnded(""));
+        var mpich = new RankErrors(new StringWriter());
+        mpich.Take($"{RankErrors.Began} 70 77");
+        Assert.Equal("rank 1 (h1)", mpich.FirstEnded(Page));
+        var several = new RankErrors(new StringWriter());
+        several.Take($"{RankErrors.Began} 77 77");
+        Assert.Null(several.FirstEnded(Page));
+    }
+
     // Cut anywhere, and a mark that doesn't come after all.
     [Fact]
     public void Output_passes_up_to_a_mark()
@@ -53,6 +70,7 @@ public class LauncherTextTests
             relay.Write(Encoding.ASCII.GetBytes(Whole[cut..]));
             relay.Finish();
             Assert.Equal(Text, Encoding.ASCII.GetString(found.ToArray()));
+            Assert.Equal(Whole[Text.Length..], relay.Rest);
         }
 
         using var all = new MemoryStream();

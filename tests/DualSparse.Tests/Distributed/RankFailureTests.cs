@@ -33,7 +33,7 @@ public class RankFailureTests
             ranks.WaitForWork(i);
             RunningRanks.Signal(signal, ranks.Find(rank));
             string waited = $@"rank {1 - rank} \(\S+\) has waited \d s for rank {rank} \(\S+\) in .*: it is lost or hangs";
-            RunningRanks.AssertSentence(ranks.End(), 70, signal == "STOP" ? waited : $"({waited}|a rank was lost: .* ended with [0-9]+)");
+            RunningRanks.AssertSentence(ranks.End(), 70, signal == "STOP" ? waited : $@"({waited}|rank {rank} \(\S+\) was lost: signal 9 ended it)");
         }
     }
 
