@@ -29,7 +29,7 @@ public class RankExactnessTests
         Compare(launcher, ranks, Cases(ranks));
     }
 
-    // Of every three cases one, another one each time.
+    // Every eleventh case: each model, placement and format comes, and mostly with others than before.
     [Theory]
     [InlineData(OpenMpi, 4, 0)]
     [InlineData(Mpich, 3, 5)]

@@ -102,21 +102,20 @@ public class RankFailureTests
         }
     }
 
-    // Of a bug, say. Where the caller of the first rank catches it, the others are out of step: he is told so instead of waiting for them.
+    public static TheoryData<string, string, int> Bugs => Cover(["a bug in a pass"], [0, 1]);
+
+    // Where the caller of the first rank catches it, the others are out of step: he is told so instead of waiting for them.
     [Theory]
-    [InlineData(OpenMpi, 0)]
-    [InlineData(OpenMpi, 1)]
-    [InlineData(Mpich, 0)]
-    [InlineData(Mpich, 1)]
-    public void An_exception_inside_a_pass_ends_all(string launcher, int rank)
+    [MemberData(nameof(Bugs))]
+    public void An_exception_inside_a_pass_ends_all(string launcher, string what, int rank)
     {
         for (int i = 0; i < RunningRanks.Repetitions; i++)
         {
             using var ranks = RunningRanks.Start(launcher, ["dotnet", MpiRun.Suite, "fault", TestPaths.Model, $"{rank}"]);
             var ended = ranks.End();
-            RunningRanks.AssertSentence(ended, 1, rank == 0 ? "a bug in a pass." : $"rank {rank}: a bug in a pass.");
-            const string Refused = "InvalidOperationException: the ranks can't go on: a pass failed on the first of them, and the others are in the middle of it (a bug in a pass.)\n";
-            Assert.Equal(rank == 0 ? $"NullReferenceException: a bug in a pass.\n{Refused}{Refused}" : "", ended.Output);
+            RunningRanks.AssertSentence(ended, 1, $"{(rank == 0 ? "" : $"rank {rank}: ")}{what}.");
+            string refused = $"InvalidOperationException: the ranks can't go on: a pass failed on the first of them, and the others are in the middle of it ({what}.)\n";
+            Assert.Equal(rank == 0 ? $"NullReferenceException: {what}.\n{refused}{refused}" : "", ended.Output);
         }
     }
 

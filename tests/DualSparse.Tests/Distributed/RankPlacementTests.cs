@@ -117,11 +117,10 @@ public class RankPlacementTests
         Assert.Equal(0.5, json.RootElement.GetProperty("ranks")[1].GetProperty("share").GetDouble());
     }
 
-    [Theory]
-    [InlineData("mpirun.openmpi")]
-    [InlineData("mpirun.mpich")]
-    public void Ranks_measure_their_link_and_deal_experts_by_counts(string launcher)
+    [Fact]
+    public void Ranks_measure_their_link_and_deal_experts_by_counts()
     {
+        const string launcher = "mpirun.openmpi";
         using var folder = RandomModel.Write("""{"model_type":"mixtral","hidden_size":64,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":4,"num_local_experts":8,"num_experts_per_tok":2,"intermediate_size":256,"vocab_size":4096}""");
         Write(folder, [40, 30, 20, 10, 4, 3, 2, 1], [1, 1, 1, 1, 1, 1, 1, 1]);
         string[] command = ["eval", folder.Path, "--ids", TestPaths.Golden("eval", "windows.safetensors"), "--windows", "1", "--json"];
