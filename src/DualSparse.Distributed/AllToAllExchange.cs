@@ -13,7 +13,7 @@ namespace DualSparse.Distributed;
 internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDisposable
 {
     // With fewer rows in all, experts are read once for all of them; with more, each rank's rows are computed as they come.
-    internal const int FewRows = 128;
+    internal const int FewRows = 512;
 
     // MPI moves long messages only while it is asked; asking costs up to half a microsecond a message.
     private static readonly long ProgressTicks = Stopwatch.Frequency / 10_000;
