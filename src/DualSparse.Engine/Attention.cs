@@ -49,7 +49,10 @@ internal abstract unsafe class Attention(AttentionConfig config, Rope rope, int 
     /// <param name="pass">The rows.</param>
     /// <param name="part">This part among those of this process.</param>
     /// <param name="squares">[rows, <see cref="NormSquares"/>], overwritten.</param>
-    public virtual void Squares(Pass pass, int part, float* squares) => throw new NotSupportedException();
+    public virtual void Squares(Pass pass, int part, float* squares)
+    {
+        // None are needed.
+    }
 
     /// <summary>Computes what these heads add, and appends the tokens' keys and values to their caches.</summary>
     /// <param name="pass">The rows' sequences; memory.</param>
