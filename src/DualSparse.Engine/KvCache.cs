@@ -13,39 +13,48 @@ namespace DualSparse.Engine;
 /// </summary>
 internal sealed unsafe class KvCache : IDisposable
 {
-    private readonly KvLayout layout;
-    private readonly List<AlignedBuffer>[] pages;
+    private readonly PagePool pool;
+    private readonly bool ownsPool;
+    private readonly List<KvPage> pages = [];
     private readonly AlignedBuffer pointers;
-    private readonly int pagesPerLayer;
+    private readonly int pagesPerList;
     private readonly int parts;
 
     /// <summary>An empty cache.</summary>
     /// <param name="config">The model.</param>
     /// <param name="weights">The format of its weights.</param>
     /// <param name="capacity">The longest sequence, in tokens.</param>
-    /// <param name="cut">Whose heads it holds, each part's in pages of their own; null: all, together.</param>
+    /// <param name="cut">Whose heads it holds, each part's in lists of their own; null: all, together.</param>
+    /// <param name="pool">Where its pages come from; null: from a pool of its own.</param>
     /// <exception cref="ArgumentOutOfRangeException">The capacity isn't positive or exceeds the model's context.</exception>
-    public KvCache(ModelConfig config, WeightFormat weights, int capacity, TrunkCut? cut = null)
-        : this(config, weights, capacity, cut ?? TrunkCut.Whole, config.Layers)
+    public KvCache(ModelConfig config, WeightFormat weights, int capacity, TrunkCut? cut = null, PagePool? pool = null)
+        : this(config, capacity, cut ?? TrunkCut.Whole, pool ?? Pool(config, weights, cut ?? TrunkCut.Whole, config.Layers), pool is null)
     {
     }
 
-    // If layers is 1, all layers share the pages, one after another.
-    private KvCache(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut, int layers)
+    private KvCache(ModelConfig config, int capacity, TrunkCut cut, PagePool pool, bool ownsPool)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         if (capacity > config.MaxPositions)
             throw new ArgumentOutOfRangeException(nameof(capacity), $"a context of {capacity} tokens exceeds the model's {config.MaxPositions}");
-        Capacity = capacity;
-        layout = Attention.Layout(cut.OfAttention(config.Attention), weights);
+        (Capacity, this.pool, this.ownsPool) = (capacity, pool, ownsPool);
         parts = cut.Attention(config.Attention).Length;
-        pages = [.. Enumerable.Range(0, layers * parts).Select(_ => new List<AlignedBuffer>())];
-        pagesPerLayer = (int)KvLayout.PageCount(capacity);
-        pointers = new AlignedBuffer((nuint)(pagesPerLayer * (long)pages.Length * sizeof(byte*)));
+        pagesPerList = (int)KvLayout.PageCount(capacity);
+        pointers = new AlignedBuffer((nuint)(pagesPerList * (long)pool.Lists * sizeof(byte*)));
     }
 
+    /// <summary>A pool for a model's sequences.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="weights">The format of its weights.</param>
+    /// <param name="cut">Whose heads this process has.</param>
+    /// <param name="layers">The layers that a page is of.</param>
+    /// <param name="capacity">The most pages.</param>
+    public static PagePool Pool(ModelConfig config, WeightFormat weights, TrunkCut cut, int layers, int capacity = int.MaxValue) =>
+        new(Attention.Layout(cut.OfAttention(config.Attention), weights), layers * cut.Attention(config.Attention).Length, capacity);
+
     /// <summary>A cache with pages for one layer, which each layer overwrites: for layers that run one after another over a whole text.</summary>
-    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut) => new(config, weights, capacity, cut, layers: 1);
+    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut) =>
+        new(config, capacity, cut, Pool(config, weights, cut, layers: 1), ownsPool: true);
 
     /// <summary>The number of tokens that it holds.</summary>
     public int Length { get; private set; }
@@ -56,10 +65,10 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>Returns the memory that is free, in bytes.</summary>
     internal Func<long> FreeBytes { get; set; } = MemoryBudget.AvailableBytes;
 
-    private byte** List(int index) => (byte**)pointers.Pointer + (nint)index * pagesPerLayer;
+    /// <summary>Its pages, in the text's order; the last may be partly filled.</summary>
+    internal IReadOnlyList<KvPage> Held => pages;
 
-    // Bytes of one page in every layer.
-    private nuint PageBytes => layout.PageBytes * (nuint)pages.Length;
+    private byte** List(int index) => (byte**)pointers.Pointer + (nint)index * pagesPerList;
 
     /// <summary>Removes all but the first <paramref name="length"/> tokens; their memory is kept for later ones.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It holds fewer tokens.</exception>
@@ -76,17 +85,40 @@ internal sealed unsafe class KvCache : IDisposable
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
+        if (IsDisposed)
+            return;
         IsDisposed = true;
-        foreach (var page in pages.SelectMany(p => p))
-            page.Dispose();
+        foreach (var page in pages)
+            page.Release();
+        pages.Clear();
+        if (ownsPool)
+            pool.Dispose();
         pointers.Dispose();
+    }
+
+    /// <summary>Begins an empty cache with what another sequence has computed: full pages are shared, of a last one the first tokens are copied.</summary>
+    /// <param name="full">Full pages.</param>
+    /// <param name="tail">The page after them; null: none.</param>
+    /// <param name="tailTokens">The tokens taken of it.</param>
+    /// <exception cref="InsufficientMemoryException">There is no page for the copy; the cache stays empty.</exception>
+    internal void Adopt(IReadOnlyList<KvPage> full, KvPage? tail, int tailTokens)
+    {
+        if (pages.Count > 0)
+            throw new InvalidOperationException("the cache isn't empty");
+        var copy = tailTokens == 0 ? null : pool.Rent();
+        copy?.CopyFrom(tail!);
+        foreach (var page in full)
+            Append(page.Hold());
+        if (copy is not null)
+            Append(copy);
+        Length = full.Count * KvLayout.PageKeys + tailTokens;
     }
 
     /// <summary>Counts tokens whose keys and values every layer has written.</summary>
     internal void Advance(int tokens) => Length += tokens;
 
     /// <summary>A layer's pages, of the heads of one of this process's parts; Reserve has made room in them.</summary>
-    internal byte** Pages(int layer, int part) => List((layer * parts + part) % pages.Length);
+    internal byte** Pages(int layer, int part) => List((layer * parts + part) % pool.Lists);
 
     /// <summary>Checks that there is memory for <paramref name="tokens"/> more tokens, without allocating it.</summary>
     /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
@@ -125,32 +157,23 @@ internal sealed unsafe class KvCache : IDisposable
         }
     }
 
-    // Whole pages, of all layers.
-    private long MissingBytes(int tokens)
-    {
-        int there = pages.Min(p => p.Count);
-        return (long)PageBytes * Math.Max(0, KvLayout.PageCount((long)Length + tokens) - there);
-    }
+    /// <summary>Pages that <paramref name="tokens"/> more tokens need beyond those that it has.</summary>
+    internal int MissingPages(int tokens) => (int)Math.Max(0, KvLayout.PageCount((long)Length + tokens) - pages.Count);
+
+    // Pages of a pool of several sequences may be there already.
+    private long MissingBytes(int tokens) => ownsPool ? pool.PageBytes * MissingPages(tokens) : pool.MissingBytes(MissingPages(tokens));
 
     // If an allocation fails, the pages allocated before it are kept for the next try.
     private void Reserve(int tokens)
     {
-        try
-        {
-            for (int list = 0; list < pages.Length; list++)
-            {
-                for (var own = pages[list]; own.Count < KvLayout.PageCount((long)Length + tokens);)
-                {
-                    var page = new AlignedBuffer(layout.PageBytes);
-                    layout.Clear(page.Pointer, positions: 0);
-                    List(list)[own.Count] = page.Pointer;
-                    own.Add(page);
-                }
-            }
-        }
-        catch (OutOfMemoryException e)
-        {
-            throw new InsufficientMemoryException($"the system has no memory for the keys and values of {tokens} more tokens of context ({MemoryBudget.Format((long)PageBytes)} for each {KvLayout.PageKeys})", e);
-        }
+        for (int missing = MissingPages(tokens); missing > 0; missing--)
+            Append(pool.Rent());
+    }
+
+    private void Append(KvPage page)
+    {
+        for (int list = 0; list < pool.Lists; list++)
+            List(list)[pages.Count] = page.List(list);
+        pages.Add(page);
     }
 }

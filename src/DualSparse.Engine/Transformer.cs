@@ -67,7 +67,15 @@ internal sealed unsafe class Transformer : IDisposable
         ModelLoader.Load(folder, options ?? new EngineOptions(), progress, cancel);
 
     /// <summary>An empty cache for a new sequence of at most <paramref name="capacity"/> tokens.</summary>
-    public KvCache NewCache(int capacity) => new(Config, Report.Weights, capacity, cut);
+    /// <param name="capacity">The longest sequence, in tokens.</param>
+    /// <param name="pool">Where its pages come from; null: from a pool of its own.</param>
+    public KvCache NewCache(int capacity, PagePool? pool = null) => new(Config, Report.Weights, capacity, cut, pool);
+
+    /// <summary>A pool of at most so many pages, for several sequences.</summary>
+    public PagePool NewPool(int pages) => KvCache.Pool(Config, Report.Weights, cut, layers.Length, pages);
+
+    /// <summary>Whether other processes run the same passes.</summary>
+    public bool IsRanked => leader is not null;
 
     /// <inheritdoc cref="DropPlanner.Plan"/>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);

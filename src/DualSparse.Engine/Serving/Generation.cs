@@ -1,7 +1,6 @@
 using System.Collections;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using DualSparse.Models.Text;
 
 namespace DualSparse.Engine.Serving;
 
@@ -82,50 +81,31 @@ public sealed class Generation : IEnumerable<GeneratedToken>
     {
         session.Writer = this;
         int vocabulary = model.Config.VocabSize;
-        var eosIds = options.EosIds ?? model.Config.Generation.EosIds;
         var sampler = new Sampler(options, vocabulary);
         var logProbs = options.LogProbs is null ? null : new LogProbs(vocabulary);
-        var stops = new StopFilter(options.StopStrings);
-        var decoder = new StreamingDecoder(model.Tokenizer, skipSpecial: true);
-        // How a token reads can depend on what stands before it; the text of the context itself isn't wanted.
-        foreach (int id in session.Ids)
-            decoder.Push(id);
-
-        int room = session.ContextTokens - session.Ids.Length;
-        int most = Math.Min(options.MaxTokens ?? int.MaxValue, room);
-        var limit = options.MaxTokens <= room ? FinishReason.MaxTokens : FinishReason.ContextFull;
+        var writer = new TokenWriter(model, options, session.Ids, session.ContextTokens - session.Ids.Length);
         int promptTokens = session.Ids.Length - session.CachedTokens;
         TimeSpan promptTime = default, generationTime = default;
-        FinishReason? finish = most == 0 ? limit : null;
-        int count = 0;
-        while (finish is null)
+        while (writer.Finish is null)
         {
             long started = Stopwatch.GetTimestamp();
             if (session.Writer != this)
                 throw new InvalidOperationException("the session's context has changed, or another generation has begun, since this one's last token");
-            var (token, passed) = session.Step(sampler, logProbs, options.LogProbs ?? 0, cancel);
-            count++;
-            string text = model.Tokenizer.IsSpecial(token.Id) ? stops.PushHidden(model.Tokenizer.TokenText(token.Id)!) : stops.Push(decoder.Push(token.Id));
-            finish = eosIds.Contains(token.Id) ? FinishReason.EndOfText : count == most ? limit : null;
-            if (finish is not null)
-                text += stops.Push(decoder.Flush());
-            if (stops.Stop is not null)
-                finish = FinishReason.StopString;
-            if (finish is not null)
-                text += stops.Flush();
+            var (chosen, passed) = session.Step(sampler, logProbs, options.LogProbs ?? 0, cancel);
+            var token = writer.Write(chosen.Id, chosen.LogProb, chosen.Alternatives);
             var time = Stopwatch.GetElapsedTime(started);
-            if (count == 1)
+            if (writer.Count == 1)
                 (promptTokens, promptTime) = (passed, time);
             else
                 generationTime += time;
-            if (finish is { } reason)
+            if (token.Finish is { } reason)
                 summary = Summarise(reason);
-            yield return token with { Text = text, Finish = finish };
+            yield return token;
         }
 
-        summary ??= Summarise(finish.Value);
+        summary ??= Summarise(writer.Finish.Value);
 
         GenerationSummary Summarise(FinishReason reason) => new(
-            reason, promptTokens, count, session.Ids.Length, promptTime.TotalSeconds, generationTime.TotalSeconds, sampler.Seed, stops.Stop);
+            reason, promptTokens, writer.Count, session.Ids.Length, promptTime.TotalSeconds, generationTime.TotalSeconds, sampler.Seed, writer.StopString);
     }
 }

@@ -14,6 +14,15 @@ public sealed record GenerationOptions
     /// <summary>Logits of tokens that the context already has are divided by this, negative ones multiplied; 1: unchanged.</summary>
     public float RepetitionPenalty { get; init; } = 1;
 
+    /// <summary>Taken from the logit of a token for each time that it has been generated; 0: nothing.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Taken from the logit of a token that has been generated at all; 0: nothing.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>By token, what is added to its logit before all else; minus infinity forbids it. Null: nothing.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
     /// <summary>Logits are divided by this; 0 takes the best token always (greedy).</summary>
     public float Temperature { get; init; }
 
@@ -71,6 +80,10 @@ public sealed record GenerationOptions
         Expect(MaxTokens is null or >= 0, "max-tokens", MaxTokens, "at least 0");
         // Sensible ones are between 1 and 2; past these nothing but the largest numbers would be left of any logit.
         Expect(RepetitionPenalty is >= 1e-6f and <= 1e6f, "repetition-penalty", RepetitionPenalty, "a number from 0.000001 to 1000000");
+        Expect(float.IsFinite(FrequencyPenalty), "frequency-penalty", FrequencyPenalty, "a finite number");
+        Expect(float.IsFinite(PresencePenalty), "presence-penalty", PresencePenalty, "a finite number");
+        foreach (var (id, bias) in LogitBias ?? new Dictionary<int, float>())
+            Expect(id >= 0 && bias < float.PositiveInfinity, $"logit-bias of token {id}", bias, "a number for a token of the vocabulary");
         Expect(Temperature >= 0 && float.IsFinite(Temperature), "temperature", Temperature, "at least 0");
         Expect(TopK >= 0, "top-k", TopK, "at least 0");
         Expect(TopP is >= 0 and <= 1, "top-p", TopP, "between 0 and 1");

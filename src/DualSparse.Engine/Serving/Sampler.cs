@@ -1,18 +1,21 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace DualSparse.Engine.Serving;
 
 /// <summary>
 /// Chooses the next token. In the order that the <c>transformers</c> library keeps, which is what a generation_config.json means:
-/// repetition penalty → temperature → top-k → top-p (of what top-k left) → min-p → draw. Equal logits: the lower id counts as the
+/// bias → repetition, frequency and presence penalties → temperature → top-k → top-p (of what top-k left) → min-p → draw. Equal logits: the lower id counts as the
 /// better one. For one sequence, one thread.
 /// </summary>
 internal sealed class Sampler
 {
+    private static readonly Dictionary<int, float> s_noBias = [];
     private readonly GenerationOptions options;
     private readonly float[] scores;
     private readonly int[] penalisedAt;
+    private readonly Dictionary<int, int> chosen = []; // how often
     private readonly Candidate[] candidates;
     private SplitMix64 random;
     private int step;
@@ -49,9 +52,30 @@ internal sealed class Sampler
             throw new ArgumentException($"there are {logits.Length} logits, expected {scores.Length}, the vocabulary's size");
         CheckedBest(logits);
         logits.CopyTo(scores);
+        AddBias();
         Penalise(context);
-        int best = TensorPrimitives.IndexOfMax<float>(scores);
-        return options.Temperature == 0 ? best : Draw(scores[best]);
+        PenaliseChosen();
+        // What was added may have forbidden all.
+        int best = CheckedBest(scores);
+        int id = options.Temperature == 0 ? best : Draw(scores[best]);
+        if (options.FrequencyPenalty != 0 || options.PresencePenalty != 0)
+            CollectionsMarshal.GetValueRefOrAddDefault(chosen, id, out _)++;
+        return id;
+    }
+
+    private void AddBias()
+    {
+        foreach (var (id, bias) in options.LogitBias ?? s_noBias)
+        {
+            if ((uint)id < (uint)scores.Length)
+                scores[id] += bias;
+        }
+    }
+
+    private void PenaliseChosen()
+    {
+        foreach (var (id, times) in chosen)
+            scores[id] -= times * options.FrequencyPenalty + options.PresencePenalty;
     }
 
     /// <summary>The best logit's id, once it is known that they all make sense.</summary>

@@ -33,6 +33,9 @@ internal sealed class DropPlan
     /// <summary>Whether thresholds adapt for prompt and generated tokens alike.</summary>
     public bool AllAdaptive { get; init; }
 
+    /// <summary>Whether a token is treated alike, be it of a prompt or generated.</summary>
+    public bool SameForGenerated => ReferenceEquals(promptRules, generatedRules);
+
     /// <summary>The expected loss of fixed thresholds; null if it isn't known, or differs between prompt and generated tokens.</summary>
     public ExpectedLoss? Expected { get; }
 

@@ -98,6 +98,18 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
         usedBins.AddRange(CollectionsMarshal.AsSpan(part.usedBins)[..tokens]);
     }
 
+    /// <summary>What has been observed of some tokens.</summary>
+    public ObservedQuantiles Observed(int from, int count) => new(
+        [.. CollectionsMarshal.AsSpan(quantiles).Slice(from * halves, count * halves)], [.. CollectionsMarshal.AsSpan(usedBins).Slice(from, count)]);
+
+    /// <summary>Appends what has been observed of the first tokens of a run, as if they had just passed.</summary>
+    public void Append(ObservedQuantiles observed, int tokens)
+    {
+        halves = observed.Quantiles.Length / observed.UsedBins.Length;
+        quantiles.AddRange(observed.Quantiles.AsSpan(0, tokens * halves));
+        usedBins.AddRange(observed.UsedBins.AsSpan(0, tokens));
+    }
+
     /// <summary>Counts, by bin, the rates whose thresholds the first tokens used.</summary>
     public void CountUsed(int tokens, long[] bins)
     {
@@ -178,3 +190,8 @@ internal sealed class LayerQuantiles(RateCurve curve, LayerQuantiles[] below, do
 
     private static int Bin(double quantile) => Math.Min(Bins - 1, (int)(quantile * Bins));
 }
+
+/// <summary>What one layer has observed of a run of tokens. Immutable.</summary>
+/// <param name="Quantiles">[tokens, 2k]: each half's bin.</param>
+/// <param name="UsedBins">[tokens] the bin of the rate whose thresholds each token used.</param>
+internal readonly record struct ObservedQuantiles(ushort[] Quantiles, ushort[] UsedBins);

@@ -81,6 +81,19 @@ internal sealed class RateFollower : IThresholdSource
             layer?.Truncate(Length);
     }
 
+    /// <summary>By layer, what has been observed of some tokens; null: nothing is.</summary>
+    public ObservedQuantiles?[] Observed(int from, int count) => [.. layers.Select(layer => layer?.Observed(from, count))];
+
+    /// <summary>Appends what another text with the same beginning has observed of its next tokens.</summary>
+    /// <param name="observed">By layer, of a run of tokens.</param>
+    /// <param name="tokens">Those of them that are appended.</param>
+    public void Append(ObservedQuantiles?[] observed, int tokens)
+    {
+        for (int l = 0; l < layers.Length; l++)
+            layers[l]?.Append(observed[l]!.Value, tokens);
+        Length += tokens;
+    }
+
     /// <summary>A part of the text that continues from here, beside other parts; until they have joined, this mustn't observe anything.</summary>
     /// <exception cref="InvalidOperationException">This is a part.</exception>
     public RateFollower Part() => isPart ? throw new InvalidOperationException("a part of a text has no parts") : new(Method, this);

@@ -91,6 +91,18 @@ internal sealed class TextDrop
             follower?.Truncate(followed);
     }
 
+    /// <summary>By layer, what adapted thresholds have observed of some tokens; null: they don't adapt.</summary>
+    public ObservedQuantiles?[]? Observed(int from, int count) => follower?.Observed(from, count);
+
+    /// <summary>Appends what another text with the same plan and beginning has observed of its next tokens; no work is counted.</summary>
+    /// <param name="observed">Of a run of tokens; null: nothing, as thresholds don't adapt.</param>
+    /// <param name="tokens">Those of them that are appended.</param>
+    public void Append(ObservedQuantiles?[]? observed, int tokens)
+    {
+        if (observed is not null)
+            follower?.Append(observed, tokens);
+    }
+
     /// <summary>
     /// A sequence of this text beside others of it, which starts with the text's adapted thresholds. The text itself mustn't continue
     /// before all parts have joined.
