@@ -128,18 +128,19 @@ internal sealed unsafe class KvCache : IDisposable
     /// <exception cref="InsufficientMemoryException">There isn't enough memory.</exception>
     internal static void Reserve(ReadOnlySpan<SequenceChunk> batch)
     {
-        long missing = 0;
-        int tokens = 0;
+        long bytes = 0;
+        int tokens = 0, pages = 0;
         foreach (var chunk in batch)
         {
-            missing += chunk.Cache.MissingBytes(chunk.Ids.Length);
+            bytes += chunk.Cache.MissingBytes(chunk.Ids.Length);
             tokens += chunk.Ids.Length;
+            pages += chunk.Cache.MissingPages(chunk.Ids.Length);
         }
 
         // Most tokens begin no page, and then the system isn't asked.
-        if (missing == 0)
+        if (pages == 0)
             return;
-        RequireMemory(missing, tokens, batch[0].Cache.FreeBytes);
+        RequireMemory(bytes, tokens, batch[0].Cache.FreeBytes);
         foreach (var chunk in batch)
             chunk.Cache.Reserve(chunk.Ids.Length);
     }
