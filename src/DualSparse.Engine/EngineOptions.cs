@@ -22,6 +22,9 @@ public sealed record EngineOptions
     /// <summary>What sessions drop unless they set another request.</summary>
     public DropRequest Drop { get; init; } = DropRequest.None;
 
+    /// <summary>A file with the chat template: Jinja, or a JSON file with <c>chat_template</c>; null: the model's own, where it has one.</summary>
+    public string? ChatTemplate { get; init; }
+
     /// <summary>
     /// By layer and routed expert, the neuron at each position, [F]; null: the checkpoint's order. The model computes the same function;
     /// other neurons make up the major half. For comparisons: <c>sparsify</c> writes checkpoints in a good order.

@@ -1,6 +1,7 @@
 using DualSparse.Engine.Serving;
 using DualSparse.Models;
 using DualSparse.Models.Text;
+using DualSparse.Models.Text.Templates;
 
 namespace DualSparse.Engine;
 
@@ -10,14 +11,21 @@ namespace DualSparse.Engine;
 /// </summary>
 public sealed class MoeModel : IDisposable
 {
-    private MoeModel(Transformer transformer, Tokenizer tokenizer, int chunkTokens) =>
-        (Transformer, Tokenizer, ChunkTokens) = (transformer, tokenizer, chunkTokens);
+    private readonly Lazy<ChatTemplate?> chatTemplate;
+
+    private MoeModel(Transformer transformer, Tokenizer tokenizer, Lazy<ChatTemplate?> chatTemplate, int chunkTokens) =>
+        (Transformer, Tokenizer, this.chatTemplate, ChunkTokens) = (transformer, tokenizer, chatTemplate, chunkTokens);
 
     /// <summary>The weights and the forward pass; guarded by <see cref="ForwardLock"/>.</summary>
     internal Transformer Transformer { get; }
 
     /// <summary>The tokenizer: text to ids and back.</summary>
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>How the model wants a conversation written: the template that <see cref="EngineOptions.ChatTemplate"/> names, else the folder's; null where there is none.</summary>
+    /// <exception cref="ChatTemplateException">The folder's can't be parsed. All else works without it.</exception>
+    /// <exception cref="ModelFormatException">The file that holds it is damaged.</exception>
+    public ChatTemplate? ChatTemplate => chatTemplate.Value;
 
     /// <summary>The longest context, in tokens: max_position_embeddings of the checkpoint.</summary>
     public int ContextTokens => Config.MaxPositions;
@@ -51,6 +59,7 @@ public sealed class MoeModel : IDisposable
     /// <param name="cancel">Cancels between two tensors.</param>
     /// <exception cref="ModelFormatException">The folder is damaged, not implemented, or larger than the memory that is free.</exception>
     /// <exception cref="ArgumentException">An option is out of its range or doesn't fit this model.</exception>
+    /// <exception cref="ChatTemplateException">The chat template that <paramref name="options"/> name can't be parsed.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static MoeModel Load(string folder, EngineOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
     {
@@ -60,12 +69,15 @@ public sealed class MoeModel : IDisposable
         folder = ModelPath.Resolve(folder);
         // Better said now than after the weights are loaded.
         Tokenizer.FileIn(folder);
+        // One that somebody names is read at once; a folder's is needed only for conversations.
+        var named = options.ChatTemplate is { } file ? ChatTemplate.Read(file, folder) : null;
+        var chatTemplate = new Lazy<ChatTemplate?>(() => named ?? ChatTemplate.Find(folder));
         // The tokenizer is read while the weights are packed: for a small model it takes the longer of the two.
         var tokenizer = Task.Run(() => Tokenizer.Load(folder));
         var transformer = Transformer.Load(folder, options, progress, cancel);
         try
         {
-            return new MoeModel(transformer, tokenizer.GetAwaiter().GetResult(), options.ChunkTokens);
+            return new MoeModel(transformer, tokenizer.GetAwaiter().GetResult(), chatTemplate, options.ChunkTokens);
         }
         catch
         {

@@ -7,7 +7,7 @@ using DualSparse.Kernels;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse verify</c>: our logits, greedy tokens and tokenizer against another engine's; exit code 1 past the tolerance.</summary>
+/// <summary><c>dualsparse verify</c>: our logits, greedy tokens, tokenizer and chat templates against another engine's; exit code 1 past the tolerance.</summary>
 internal static class VerifyCommand
 {
     // f32: what two orders of summation may differ by, over some tens of layers.
@@ -23,7 +23,7 @@ internal static class VerifyCommand
 
     public static Command Create()
     {
-        var command = new Command("verify", "Compares logits, greedy tokens or tokenizer with another engine's.");
+        var command = new Command("verify", "Compares logits, greedy tokens, tokenizer or chat templates with another engine's.");
         var folder = new ModelArgument(command, positional: true);
         var reference = new Option<string?>("--reference")
         {
@@ -31,15 +31,18 @@ internal static class VerifyCommand
             HelpName = "file",
         };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Compare the tokenizer instead: a file of JSON lines with text and ids.", HelpName = "file" };
+        var templates = new Option<bool>("--templates") { Description = "Compare chat templates instead: the folder holds templates/, cases.json and expected.json." };
         var tolerance = NumberOption.Create<double>(
             "--tolerance", "RMS error that is accepted, over the logits' standard deviation. [default: 1e-4 in f32; else 1.5 times what plain rounding costs beside f32]");
         var json = new Option<bool>("--json") { Description = "Write JSON." };
         var engine = new EngineArguments(command);
-        foreach (Option option in new Option[] { reference, tokenizer, tolerance, json })
+        foreach (Option option in new Option[] { reference, tokenizer, templates, tolerance, json })
             command.Options.Add(option);
         var ranks = new RankArguments(command);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(templates))
+                return Templates(parsed.InvocationConfiguration.Output, folder.Folder(parsed), parsed.GetValue(json));
             string model = folder.Folder(parsed);
             var output = parsed.InvocationConfiguration.Output;
             string golden = parsed.GetValue(reference) ?? Path.Combine(model, "golden.safetensors");
@@ -111,5 +114,27 @@ internal static class VerifyCommand
         }
 
         return differences == 0 ? 0 : Differs;
+    }
+
+    // Each that differs is listed: what a template does otherwise is to be known whole.
+    private static int Templates(TextWriter output, string folder, bool json)
+    {
+        var report = TemplateVerification.Compare(folder);
+        int same = report.Cases - report.Differences.Count;
+        double share = (double)same / report.Cases;
+        if (json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(new { report.Cases, Same = same, Share = share, report.Errors, report.Date, report.Differences }, Figures.Json));
+        }
+        else
+        {
+            output.WriteLine($"{same} of {report.Cases} cases the same ({share:0.00%}), {report.Errors} of them errors");
+            if (report.Date is { } date)
+                output.WriteLine($"date that templates were told: {date:yyyy-MM-dd}");
+            foreach (string difference in report.Differences)
+                output.WriteLine(difference);
+        }
+
+        return same == report.Cases ? 0 : Differs;
     }
 }

@@ -38,7 +38,7 @@ internal sealed class AddedTokens
     }
 
     /// <summary>Cuts <paramref name="text"/> into sections: an added token (its id), or text between such (id -1).</summary>
-    public List<(int Start, int End, int Id)> Split(ReadOnlySpan<char> text, bool allowSpecial)
+    public List<(int Start, int End, int Id)> Split(ReadOnlySpan<char> text, TokenTrust trust)
     {
         List<(int Start, int End, int Id)> sections = [];
         int done = 0;
@@ -48,8 +48,14 @@ internal sealed class AddedTokens
             int start = from + found;
             (int end, AddedToken token) = Longest(text, start);
             from = end;
-            if (start < done || (token.Special && !allowSpecial) || (token.SingleWord && !StandsAlone(text, start, end)))
+            if (start < done || (token.SingleWord && !StandsAlone(text, start, end)))
             {
+                continue;
+            }
+
+            if (!trust.Allows(token, start, end))
+            {
+                from = trust.LooksInside ? start + 1 : end;
                 continue;
             }
 

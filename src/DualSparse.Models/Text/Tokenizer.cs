@@ -1,5 +1,6 @@
 using System.Text;
 using DualSparse.Kernels.Memory;
+using DualSparse.Models.Text.Templates;
 
 namespace DualSparse.Models.Text;
 
@@ -117,6 +118,25 @@ public sealed class Tokenizer
     public int[] Encode(string text, bool addSpecial = true, bool allowSpecial = true)
     {
         ArgumentNullException.ThrowIfNull(text);
+        return Encode(text, addSpecial, allowSpecial ? TokenTrust.All : TokenTrust.NoSpecial);
+    }
+
+    /// <summary>
+    /// Encodes a rendered conversation. Special tokens become their ids only where the template wrote them: in messages, tools and variables they
+    /// are spelled out like other text, and so is markup of the template that isn't special, such as <c>&lt;tool_call&gt;</c>, but in an assistant's messages.
+    /// All else is as in the text alone. Nothing is put around it: that is the template's.
+    /// </summary>
+    /// <param name="chat">The conversation.</param>
+    /// <returns>The ids.</returns>
+    /// <exception cref="ModelFormatException">A split pattern takes longer than any sane one.</exception>
+    public int[] Encode(RenderedChat chat)
+    {
+        ArgumentNullException.ThrowIfNull(chat);
+        return Encode(chat.Text, addSpecial: false, new TokenTrust(chat));
+    }
+
+    private int[] Encode(string text, bool addSpecial, TokenTrust trust)
+    {
         text = Sanitize(text);
         List<int> ids = [];
         if (addSpecial)
@@ -125,7 +145,7 @@ public sealed class Tokenizer
         }
 
         List<ReadOnlyMemory<char>> words = [];
-        foreach ((int start, int end, int id) in rawTokens.Split(text, allowSpecial))
+        foreach ((int start, int end, int id) in rawTokens.Split(text, trust))
         {
             if (id >= 0)
             {
@@ -134,7 +154,7 @@ public sealed class Tokenizer
             }
 
             string section = normalizer.Apply(start == 0 && end == text.Length ? text : text[start..end]);
-            EncodeNormalized(section, start == 0, allowSpecial, words, ids);
+            EncodeNormalized(section, start == 0, trust.Within(text, start, end, section, normalizer), words, ids);
         }
 
         if (addSpecial)
@@ -185,9 +205,9 @@ public sealed class Tokenizer
         return string.Concat(words) != "a";
     }
 
-    private void EncodeNormalized(string section, bool atStart, bool allowSpecial, List<ReadOnlyMemory<char>> words, List<int> ids)
+    private void EncodeNormalized(string section, bool atStart, TokenTrust trust, List<ReadOnlyMemory<char>> words, List<int> ids)
     {
-        foreach ((int start, int end, int id) in normalizedTokens.Split(section, allowSpecial))
+        foreach ((int start, int end, int id) in normalizedTokens.Split(section, trust))
         {
             if (id >= 0)
             {

@@ -80,8 +80,8 @@ public class TokenizerPartTests
     {
         AddedToken Token(int id, string content) => new(id, content, Special: true, false, content == "<w>", content == "<x>", content == "<r>");
         var added = new AddedTokens(((string[])["<x>", "<w>", "<r>", "<xx>"]).Select((content, id) => (content, Token(id, content))));
-        Assert.Equal(pieces, string.Join('|', added.Split(text, allowSpecial: true).Select(s => text[s.Start..s.End])));
-        Assert.Equal(text, string.Join('|', added.Split(text, allowSpecial: false).Select(s => text[s.Start..s.End])));
+        Assert.Equal(pieces, string.Join('|', added.Split(text, TokenTrust.All).Select(s => text[s.Start..s.End])));
+        Assert.Equal(text, string.Join('|', added.Split(text, TokenTrust.NoSpecial).Select(s => text[s.Start..s.End])));
     }
 
     [Theory]
