@@ -80,6 +80,8 @@ internal static class BraceFormat
         var (spec, kind) = Parse(inner.Build().Value);
         if (Numbers.Is(value) && !(value is bool && kind == 0))
             WriteNumber(builder, spec, kind, value!);
+        else if (value is not (MarkedText or bool) && colon >= 0 && colon + 1 < text.Length)
+            throw new TemplateError($"unsupported format string passed to {TypeNames.Of(value)}.__format__");
         else if (kind is (char)0 or 's')
             spec.Write(builder, ValueText.Of(run, value) is var all && spec.Precision is { } most && most < all.Count ? all.Slice(0, all.Offset(most)) : all, '<');
         else

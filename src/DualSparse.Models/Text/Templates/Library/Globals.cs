@@ -58,13 +58,15 @@ internal static class Globals
 
     private static void Fill(TemplateRun run, DictValue dict, Arguments arguments)
     {
-        object? from = arguments.Take("mapping", null);
+        bool given = arguments.TryTake("mapping", out object? from);
+        if (from is UndefinedValue undefined)
+            throw undefined.Error();
         if (from is DictValue other)
         {
             foreach (var (key, value) in other.Entries)
                 dict.Entries[key] = value;
         }
-        else if (from is not null)
+        else if (given)
         {
             foreach (object? pair in Operators.Iterate(run, from))
             {

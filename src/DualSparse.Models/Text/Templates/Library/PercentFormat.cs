@@ -64,7 +64,8 @@ internal static class PercentFormat
                 Write(run, builder, spec, kind, keyed ? value : Next());
         }
 
-        if (used < tuple.Count && !named && values is not DictValue && !(values is ListValue { IsTuple: false } && used == 0))
+        // What has items by key may be left unused.
+        if (used < tuple.Count && !named && values is not (DictValue or UndefinedValue or RangeValue or ListValue { IsTuple: false }))
             throw new TemplateError("not all arguments converted during string formatting");
         return builder.Build();
     }

@@ -62,7 +62,7 @@ internal static class StringMethods
         {
             run.Allowance.Pass(text.Value.Length);
             object? result = method(run, text, arguments);
-            if (name != "format" && !(name is "upper" or "lower"))
+            if (name != "format")
                 arguments.End();
             return result;
         };

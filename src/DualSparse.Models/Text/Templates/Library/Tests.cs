@@ -21,14 +21,14 @@ internal static class Tests
         ["callable"] = (_, a) => a.Take("value") is FunctionValue,
         ["escaped"] = (_, a) => a.Take("value") is MarkedText { IsMarkup: true },
         ["sameas"] = (run, a) => SameAs(run, a.Take("value"), a.Take("other")),
-        ["odd"] = (run, a) => Remainder(run, a.Take("value"), 2L) is 1L,
-        ["even"] = (run, a) => Remainder(run, a.Take("value"), 2L) is 0L,
+        ["odd"] = (run, a) => Remainder(run, a.Take("value"), 2L) is var rest && Numbers.Is(rest) && Numbers.Float(rest!) == 1,
+        ["even"] = (run, a) => Remainder(run, a.Take("value"), 2L) is var rest && Numbers.Is(rest) && Numbers.Float(rest!) == 0,
         ["divisibleby"] = (run, a) => Remainder(run, a.Take("value"), a.Take("num")) is var rest && Numbers.Is(rest) && Numbers.Float(rest!) == 0,
         ["lower"] = (run, a) => ValueText.Of(run, a.Take("value")).Value is var text && PythonText.AllCased(text, System.Text.Rune.IsLower),
         ["upper"] = (run, a) => ValueText.Of(run, a.Take("value")).Value is var text && PythonText.AllCased(text, System.Text.Rune.IsUpper),
         ["in"] = (run, a) => a.Take("value") is var value && Operators.Contains(run, a.Take("seq"), value),
-        ["filter"] = (_, a) => Filters.Find(a.Text("value").Value) is not null,
-        ["test"] = (_, a) => Find(a.Text("value").Value) is not null,
+        ["filter"] = (_, a) => a.Take("value") is MarkedText name && Filters.Find(name.Value) is not null,
+        ["test"] = (_, a) => a.Take("value") is MarkedText name && Find(name.Value) is not null,
     };
 
     static Tests()

@@ -110,7 +110,7 @@ internal static partial class TextFilters
 
     private static object Truncate(TemplateRun run, Arguments arguments)
     {
-        var text = Text(run, arguments);
+        var text = arguments.Text("s");
         long length = arguments.Whole("length", 255);
         bool cutWords = arguments.Flag("killwords", false);
         var end = arguments.Text("end", "...");

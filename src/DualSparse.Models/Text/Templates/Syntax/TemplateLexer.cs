@@ -98,7 +98,8 @@ internal sealed class TemplateLexer
 
     private void ReadComment(int tag)
     {
-        int end = source.IndexOf("#}", position, StringComparison.Ordinal);
+        // One that begins at the very end is none.
+        int end = position == source.Length ? position - 2 : source.IndexOf("#}", position, StringComparison.Ordinal);
         if (end < 0)
             throw Error("the comment has no end '#}'", tag);
         char sign = end > position ? source[end - 1] : ' ';
@@ -141,7 +142,8 @@ internal sealed class TemplateLexer
             return;
         }
 
-        throw Error("the block 'raw' has no end", tag);
+        if (start < source.Length)
+            throw Error("the block 'raw' has no end", tag);
     }
 
     private void ReadCode(int tag, char close, TokenKind end)
@@ -219,7 +221,10 @@ internal sealed class TemplateLexer
             }
         }
 
-        Add(kind, source[start..position].Replace("_", "", StringComparison.Ordinal), start);
+        string number = source[start..position].Replace("_", "", StringComparison.Ordinal);
+        if (kind == TokenKind.Integer && number[0] == '0' && number.AsSpan().IndexOfAnyExcept('0') >= 0)
+            throw Error($"a whole number may not begin with 0, as '{JsonField.Shorten(number)}' does", start);
+        Add(kind, number, start);
     }
 
     private void SkipDigits()

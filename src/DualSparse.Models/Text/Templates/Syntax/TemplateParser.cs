@@ -92,9 +92,11 @@ internal sealed class TemplateParser
             case "block":
                 return ParseBlock(word);
             case "print":
-                var value = expressions.ParseTuple();
+                List<Expression> values = [expressions.Parse()];
+                while (tokens.SkipSign(","))
+                    values.Add(expressions.Parse());
                 tokens.EndBlock();
-                return new OutputStatement(word.Position, value);
+                return new OutputStatement(word.Position, new ConcatenationExpression(word.Position, values));
             case "break" or "continue" when loops > 0:
                 tokens.EndBlock();
                 return new FlowStatement(word.Position, word.Text == "break" ? Flow.Break : Flow.Continue);

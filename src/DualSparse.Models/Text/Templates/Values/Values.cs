@@ -97,7 +97,7 @@ internal sealed class ValueEquality : IEqualityComparer<object>
     public new bool Equals(object? x, object? y) => (x, y) switch
     {
         (MarkedText a, MarkedText b) => a.Equals(b),
-        (NoneKey, NoneKey) => true,
+        (NoneKey, NoneKey) or (UndefinedValue, UndefinedValue) => true,
         (ListValue a, ListValue b) => a.Items.SequenceEqual(b.Items, Instance!),
         _ when Numbers.Is(x) && Numbers.Is(y) => Numbers.Compare(x!, y!) == 0,
         _ => ReferenceEquals(x, y),
@@ -107,6 +107,7 @@ internal sealed class ValueEquality : IEqualityComparer<object>
     public int GetHashCode(object obj) => obj switch
     {
         MarkedText text => text.GetHashCode(),
+        UndefinedValue => 1,
         bool flag => flag ? 1L.GetHashCode() : 0L.GetHashCode(),
         long or BigInteger => obj is long l ? l.GetHashCode() : ((double)(BigInteger)obj).GetHashCode(),
         double d => d == Math.Floor(d) && Math.Abs(d) < 1e18 ? ((long)d).GetHashCode() : d.GetHashCode(),
