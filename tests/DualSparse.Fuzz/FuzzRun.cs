@@ -6,9 +6,6 @@ namespace DualSparse.Fuzz;
 /// <summary>Runs cases in turn over the targets, reports the first that fails, and sums up.</summary>
 internal static class FuzzRun
 {
-    // A reader may hold a few times its input, which is at most some tens of kilobytes here; claims inside the input must not count.
-    private const long MaxAllocatedBytes = 64 << 20;
-
     /// <summary>Returns the exit code: 0, or 1 where a case failed.</summary>
     public static int Run(long iterations, int seed, long first, string? only)
     {
@@ -48,8 +45,8 @@ internal static class FuzzRun
 
             long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
             (largest, slowest) = (Math.Max(largest, allocated), TimeSpan.FromTicks(Math.Max(slowest.Ticks, (clock.Elapsed - start).Ticks)));
-            if (allocated > MaxAllocatedBytes)
-                fault ??= $"it allocated {allocated} bytes, expected at most {MaxAllocatedBytes}";
+            if (allocated > targets[index].MaxAllocatedBytes)
+                fault ??= $"it allocated {allocated} bytes, expected at most {targets[index].MaxAllocatedBytes}";
             if (fault is not null)
                 return Report(targets[index], number, seed, input, fault);
             if (clock.Elapsed - lastLine > TimeSpan.FromSeconds(5))

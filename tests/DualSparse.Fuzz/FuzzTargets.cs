@@ -13,7 +13,11 @@ namespace DualSparse.Fuzz;
 /// <param name="Name">What the command line calls it.</param>
 /// <param name="Seeds">Sound inputs, to be damaged.</param>
 /// <param name="Read">Reads an input; may throw only <see cref="ModelFormatException"/>.</param>
-internal sealed record FuzzTarget(string Name, byte[][] Seeds, Action<byte[]> Read);
+internal sealed record FuzzTarget(string Name, byte[][] Seeds, Action<byte[]> Read)
+{
+    /// <summary>The most bytes that a case may allocate. A reader may hold a few times its input, which is at most some tens of kilobytes here; claims inside the input must not count.</summary>
+    public long MaxAllocatedBytes { get; init; } = 64 << 20;
+}
 
 /// <summary>All readers of files that come from outside. A new reader is one more line in <see cref="All"/>.</summary>
 internal static class FuzzTargets
@@ -36,6 +40,7 @@ internal static class FuzzTargets
         new("tokenizer", [.. Tokenizers.Select(kind => Golden("tokenizer", kind, "tokenizer.json"))], ReadTokenizer),
         new("lines", [Golden("tokenizer", "gpt2", "cases.jsonl")], input => JsonLine.Split(input, "lines").Select(line => line.Parse()).Count()),
         new("profile", [Encoding.UTF8.GetBytes(SmallProfile)], ReadProfile),
+        .. TemplateTargets.All,
     ];
 
     private const string SmallHeader = """

@@ -133,6 +133,7 @@ public partial class ArchitectureTests
         "DualSparse.Engine.Serving.TokenLogProb",
         "DualSparse.Kernels.KernelSet", "DualSparse.Kernels.WeightFormat",
         "DualSparse.Models.ModelFormatException", "DualSparse.Models.Text.Tokenizer",
+        "DualSparse.Models.Text.Templates.AnswerDelta", "DualSparse.Models.Text.Templates.AnswerDeltaKind", "DualSparse.Models.Text.Templates.ToolCallParser",
         "DualSparse.Models.Text.Templates.ChatRequest", "DualSparse.Models.Text.Templates.ChatTemplate", "DualSparse.Models.Text.Templates.ChatTemplateException",
         "DualSparse.Models.Text.Templates.RenderedChat", "DualSparse.Models.Text.Templates.TextSegment",
     ];

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace DualSparse.Models.Text.Templates;
@@ -8,6 +9,10 @@ internal sealed class Allowance(long inputLength)
 {
     // A long conversation takes some hundred thousand steps; ten million are about a second.
     private const long MostSteps = 10_000_000;
+
+    // Steps aren't equally long. The clock stops what steps of the longest kind make of it, which no template in use comes near.
+    private const int MostSeconds = 20;
+    private const int StepsPerLook = 1024;
 
     // A search or comparison passes about this many characters in the time of a step.
     private const int CharactersPerStep = 64;
@@ -21,7 +26,9 @@ internal sealed class Allowance(long inputLength)
     private const int MostDepth = 200;
 
     private readonly long mostCharacters = FixedCharacters + (CharactersPerInput * inputLength);
+    private readonly long start = Stopwatch.GetTimestamp();
     private long steps;
+    private long nextLook = StepsPerLook;
     private long characters;
     private int depth;
 
@@ -30,6 +37,13 @@ internal sealed class Allowance(long inputLength)
     {
         if (++steps > MostSteps)
             throw TooMuch($"takes more than {MostSteps} steps");
+        if (steps > nextLook)
+        {
+            nextLook = steps + StepsPerLook;
+            if (Stopwatch.GetElapsedTime(start).TotalSeconds > MostSeconds)
+                throw TooMuch($"takes more than {MostSeconds} seconds");
+        }
+
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw TooMuch("is nested too deeply");
     }

@@ -21,7 +21,20 @@ internal sealed class MessagePreparation(string source, TemplateTraits traits)
             throw new ChatTemplateException("messages is no array");
         if (messages.GetArrayLength() == 0)
             throw new ChatTemplateException("messages is empty, expected at least one message");
-        return new([.. messages.EnumerateArray().Select((message, i) => (object?)Prepare(message, $"messages[{i}]"))]);
+        return new([.. messages.EnumerateArray().Select((message, i) => (object?)Checked(message, $"messages[{i}]"))]);
+    }
+
+    private DictValue Checked(JsonElement message, string path)
+    {
+        try
+        {
+            return Prepare(message, path);
+        }
+        catch (InvalidOperationException e)
+        {
+            // The JSON reader's word for a name with an escaped surrogate without its other half.
+            throw new ChatTemplateException($"{path} holds a name that is not valid Unicode", e);
+        }
     }
 
     private DictValue Prepare(JsonElement message, string path)

@@ -74,8 +74,8 @@ internal sealed record FormatSpec
         string digits = kind switch
         {
             'x' or 'X' => number.ToString("x", CultureInfo.InvariantCulture).TrimStart('0'),
-            'o' => Radix(number, 8),
-            'b' => Radix(number, 2),
+            'o' => Octal(number),
+            'b' => number.ToString("B", CultureInfo.InvariantCulture).TrimStart('0'),
             _ => number.ToString(CultureInfo.InvariantCulture),
         };
         digits = digits.Length == 0 ? "0" : digits;
@@ -84,11 +84,11 @@ internal sealed record FormatSpec
         return Lower((Alternate ? kind switch { 'x' or 'X' => "0x", 'o' => "0o", 'b' => "0b", _ => "" } : "") + digits, kind);
     }
 
-    private static string Radix(BigInteger number, int radix)
+    private static string Octal(BigInteger number)
     {
         string digits = "";
-        for (; !number.IsZero; number /= radix)
-            digits = (number % radix) + digits;
+        for (; !number.IsZero; number /= 8)
+            digits = (number % 8) + digits;
         return digits;
     }
 

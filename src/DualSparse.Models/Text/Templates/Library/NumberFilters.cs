@@ -110,7 +110,7 @@ internal static class NumberFilters
         string prefix = radix switch { 16 => "0x", 8 => "0o", 2 => "0b", _ => "" };
         digits = prefix.Length > 0 && digits.StartsWith(prefix, StringComparison.Ordinal) ? digits[2..] : digits;
         // Longer ones have more bits than a number may.
-        if (digits.Length is 0 or > 1300)
+        if (digits.Length is 0 or > 300)
             return null;
         BigInteger value = 0;
         foreach (char c in digits)

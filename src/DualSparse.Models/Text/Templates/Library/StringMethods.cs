@@ -96,7 +96,7 @@ internal static class StringMethods
         int done = 0, from = 0;
         while (count != 0)
         {
-            int found = old.Value.Length == 0 ? (from <= text.Value.Length ? from : -1) : text.Value.IndexOf(old.Value, from, StringComparison.Ordinal);
+            int found = old.Value.Length == 0 ? (from <= text.Value.Length ? from : -1) : TextSearch.Find(run, text.Value, old.Value, from);
             if (found < 0)
                 break;
             builder.Append(text, done, found).Append(by);
@@ -188,7 +188,7 @@ internal static class StringMethods
     {
         string part = arguments.Text("sub").Value;
         var (section, start) = Section(run, text, arguments);
-        int found = last ? section.LastIndexOf(part, StringComparison.Ordinal) : section.IndexOf(part, StringComparison.Ordinal);
+        int found = last ? TextSearch.FindLast(run, section, part, section.Length) : TextSearch.Find(run, section, part);
         return found < 0 ? -1 : text.CodePoint(start + found);
     }
 
@@ -199,7 +199,7 @@ internal static class StringMethods
         if (part.Length == 0)
             return new MarkedText(section).Count + 1L;
         long count = 0;
-        for (int at = 0; (at = section.IndexOf(part, at, StringComparison.Ordinal)) >= 0; at += part.Length)
+        for (int at = 0; (at = TextSearch.Find(run, section, part, at)) >= 0; at += part.Length)
             count++;
         return count;
     }

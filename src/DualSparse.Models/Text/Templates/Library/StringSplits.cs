@@ -13,7 +13,7 @@ internal static class StringSplits
         {
             null => AtSpace(text, most, fromRight),
             MarkedText { Value.Length: 0 } => throw new TemplateError("empty separator"),
-            MarkedText at => At(text, at.Value, most, fromRight),
+            MarkedText at => At(run, text, at.Value, most, fromRight),
             UndefinedValue undefined => throw undefined.Error(),
             _ => throw new TemplateError($"must be str or None, not {TypeNames.Of(separator)}"),
         };
@@ -41,22 +41,22 @@ internal static class StringSplits
         string at = arguments.Text("sep").Value;
         if (at.Length == 0)
             throw new TemplateError("empty separator");
-        int found = fromRight ? text.Value.LastIndexOf(at, StringComparison.Ordinal) : text.Value.IndexOf(at, StringComparison.Ordinal);
+        int found = fromRight ? TextSearch.FindLast(run, text.Value, at, text.Value.Length) : TextSearch.Find(run, text.Value, at);
         if (found < 0)
             return run.List(fromRight ? [MarkedText.Empty, MarkedText.Empty, text] : [text, MarkedText.Empty, MarkedText.Empty], isTuple: true);
         int end = found + at.Length;
         return run.List([StringMethods.Part(run, text, 0, found), StringMethods.Part(run, text, found, end), StringMethods.Part(run, text, end, text.Value.Length)], isTuple: true);
     }
 
-    private static List<(int Start, int End)> At(MarkedText text, string separator, long most, bool fromRight)
+    private static List<(int Start, int End)> At(TemplateRun run, MarkedText text, string separator, long most, bool fromRight)
     {
         List<(int Start, int End)> parts = [];
         int start = 0, end = text.Value.Length;
         while (parts.Count < most)
         {
             int found = fromRight
-                ? text.Value.AsSpan(0, end).LastIndexOf(separator, StringComparison.Ordinal)
-                : text.Value.IndexOf(separator, start, StringComparison.Ordinal);
+                ? TextSearch.FindLast(run, text.Value, separator, end)
+                : TextSearch.Find(run, text.Value, separator, start);
             if (found < 0)
                 break;
             parts.Add(fromRight ? (found + separator.Length, end) : (start, found));

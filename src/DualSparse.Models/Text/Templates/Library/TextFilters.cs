@@ -1,9 +1,10 @@
-using System.Text.RegularExpressions;
+using System.Net;
+using System.Text;
 
 namespace DualSparse.Models.Text.Templates;
 
 /// <summary>Filters that give strings.</summary>
-internal static partial class TextFilters
+internal static class TextFilters
 {
     /// <summary>Adds them to the table.</summary>
     public static void AddTo(Dictionary<string, Func<TemplateRun, Arguments, object?>> filters)
@@ -20,9 +21,9 @@ internal static partial class TextFilters
             ? StringMethods.Pad(run, text, width, new MarkedText(" "), pad => (pad / 2) + (pad & width & 1)) : null;
         filters["format"] = Format;
         filters["truncate"] = Truncate;
-        filters["wordcount"] = (run, a) => (long)Word().Count(Text(run, a).Value);
+        filters["wordcount"] = (run, a) => Words(Text(run, a).Value);
         filters["urlencode"] = (run, a) => StringMethods.Map(run, Text(run, a), text => Uri.EscapeDataString(text).Replace("%2F", "/", StringComparison.Ordinal));
-        filters["striptags"] = (run, a) => StringMethods.MapWhole(run, Text(run, a), text => Space().Replace(Tag().Replace(text, ""), " ").Trim());
+        filters["striptags"] = (run, a) => StringMethods.MapWhole(run, Text(run, a), StripTags);
     }
 
     private static MarkedText Text(TemplateRun run, Arguments arguments)
@@ -108,27 +109,63 @@ internal static partial class TextFilters
         return PercentFormat.Apply(run, format, dict);
     }
 
-    private static object Truncate(TemplateRun run, Arguments arguments)
+    private static object? Truncate(TemplateRun run, Arguments arguments)
     {
-        var text = arguments.Text("s");
+        object? value = arguments.Take("s");
         long length = arguments.Whole("length", 255);
         bool cutWords = arguments.Flag("killwords", false);
         var end = arguments.Text("end", "...");
         long leeway = arguments.Take("leeway", null) is { } given ? Numbers.Count(given) : 5;
         if (length < end.Count || leeway < 0)
             throw new TemplateError($"expected length >= {end.Count} and leeway >= 0, got {length} and {leeway}");
-        if (text.Count <= length + leeway)
-            return text;
+        if (Operators.Length(value) <= length + leeway)
+            return value;
+        var text = value as MarkedText ?? throw new TemplateError($"truncate needs a string, not {TypeNames.Of(value)}");
         int cut = text.Offset((int)(length - end.Count));
         if (!cutWords && cut > 0 && text.Value.LastIndexOf(' ', cut - 1) is var space and >= 0)
             cut = space;
         return run.Builder().Append(text, 0, cut).Append(end).Build();
     }
 
+    // Runs of letters, digits and underlines.
+    private static long Words(string text)
+    {
+        long count = 0;
+        bool inside = false;
+        foreach (var rune in text.EnumerateRunes())
+        {
+            bool word = rune.Value == '_' || Rune.IsLetter(rune) || Rune.IsNumber(rune);
+            count += word && !inside ? 1 : 0;
+            inside = word;
+        }
+
+        return count;
+    }
+
+    // Comments, then tags; the white space between words becomes a blank, and entities what they stand for.
+    private static string StripTags(string text)
+    {
+        text = Cut(Cut(text, "<!--", "-->"), "<", ">");
+        return WebUtility.HtmlDecode(string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    private static string Cut(string text, string open, string close)
+    {
+        var rest = new StringBuilder(text.Length);
+        int done = 0;
+        while (text.IndexOf(open, done, StringComparison.Ordinal) is var start and >= 0 && text.IndexOf(close, start, StringComparison.Ordinal) is var end and >= 0)
+        {
+            rest.Append(text, done, start - done);
+            done = end + close.Length;
+        }
+
+        return rest.Append(text, done, text.Length - done).ToString();
+    }
+
     // Words begin after white space, a hyphen or an opening bracket.
     private static string Title(string text)
     {
-        var result = new System.Text.StringBuilder(text.Length);
+        var result = new StringBuilder(text.Length);
         bool begins = true;
         for (int i = 0, width; i < text.Length; i += width)
         {
@@ -141,13 +178,4 @@ internal static partial class TextFilters
 
         return result.ToString();
     }
-
-    [GeneratedRegex(@"\w+")]
-    private static partial Regex Word();
-
-    [GeneratedRegex(@"<!--.*?-->|<[^>]*>", RegexOptions.Singleline)]
-    private static partial Regex Tag();
-
-    [GeneratedRegex(@"\s+")]
-    private static partial Regex Space();
 }

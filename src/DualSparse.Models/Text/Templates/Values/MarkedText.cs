@@ -9,8 +9,12 @@ internal sealed class MarkedText : IEquatable<MarkedText>
     /// <summary>The empty string.</summary>
     public static readonly MarkedText Empty = new("", TextOrigin.Template);
 
+    // Where surrogates are, every so many code points their place is noted.
+    private const int Spacing = 64;
+
     private readonly TextRun[] runs;
     private int codePoints = -1;
+    private int[]? places;
 
     /// <summary>A string of one origin.</summary>
     public MarkedText(string value, TextOrigin origin = TextOrigin.Template, bool isMarkup = false)
@@ -59,8 +63,8 @@ internal sealed class MarkedText : IEquatable<MarkedText>
     {
         if (Count == Value.Length)
             return codePoint;
-        int offset = 0;
-        for (; codePoint > 0; codePoint--)
+        int offset = Places[codePoint / Spacing];
+        for (int left = codePoint % Spacing; left > 0; left--)
             offset += Width(offset);
         return offset;
     }
@@ -70,14 +74,36 @@ internal sealed class MarkedText : IEquatable<MarkedText>
     {
         if (Count == Value.Length)
             return offset;
-        int number = 0;
-        for (int at = 0; at < offset; at += Width(at))
+        int place = Array.BinarySearch(Places, offset);
+        place = place < 0 ? ~place - 1 : place;
+        int number = place * Spacing;
+        for (int at = Places[place]; at < offset; at += Width(at))
             number++;
         return number;
     }
 
     /// <summary>How many characters the code point has that begins here.</summary>
     public int Width(int offset) => offset + 1 < Value.Length && char.IsSurrogatePair(Value[offset], Value[offset + 1]) ? 2 : 1;
+
+    private int[] Places
+    {
+        get
+        {
+            if (places is not null)
+                return places;
+            List<int> found = [];
+            int number = 0;
+            for (int at = 0; at < Value.Length; at += Width(at))
+            {
+                if (number++ % Spacing == 0)
+                    found.Add(at);
+            }
+
+            if (number % Spacing == 0)
+                found.Add(Value.Length);
+            return places = [.. found];
+        }
+    }
 
     /// <summary>The characters from <paramref name="start"/> up to <paramref name="end"/>.</summary>
     public MarkedText Slice(int start, int end)

@@ -7,7 +7,7 @@ namespace DualSparse.Models.Text.Templates;
 internal static class Numbers
 {
     // A whole number may have as many bits; templates count messages.
-    private const int MostBits = 4096;
+    private const int MostBits = 256;
 
     /// <summary>Whether a value is a number.</summary>
     public static bool Is(object? value) => value is long or double or bool or BigInteger;

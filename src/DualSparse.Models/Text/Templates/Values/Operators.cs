@@ -102,8 +102,7 @@ internal static class Operators
             case MarkedText text:
                 if (item is not MarkedText part)
                     throw new TemplateError($"'in <string>' requires string as left operand, not {TypeNames.Of(item)}");
-                run.Allowance.Pass(text.Value.Length);
-                return text.Value.Contains(part.Value, StringComparison.Ordinal);
+                return TextSearch.Find(run, text.Value, part.Value) >= 0;
             case DictValue dict:
                 return dict.Entries.ContainsKey(ValueEquality.Key(item));
             case null or bool or long or double or BigInteger or FunctionValue or NamespaceValue:

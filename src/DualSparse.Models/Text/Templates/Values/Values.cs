@@ -93,6 +93,9 @@ internal sealed class ValueEquality : IEqualityComparer<object>
     /// <summary>The only one.</summary>
     public static readonly ValueEquality Instance = new();
 
+    // A tuple in a tuple in a tuple, each twice, has as many values as it likes.
+    private const int MostInKey = 100;
+
     /// <inheritdoc/>
     public new bool Equals(object? x, object? y) => (x, y) switch
     {
@@ -108,22 +111,37 @@ internal sealed class ValueEquality : IEqualityComparer<object>
     {
         MarkedText text => text.GetHashCode(),
         UndefinedValue => 1,
-        bool flag => flag ? 1L.GetHashCode() : 0L.GetHashCode(),
-        long or BigInteger => obj is long l ? l.GetHashCode() : ((double)(BigInteger)obj).GetHashCode(),
-        double d => d == Math.Floor(d) && Math.Abs(d) < 1e18 ? ((long)d).GetHashCode() : d.GetHashCode(),
-        ListValue list => list.Items.Aggregate(17, (hash, item) => (hash * 31) + (item is null ? 0 : GetHashCode(item))),
+        // Combined with a number that differs from process to process: nobody can choose keys that collide.
+        bool flag => HashCode.Combine(flag ? 1L : 0L),
+        long number => HashCode.Combine(number),
+        BigInteger big => HashCode.Combine((double)big),
+        double real => real == Math.Floor(real) && Math.Abs(real) < 1e18 ? HashCode.Combine((long)real) : HashCode.Combine(real),
+        ListValue list => list.Items.Aggregate(17, (hash, item) => HashCode.Combine(hash, item is null ? 0 : GetHashCode(item))),
         _ => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(obj),
     };
 
     /// <summary>A value as a key.</summary>
     /// <exception cref="TemplateError">It can't be one.</exception>
-    public static object Key(object? value) => value switch
+    public static object Key(object? value)
     {
-        null => NoneKey.Instance,
-        ListValue { IsTuple: true } tuple => new ListValue([.. tuple.Items.Select(item => item is null ? null : Key(item))], IsTuple: true),
-        ListValue or DictValue => throw new TemplateError($"unhashable type: '{TypeNames.Of(value)}'"),
-        _ => value,
-    };
+        int left = MostInKey;
+        return Key(value, ref left);
+    }
+
+    private static object Key(object? value, ref int left)
+    {
+        if (--left < 0)
+            throw new TemplateError($"a key holds more than {MostInKey} values");
+        if (value is ListValue { IsTuple: true } tuple)
+        {
+            List<object?> items = new(Math.Min(tuple.Items.Count, MostInKey));
+            foreach (object? item in tuple.Items)
+                items.Add(item is null ? null : Key(item, ref left));
+            return new ListValue(items, IsTuple: true);
+        }
+
+        return value is ListValue or DictValue ? throw new TemplateError($"unhashable type: '{TypeNames.Of(value)}'") : value ?? NoneKey.Instance;
+    }
 
     /// <summary>A key as a value.</summary>
     public static object? Value(object key) => key is NoneKey ? null : key;
