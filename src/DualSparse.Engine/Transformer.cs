@@ -43,6 +43,9 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config => checkpoint.Config;
 
+    /// <summary>The checkpoint's folder.</summary>
+    public string Folder => checkpoint.Folder;
+
     /// <summary>The time and memory that loading took.</summary>
     public LoadReport Report { get; }
 

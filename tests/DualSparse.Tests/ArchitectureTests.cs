@@ -8,6 +8,7 @@ using DualSparse.Engine;
 using DualSparse.Evaluation;
 using DualSparse.Kernels;
 using DualSparse.Models;
+using DualSparse.Server;
 using DualSparse.Sparsify;
 
 namespace DualSparse.Tests;
@@ -23,8 +24,9 @@ public partial class ArchitectureTests
         ["Distributed"] = ["Engine"],
         ["Evaluation"] = ["Engine"],
         ["Benchmarking"] = ["Distributed"],
+        ["Server"] = ["Engine"],
         ["Sparsify"] = ["Evaluation"],
-        ["Cli"] = ["Evaluation", "Benchmarking", "Sparsify", "Distributed"],
+        ["Cli"] = ["Evaluation", "Benchmarking", "Server", "Sparsify", "Distributed"],
     };
 
     [Fact]
@@ -132,6 +134,7 @@ public partial class ArchitectureTests
         "DualSparse.Engine.Serving.Batching.SchedulerOptions", "DualSparse.Engine.Serving.Batching.SchedulerState",
         "DualSparse.Engine.Serving.TokenLogProb",
         "DualSparse.Kernels.KernelSet", "DualSparse.Kernels.WeightFormat",
+        "DualSparse.Server.DualSparseEndpoints", "DualSparse.Server.DualSparseServices", "DualSparse.Server.ServerOptions",
         "DualSparse.Models.ModelFormatException", "DualSparse.Models.Text.Tokenizer",
         "DualSparse.Models.Text.Templates.AnswerDelta", "DualSparse.Models.Text.Templates.AnswerDeltaKind", "DualSparse.Models.Text.Templates.ToolCallParser",
         "DualSparse.Models.Text.Templates.ChatRequest", "DualSparse.Models.Text.Templates.ChatTemplate", "DualSparse.Models.Text.Templates.ChatTemplateException",
@@ -144,7 +147,7 @@ public partial class ArchitectureTests
         Assembly[] parts =
         [
             typeof(KernelSet).Assembly, typeof(ModelFormatException).Assembly, typeof(MoeModel).Assembly, typeof(WindowEvaluation).Assembly,
-            typeof(LayerBenchmark).Assembly, typeof(Sparsifier).Assembly, typeof(RankedModel).Assembly, typeof(CommandHost).Assembly,
+            typeof(LayerBenchmark).Assembly, typeof(Sparsifier).Assembly, typeof(ServerOptions).Assembly, typeof(RankedModel).Assembly, typeof(CommandHost).Assembly,
         ];
         Assert.Equal(s_public.Order(StringComparer.Ordinal), parts.SelectMany(p => p.GetExportedTypes()).Select(t => t.FullName!).Order(StringComparer.Ordinal));
     }
