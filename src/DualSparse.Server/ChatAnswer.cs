@@ -5,14 +5,21 @@ using DualSparse.Server.Protocol;
 namespace DualSparse.Server;
 
 /// <summary>The answer to a conversation, in one piece or token by token.</summary>
-internal sealed class ChatAnswer(Call call, ServedModel served, string model, Submission submission, DialSetting setting, bool withLogProbs)
+/// <param name="call">The request.</param>
+/// <param name="served">The model.</param>
+/// <param name="model">The id that it was called by.</param>
+/// <param name="submission">What generates.</param>
+/// <param name="setting">What is dropped.</param>
+/// <param name="reader">Reads one answer.</param>
+/// <param name="withLogProbs">Whether tokens are told with their log-probabilities.</param>
+internal sealed class ChatAnswer(Call call, ServedModel served, string model, Submission submission, DialSetting setting, Func<AnswerText> reader, bool withLogProbs)
 {
     private const string Role = "assistant";
 
     private readonly string id = Ids.New("chatcmpl-");
     private readonly long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
     private readonly TokenTexts texts = new(served.Model.Tokenizer);
-    private readonly AnswerText[] answers = [.. Enumerable.Range(0, submission.Answers).Select(_ => new AnswerText())];
+    private readonly AnswerText[] answers = [.. Enumerable.Range(0, submission.Answers).Select(_ => reader())];
 
     /// <summary>Answers in one piece.</summary>
     public async Task WholeAsync()
@@ -21,13 +28,11 @@ internal sealed class ChatAnswer(Call call, ServedModel served, string model, Su
         await foreach (var (choice, token) in submission.ReadAsync(call.Cancel).ConfigureAwait(false))
         {
             call.TokenCame();
-            messages[choice].Add(answers[choice].Push(token.Text));
+            messages[choice].Add(answers[choice].Push(token));
             if (withLogProbs)
                 messages[choice].LogProbs.Add(texts.Chat(token));
-            if (token.Finish is not { } finish)
-                continue;
-            messages[choice].Add(answers[choice].Finish());
-            messages[choice].Finish = FinishReasons.Of(finish, answers[choice].Calls);
+            if (token.Finish is { } finish)
+                messages[choice].Finish = FinishReasons.Of(finish, answers[choice].Calls);
         }
 
         call.Used = GeneratedUsage.Of(submission.Streams, setting);
@@ -46,9 +51,7 @@ internal sealed class ChatAnswer(Call call, ServedModel served, string model, Su
         await foreach (var (choice, token) in writer.WithCommentsAsync(submission.ReadAsync(call.Cancel), call.Cancel).ConfigureAwait(false))
         {
             call.TokenCame();
-            var deltas = answers[choice].Push(token.Text);
-            if (token.Finish is not null)
-                deltas = [.. deltas, .. answers[choice].Finish()];
+            var deltas = answers[choice].Push(token);
             // The log-probabilities of a token whose text is held back are not.
             if (deltas.Count == 0 && withLogProbs)
                 deltas = [new ChatDelta { Content = "" }];

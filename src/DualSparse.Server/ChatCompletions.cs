@@ -17,6 +17,8 @@ internal static class ChatCompletions
         bool stream = body["stream"].Flag(false), usage = body["stream_options"] is { IsNull: false } asked && asked["include_usage"].Flag(false);
         var options = Sampling.Read(body, served.Model, LogProbs(body), least: 1, most: null);
         int choices = body["n"].Int(1, Limits.Choices(call.Options)) ?? 1;
+        bool parallel = body["parallel_tool_calls"].Flag(true);
+        var tools = Conversation.Tools(body)?.Value.Element;
         var chat = Conversation.Render(body, served, call.Options);
         using var submission = Submission.Submit(served.Scheduler, [new GenerationRequest
         {
@@ -28,8 +30,10 @@ internal static class ChatCompletions
         }], call.Cancel);
         await submission.AdmittedAsync(call.Cancel).ConfigureAwait(false);
         Dial.Tell(call.Http, setting);
-        var answer = new ChatAnswer(call, served, model, submission, setting, withLogProbs: options.LogProbs is not null);
+        var answer = new ChatAnswer(call, served, model, submission, setting, Reader, withLogProbs: options.LogProbs is not null);
         await (stream ? answer.StreamAsync(usage) : answer.WholeAsync()).ConfigureAwait(false);
+
+        AnswerText Reader() => new(served.Model.Tokenizer, served.Template!, chat, tools, parallel);
     }
 
     // How many alternatives to each token; null: no log-probabilities at all.

@@ -10,7 +10,10 @@ internal sealed class Submission : IDisposable
     private readonly IReadOnlyList<RequestStream> streams;
     private readonly int choices;
 
-    private Submission(IReadOnlyList<RequestStream> streams, int choices) => (this.streams, this.choices) = (streams, choices);
+    /// <summary>Takes requests that were handed over.</summary>
+    /// <param name="streams">The requests, in the order of the prompts.</param>
+    /// <param name="choices">Answers to each prompt.</param>
+    internal Submission(IReadOnlyList<RequestStream> streams, int choices) => (this.streams, this.choices) = (streams, choices);
 
     /// <summary>The requests, in the order of the prompts.</summary>
     public IReadOnlyList<RequestStream> Streams => streams;
