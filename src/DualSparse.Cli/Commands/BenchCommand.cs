@@ -8,7 +8,7 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>.</summary>
+/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>; <c>bench serve</c>.</summary>
 internal static class BenchCommand
 {
     private const string LayerWord = "layer";
@@ -20,7 +20,7 @@ internal static class BenchCommand
 
     public static Command Create()
     {
-        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel() };
+        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel(), Server() };
         var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
@@ -188,6 +188,13 @@ internal static class BenchCommand
     {
         var command = BenchEpCommand.Create();
         RefuseBefore(command, "a layer of it by --model");
+        return command;
+    }
+
+    private static Command Server()
+    {
+        var command = BenchServeCommand.Create();
+        RefuseBefore(command, "a server, whose model stands after it");
         return command;
     }
 

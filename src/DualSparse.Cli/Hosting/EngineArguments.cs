@@ -39,6 +39,10 @@ internal sealed class EngineArguments
         command.Options.Add(threads);
     }
 
+    /// <summary>The options as another process of this program is given them.</summary>
+    public IEnumerable<string> Arguments(ParseResult parsed) =>
+        ["--weights", parsed.GetValue(weights)!, .. parsed.GetValue(threads) is { } count ? ["--threads", $"{count}"] : Array.Empty<string>()];
+
     /// <summary>How it is to be loaded.</summary>
     /// <exception cref="ArgumentException">A number that makes no sense.</exception>
     public EngineOptions Engine(ParseResult parsed)
