@@ -8,11 +8,14 @@ namespace DualSparse.Tests.Engine.Serving;
 
 /// <summary>
 /// A small OLMoE in a folder of its own whose next token is a table: its layer adds nothing, and token t's hidden state is one-hot. Its
-/// vocabulary is the 256 bytes, and after them special tokens.
+/// vocabulary is the 256 bytes, and after them special tokens and words of one token.
 /// </summary>
 internal sealed class TableModel : IDisposable
 {
-    private const int Vocabulary = 264, Layers = 1, Experts = 4;
+    private const int Layers = 1, Experts = 4;
+
+    // Its hidden states are as wide as its vocabulary is long: heads and kernels want whole numbers of eights.
+    private const int Eights = 8;
 
     // Nothing else has a chance beside it.
     private const float Logit = 30;
@@ -20,12 +23,23 @@ internal sealed class TableModel : IDisposable
     private static readonly string[] s_special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"];
 
     private readonly TemporaryFolder folder = new();
+    private readonly string[] words;
 
     /// <summary>Makes it.</summary>
     /// <param name="next">What follows each id; another id is followed by 0.</param>
     /// <param name="config">Fields of config.json to set.</param>
     public TableModel(IReadOnlyDictionary<int, int> next, params (string Name, JsonNode? Value)[] config)
+        : this([], next, config)
     {
+    }
+
+    /// <summary>Makes one with words that are a token each, beside bytes and special tokens; see <see cref="Word"/>.</summary>
+    /// <param name="words">The words.</param>
+    /// <param name="next">What follows each id; another id is followed by 0.</param>
+    /// <param name="config">Fields of config.json to set.</param>
+    public TableModel(string[] words, IReadOnlyDictionary<int, int> next, params (string Name, JsonNode? Value)[] config)
+    {
+        this.words = words;
         var fields = JsonNode.Parse($$"""
             {"model_type":"olmoe","vocab_size":{{Vocabulary}},"hidden_size":{{Vocabulary}},"intermediate_size":8,"num_hidden_layers":{{Layers}},
             "num_attention_heads":4,"num_key_value_heads":4,"hidden_act":"silu","max_position_embeddings":512,"rms_norm_eps":1e-6,"rope_theta":10000.0,
@@ -44,6 +58,9 @@ internal sealed class TableModel : IDisposable
     /// <summary>The id of a one-byte character or a special token.</summary>
     public static int Id(string token) => token.Length == 1 ? token[0] : 256 + Array.IndexOf(s_special, token);
 
+    /// <summary>The id of the word at an index.</summary>
+    public static int Word(int index) => 256 + s_special.Length + index;
+
     /// <summary>A table that writes tokens one after another, all different.</summary>
     public static Dictionary<int, int> Chain(params string[] tokens) => tokens.Zip(tokens[1..]).ToDictionary(pair => Id(pair.First), pair => Id(pair.Second));
 
@@ -53,12 +70,16 @@ internal sealed class TableModel : IDisposable
     /// <summary>Deletes it.</summary>
     public void Dispose() => folder.Dispose();
 
-    private static string TokenizerJson()
+    private int Vocabulary => (Word(words.Length) + Eights - 1) / Eights * Eights;
+
+    private string TokenizerJson()
     {
         var vocabulary = new JsonObject();
         for (int b = 0; b < 256; b++)
             vocabulary[ByteAlphabet.ToChar((byte)b).ToString()] = b;
         var added = new JsonArray([.. s_special.Select(s => new JsonObject { ["id"] = Id(s), ["content"] = s, ["special"] = true, ["normalized"] = false })]);
+        for (int w = 0; w < words.Length; w++)
+            added.Add(new JsonObject { ["id"] = Word(w), ["content"] = words[w], ["special"] = false, ["normalized"] = false });
         return new JsonObject
         {
             ["added_tokens"] = added,
