@@ -12,6 +12,7 @@ internal static class Program
     public static RootCommand Commands() => new("Runs mixture-of-experts language models.")
     {
         GenerateCommand.Create(),
+        ChatCommand.Create(),
         ServeCommand.Create(),
         SparsifyCommand.Create(),
         EvalCommand.Create(),

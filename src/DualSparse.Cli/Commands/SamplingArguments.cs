@@ -8,7 +8,7 @@ namespace DualSparse.Cli.Commands;
 /// <summary>The options that say how text is generated; what isn't given stays as the checkpoint wants it.</summary>
 internal sealed class SamplingArguments
 {
-    private readonly Option<int?> maxTokens = NumberOption.Create<int>("--max-tokens", "The most tokens to generate. [default: as generation_config.json, or 256]", "-n");
+    private readonly Option<int?> maxTokens;
     private readonly Option<float?> temperature = NumberOption.Create<float>("--temperature", "0 always takes the most probable token. [default of this and the next four: as generation_config.json says]");
     private readonly Option<int?> topK = NumberOption.Create<int>("--top-k", "Draw from the n most probable tokens; 0: all.");
     private readonly Option<float?> topP = NumberOption.Create<float>("--top-p", "Draw from the most probable tokens whose probabilities add up to this.");
@@ -20,9 +20,12 @@ internal sealed class SamplingArguments
         "--logprobs", "Instead of text, write one line per token: id, log-probability, token; then those of the n most probable.");
 
     /// <summary>Adds the options to a command.</summary>
-    public SamplingArguments(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="answers">Whether it writes answers, to their end; else it continues a text.</param>
+    public SamplingArguments(Command command, bool answers = false)
     {
-        Option[] all = [maxTokens, temperature, topK, topP, minP, penalty, seed, stop, logProbs];
+        maxTokens = NumberOption.Create<int>("--max-tokens", $"The most tokens to generate. [default: as generation_config.json, or {(answers ? "to the end of the answer" : "256")}]", "-n");
+        Option[] all = [maxTokens, temperature, topK, topP, minP, penalty, seed, stop, .. answers ? Array.Empty<Option>() : [logProbs]];
         foreach (var option in all)
             command.Options.Add(option);
     }

@@ -10,15 +10,11 @@ internal sealed class Interrupt : IDisposable
     private readonly CancellationTokenSource source = new();
     private readonly IDisposable registrations;
 
-    public Interrupt()
+    public Interrupt() => registrations = Take(signal =>
     {
-        registrations = On(signal =>
-        {
-            signal.Cancel = !source.IsCancellationRequested;
-            source.Cancel();
-        });
-        Interlocked.Increment(ref s_living);
-    }
+        signal.Cancel = !source.IsCancellationRequested;
+        source.Cancel();
+    });
 
     public CancellationToken Token => source.Token;
 
@@ -34,20 +30,28 @@ internal sealed class Interrupt : IDisposable
         Environment.Exit(CommandHost.Interrupted);
     });
 
+    /// <summary>Takes signals over from <see cref="EndProcess"/> until it is disposed.</summary>
+    public static IDisposable Take(Action<PosixSignalContext> act)
+    {
+        var taken = On(act, () => Interlocked.Decrement(ref s_living));
+        Interlocked.Increment(ref s_living);
+        return taken;
+    }
+
     public void Dispose()
     {
-        Interlocked.Decrement(ref s_living);
         registrations.Dispose();
         source.Dispose();
     }
 
-    private static Registrations On(Action<PosixSignalContext> act) =>
-        new([.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(kind => PosixSignalRegistration.Create(kind, act))]);
+    private static Registrations On(Action<PosixSignalContext> act, Action? after = null) =>
+        new([.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP }.Select(kind => PosixSignalRegistration.Create(kind, act))], after);
 
-    private sealed class Registrations(PosixSignalRegistration[] all) : IDisposable
+    private sealed class Registrations(PosixSignalRegistration[] all, Action? after) : IDisposable
     {
         public void Dispose()
         {
+            after?.Invoke();
             foreach (var registration in all)
                 registration.Dispose();
         }

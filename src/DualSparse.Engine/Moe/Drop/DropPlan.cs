@@ -39,6 +39,9 @@ internal sealed class DropPlan
     /// <summary>The expected loss of fixed thresholds; null if it isn't known, or differs between prompt and generated tokens.</summary>
     public ExpectedLoss? Expected { get; }
 
+    /// <summary>The loss to expect before a text is read: at a rate whose thresholds adapt, that of the rate; null: it isn't known.</summary>
+    public ExpectedLoss? Beforehand => Expected ?? (AllAdaptive && Request is { Rate: { } rate, Generated: null } ? Followed!.Method.LossAt(rate) : null);
+
     /// <summary>A layer's rule; null: nothing is dropped.</summary>
     public LayerRule? Rule(int layer, bool generated) => (generated ? generatedRules : promptRules)[layer];
 

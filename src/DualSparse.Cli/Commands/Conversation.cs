@@ -1,0 +1,72 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using DualSparse.Engine;
+using DualSparse.Engine.Serving;
+using DualSparse.Models.Text.Templates;
+
+namespace DualSparse.Cli.Commands;
+
+/// <summary>
+/// A conversation and its cache. The template writes all of it anew for each answer; of the tokens that are as before, the work is kept, so
+/// that only new ones go through the model.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="template">How messages become a prompt.</param>
+/// <param name="options">How answers are generated.</param>
+internal sealed class Conversation(MoeModel model, ChatTemplate template, GenerationOptions options) : IDisposable
+{
+    private readonly List<(string Role, string Content)> messages = [];
+
+    /// <summary>The text's tokens, cache and drop.</summary>
+    public Session Session { get; } = model.NewSession();
+
+    /// <summary>What the model is told before all else; null: nothing.</summary>
+    public string? System { get; set; }
+
+    /// <summary>Messages of both sides so far.</summary>
+    public int Messages => messages.Count;
+
+    /// <summary>What is dropped, from the next answer on; with the loss to expect, null where it isn't known.</summary>
+    /// <exception cref="ArgumentException">The model can't be run so.</exception>
+    public ExpectedLoss? SetDrop(DropRequest request)
+    {
+        Session.Drop = request;
+        return model.Transformer.Plan(request).Beforehand;
+    }
+
+    /// <summary>Puts a message to the model.</summary>
+    /// <param name="text">The message.</param>
+    /// <param name="cancel">Stops the answer.</param>
+    /// <returns>The answer, as it is asked for; <see cref="Answered"/> adds it to the conversation.</returns>
+    /// <exception cref="ArgumentException">The conversation doesn't fit the context, which then is as before.</exception>
+    /// <exception cref="ChatTemplateException">The template refuses it.</exception>
+    public Generation Ask(string text, CancellationToken cancel)
+    {
+        messages.Add(("user", text));
+        try
+        {
+            Session.Replace(model.Tokenizer.Encode(template.Render(new ChatRequest { Messages = Written() })));
+            return Session.Generate(options, cancel);
+        }
+        catch
+        {
+            messages.RemoveAt(messages.Count - 1);
+            throw;
+        }
+    }
+
+    /// <summary>Adds the answer, as far as it went.</summary>
+    public void Answered(string text) => messages.Add(("assistant", text));
+
+    /// <summary>Forgets all but <see cref="System"/>.</summary>
+    public void Reset() => messages.Clear();
+
+    /// <inheritdoc/>
+    public void Dispose() => Session.Dispose();
+
+    private JsonElement Written()
+    {
+        IEnumerable<(string Role, string Content)> all = System is null ? messages : messages.Prepend(("system", System));
+        return JsonSerializer.SerializeToElement(new JsonArray([.. all.Select(m => new JsonObject { ["role"] = m.Role, ["content"] = m.Content })]));
+    }
+}
