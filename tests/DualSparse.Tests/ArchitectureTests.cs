@@ -123,7 +123,7 @@ public partial class ArchitectureTests
     private static readonly string[] s_public =
     [
         "DualSparse.Distributed.Ranks",
-        "DualSparse.Engine.EngineOptions", "DualSparse.Engine.LoadProgress", "DualSparse.Engine.LoadReport", "DualSparse.Engine.MoeModel",
+        "DualSparse.Engine.ChatClients", "DualSparse.Engine.EngineOptions", "DualSparse.Engine.LoadProgress", "DualSparse.Engine.LoadReport", "DualSparse.Engine.MoeModel",
         "DualSparse.Engine.DropCounts", "DualSparse.Engine.DropRequest", "DualSparse.Engine.DropThresholds",
         "DualSparse.Engine.Interval", "DualSparse.Engine.ExpectedLoss",
         "DualSparse.Engine.Serving.FinishReason", "DualSparse.Engine.Serving.GeneratedToken", "DualSparse.Engine.Serving.Generation",
@@ -156,7 +156,7 @@ public partial class ArchitectureTests
     public void Readme_shows_the_code_that_the_test_runs()
     {
         string readme = File.ReadAllText(TestPaths.InRepository("README.md"));
-        string code = readme.Split("```csharp\n")[1].Split("```")[0];
+        string code = string.Concat(readme.Split("```csharp\n")[1..].Select(part => part.Split("```")[0]));
         string test = File.ReadAllText(TestPaths.InRepository("tests", "DualSparse.Tests", "Engine", "ReadmeTests.cs"));
         foreach (string line in code.Split('\n', StringSplitOptions.RemoveEmptyEntries))
             Assert.Contains(line.Trim(), test);

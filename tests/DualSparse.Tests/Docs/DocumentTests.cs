@@ -8,7 +8,7 @@ public partial class DocumentTests
     /// <summary>Every page of the repository: documents, cards, result pages.</summary>
     public static IEnumerable<string> All => Directory.GetFiles(TestPaths.InRepository(), "*.md", SearchOption.AllDirectories)
         .Select(file => Path.GetRelativePath(TestPaths.InRepository(), file).Replace('\\', '/'))
-        .Where(file => !file.Split('/').Any(part => part is "bin" or "obj" or "shared" || part.StartsWith('.')));
+        .Where(file => !file.Split('/').Any(part => part is "bin" or "obj" or "shared" or "node_modules" || part.StartsWith('.')));
 
     public static TheoryData<string> Documents => [.. All];
 

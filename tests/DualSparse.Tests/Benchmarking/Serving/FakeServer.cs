@@ -88,6 +88,8 @@ internal sealed class FakeServer : IDisposable
     {
         try
         {
+            // A connection that was broken off serves nobody else.
+            context.Response.KeepAlive = false;
             using var reader = new StreamReader(context.Request.InputStream, Encoding.UTF8);
             string body = await reader.ReadToEndAsync();
             switch (context.Request.Url!.AbsolutePath)

@@ -9,6 +9,9 @@ public sealed class SdkServers : IDisposable
     /// <summary>What the model is called whose answers are known.</summary>
     public const string Model = "scripted";
 
+    /// <summary>Messages as they are, one after another.</summary>
+    public const string PlainTemplate = "{% for m in messages %}{{ m.content }}{% endfor %}";
+
     private readonly ScriptedModel model = new();
     private readonly TemporaryFolder folder = new();
     private readonly Dictionary<string, ISdk> clients = [];
@@ -16,7 +19,7 @@ public sealed class SdkServers : IDisposable
 
     public SdkServers()
     {
-        File.WriteAllText(folder.File("plain.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}");
+        File.WriteAllText(folder.File("plain.jinja"), PlainTemplate);
         scripted = new(() => StartAnother());
         narrow = new(() => StartAnother("--max-running", "1", "--max-queued", "1"));
         mini = new(() => RunningServer.Start(TestPaths.Model, "--api-key", Key, "--name", Model, "--chat-template", folder.File("plain.jinja")));
