@@ -43,9 +43,12 @@ internal static class TemplateTargets
     [
         new("template", [.. s_templates.Select(Encoding.UTF8.GetBytes)], input => Render(Text(input), s_cases.GetProperty("calls_text"))) { MaxAllocatedBytes = MostBytes },
         new("expression", [.. s_snippets.Select(Encoding.UTF8.GetBytes)], ReadExpressions) { MaxAllocatedBytes = MostBytes },
+        new("program", [new byte[16]], input => Render(new TemplateGrammar(new Random(Seed(input))).Template(), s_variables)) { MaxAllocatedBytes = MostBytes },
         new("messages", [.. s_cases.EnumerateObject().Select(c => Encoding.UTF8.GetBytes(c.Value.GetProperty("messages").GetRawText()))], ReadMessages),
         new("answer", [.. s_answers.Select(a => Encoding.UTF8.GetBytes(a.Answer))], ReadAnswer),
     ];
+
+    private static int Seed(byte[] input) => input.Aggregate(17, (seed, b) => unchecked((seed * 31) + b));
 
     private static string Text(byte[] input) => Encoding.UTF8.GetString(input);
 
