@@ -75,23 +75,16 @@ internal sealed class PrefixCache(PagePool pool) : IDisposable
         {
             var own = ids.Slice(first, Math.Min(KvLayout.PageKeys, ids.Length - first));
             var (known, common) = node.Longest(own);
-            if (known is null || (common < own.Length && known.Page != cache.Held[page]))
-            {
-                known = new Node { Parent = node, Page = cache.Held[page].Hold() };
-                node.Children.Add(known);
-                known.Place = byUse.AddLast(known);
-                common = 0;
-            }
-
-            // A page that its own sequence has filled further.
             if (common < own.Length)
             {
+                // The page may be known as far as it was filled before; it stands in the tree once.
+                known = node.Children.Find(child => child.Page == cache.Held[page]) ?? Add(node, cache.Held[page]);
                 known.Ids = own.ToArray();
                 known.Observed = text.Observed(first, own.Length);
             }
 
-            Use(known);
-            node = known;
+            Use(known!);
+            node = known!;
             if (own.Length < KvLayout.PageKeys)
                 break;
         }
@@ -121,6 +114,14 @@ internal sealed class PrefixCache(PagePool pool) : IDisposable
             node.Page!.Release();
         byUse.Clear();
         roots.Clear();
+    }
+
+    private Node Add(Node parent, KvPage page)
+    {
+        var node = new Node { Parent = parent, Page = page.Hold() };
+        parent.Children.Add(node);
+        node.Place = byUse.AddLast(node);
+        return node;
     }
 
     private void Use(Node node)

@@ -62,10 +62,17 @@ internal sealed class RunningTexts : IDisposable
     /// <summary>Frees the pages of texts whose requests have ended.</summary>
     public void RemoveEnded()
     {
-        foreach (var text in running.Concat(resting).Where(text => text.Stream.IsOver))
+        running.RemoveAll(Ended);
+        resting.RemoveAll(Ended);
+
+        // Asked once: a request may end meanwhile.
+        static bool Ended(Sequence text)
+        {
+            if (!text.Stream.IsOver)
+                return false;
             text.Dispose();
-        running.RemoveAll(text => text.Stream.IsOver);
-        resting.RemoveAll(text => text.Stream.IsOver);
+            return true;
+        }
     }
 
     /// <summary>The next step's texts: all that take a single token, then parts of prompts, for which there are pages.</summary>
