@@ -23,13 +23,14 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     private readonly Dictionary<int, int> homeOfCache = [], homeOfText = [];
     private readonly ScratchBuffer logits = new(), received = new();
     private readonly List<RankMessage> messages = [];
-    private int inTurn;
+    private int[] ended = [];
     private bool ready;
     private Exception? failed;
 
     /// <inheritdoc/>
     public int[]? Deal(ReadOnlySpan<SequenceChunk> batch)
     {
+        Forget();
         if (exchange is null)
             return null;
         int[] homes = new int[batch.Length];
@@ -66,21 +67,9 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
                 chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i]));
         }
 
-        int[] ended = [.. caches.Ended(cache => cache.IsDisposed), .. texts.Ended(_ => false).Select(text => -1 - text)];
-        foreach (int number in ended)
-        {
-            if (number >= 0)
-            {
-                homeOfCache.Remove(number);
-                continue;
-            }
-
-            plans.Remove(-1 - number);
-            homeOfText.Remove(-1 - number);
-        }
-
         exchange?.BeginPass(PassMessage.RowsOf(chunks, group.Size));
         letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended).ToBytes(), "the beginning of a pass");
+        ended = [];
     }
 
     /// <inheritdoc/>
@@ -155,14 +144,27 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
         received.Dispose();
     }
 
-    // A new sequence goes to the next rank in turn; but thresholds that follow a text are where its first sequence is, and a text in parts is here.
+    // What has ended since the last pass: the others learn of it with the next.
+    private void Forget()
+    {
+        ended = [.. ended, .. caches.Ended(cache => cache.IsDisposed), .. texts.Ended(_ => false).Select(text => -1 - text)];
+        foreach (int number in ended)
+        {
+            homeOfCache.Remove(number);
+            plans.Remove(-1 - number);
+            homeOfText.Remove(-1 - number);
+        }
+    }
+
+    // A new sequence goes to the rank that has the fewest, the first of them: so a single one is here, and its logits needn't travel. But thresholds that
+    // follow a text are where its first sequence is, and a text in parts is here.
     private int Home(SequenceChunk chunk)
     {
         int cache = caches.Number(chunk.Cache);
         if (homeOfCache.TryGetValue(cache, out int home))
             return home;
         int? text = chunk.Drop is { Plan.Followed: not null } followed ? TextHome(followed) : null;
-        home = text ?? inTurn++ % group.Size;
+        home = text ?? Enumerable.Range(0, group.Size).MinBy(rank => homeOfCache.Values.Count(other => other == rank));
         if (text is null && chunk.Drop is { } own)
             homeOfText.TryAdd(texts.Number(own), home);
         return homeOfCache[cache] = home;

@@ -19,22 +19,48 @@ internal sealed record PassShape(int Rows, int Sequences, int Logits)
 }
 
 /// <summary>What a rank computes with.</summary>
-/// <param name="BytesPerSecond">Read bandwidth of its memory.</param>
+/// <param name="BytesPerSecond">Read bandwidth of its memory while all ranks read.</param>
 /// <param name="OperationsPerSecond">Its kernel's rate, two operations a multiply-add.</param>
-internal readonly record struct MachineRates(double BytesPerSecond, double OperationsPerSecond);
+/// <param name="AloneBytesPerSecond">Read bandwidth while the others wait: more, where ranks share a machine.</param>
+internal readonly record struct MachineRates(double BytesPerSecond, double OperationsPerSecond, double AloneBytesPerSecond)
+{
+    /// <summary>Of a rank that has its memory to itself.</summary>
+    public MachineRates(double bytesPerSecond, double operationsPerSecond)
+        : this(bytesPerSecond, operationsPerSecond, bytesPerSecond)
+    {
+    }
+}
 
 /// <summary>The way between two ranks.</summary>
 /// <param name="LatencySeconds">λ: until the first byte is there.</param>
 /// <param name="BytesPerSecond">β.</param>
-internal readonly record struct LinkRates(double LatencySeconds, double BytesPerSecond)
+/// <param name="CrossedBytesPerSecond">β₂: the rate of each of two large messages that cross. MPI libraries reach half of what the link would carry.</param>
+internal readonly record struct LinkRates(double LatencySeconds, double BytesPerSecond, double CrossedBytesPerSecond)
 {
-    /// <summary>λ + bytes / β.</summary>
-    public double Seconds(double bytes) => LatencySeconds + bytes / BytesPerSecond;
+    // From about here on both libraries ask before they send, whatever the network: a question, its answer, the bytes.
+    private const int LargeFrom = 64 << 10;
+
+    /// <summary>Of a link whose two ways are independent.</summary>
+    public LinkRates(double latencySeconds, double bytesPerSecond)
+        : this(latencySeconds, bytesPerSecond, bytesPerSecond)
+    {
+    }
+
+    /// <summary>λ + bytes / β; of a large message 3·λ.</summary>
+    public double Seconds(double bytes) => Latency(bytes) + bytes / BytesPerSecond;
+
+    /// <summary>The same while as much comes the other way.</summary>
+    public double CrossedSeconds(double bytes) => Latency(bytes) + bytes / CrossedRate(bytes);
+
+    /// <summary>The rate of a message while as much comes the other way: small ones don't meet.</summary>
+    public double CrossedRate(double bytes) => bytes < LargeFrom ? BytesPerSecond : CrossedBytesPerSecond;
+
+    private double Latency(double bytes) => (bytes < LargeFrom ? 1 : 3) * LatencySeconds;
 }
 
 /// <summary>
 /// The predicted time of a pass by placement. A set of matrices takes max(bytes / bandwidth, operations / rate); what ranks do after another adds
-/// up, and nothing hides behind anything. Attention's products with the cache and norms aren't counted.
+/// up, and messages hide behind what a rank computes of its own rows meanwhile. Attention's products with the cache and norms aren't counted.
 /// </summary>
 /// <param name="config">The model.</param>
 /// <param name="weights">The format of its weights.</param>
@@ -58,12 +84,21 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     /// experts, each of which is on one of G = N/P groups of ranks: the most of G draws lies about m(G)·√(kT/G) above the mean kT/G, less so where
     /// k is a large share of E. m(G), the mean of the highest of G normal numbers, is 0.564·(log2 G)^0.8 to 5 % up to 64.
     /// </summary>
-    public static double Imbalance(MoeConfig moe, double groups, double rows, double balancedness)
+    /// <param name="moe">E, k.</param>
+    /// <param name="groups">G.</param>
+    /// <param name="rows">T.</param>
+    /// <param name="balancedness">What placement leaves.</param>
+    /// <param name="others">Whether one group is left out, and the highest of the others wanted.</param>
+    public static double Imbalance(MoeConfig moe, double groups, double rows, double balancedness, bool others = false)
     {
         double distinct = moe.Experts > 1 ? (double)(moe.Experts - moe.TopK) / (moe.Experts - 1) : 0;
-        double chance = 0.564 * Math.Pow(Math.Log2(groups), 0.8) * Math.Sqrt(distinct * groups / (moe.TopK * rows));
+        double highest = 0.564 * Math.Pow(Math.Log2(others ? Math.Max(1, groups - 1) : groups), 0.8);
+        double chance = highest * Math.Sqrt(distinct * groups / (moe.TopK * rows));
         return Math.Min(groups, 1 / balancedness + chance);
     }
+
+    /// <summary>Seconds of some passes.</summary>
+    public double Seconds(int parts, RankWork work, double balancedness = 1) => work.Passes.Sum(p => p.Times * Seconds(parts, p.Pass, balancedness));
 
     // Every rank has all rows, and 1/N of each matrix that can be cut; a sum over ranks follows each cut one.
     private double Sliced(PassShape pass)
@@ -92,19 +127,32 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     // Sequences are dealt out, and each rank has the whole trunk for its own; experts' rows go to the ranks that have a part, sums come back.
     private double Dealt(PassShape pass, int parts, double balancedness)
     {
-        double share = Math.Ceiling((double)pass.Sequences / ranks) / pass.Sequences, rows = pass.Rows * share;
-        double groups = (double)ranks / parts, hidden = config.HiddenSize, seconds = Matrices(config.Tensors.Head.Count, pass.Logits * share);
+        // A single one is rank 0's: the others wait while it computes the trunk, and rows and sums go one way at a time.
+        bool single = pass.Sequences == 1;
+        double memory = single ? machine.AloneBytesPerSecond : machine.BytesPerSecond;
+        double share = Math.Ceiling((double)pass.Sequences / ranks) / pass.Sequences, rows = pass.Rows * share, logits = pass.Logits * share;
+        double groups = (double)ranks / parts, hidden = config.HiddenSize;
+        double seconds = Matrices(config.Tensors.Head.Count, logits, memory) + (single ? 0 : link.Seconds((pass.Logits - logits) * config.VocabSize * sizeof(float)));
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);
-            seconds += Matrices(Attention(layer.Attention), rows) + Matrices((layer.Mlp ?? layer.SharedExpert)?.Count ?? 0, rows);
+            seconds += Matrices(Attention(layer.Attention), rows, memory) + Matrices((layer.Mlp ?? layer.SharedExpert)?.Count ?? 0, rows, memory);
             if (layer.Router is not { } router)
                 continue;
             var moe = config.Moe!;
             // A row goes once to each rank that has a part of one of its k experts: to the P ranks of each group that is hit.
             double sent = rows * parts * groups * (1 - Math.Pow(1 - 1 / groups, moe.TopK)) * Others;
-            seconds += Router(router, rows) + Experts(parts, pass.Rows, Imbalance(moe, groups, pass.Rows, balancedness));
-            seconds += link.Seconds(sent * rowBytes) + link.Seconds(sent * hidden * sizeof(float));
+            double there = sent * rowBytes, back = sent * hidden * sizeof(float);
+            double busiest = Experts(parts, pass.Rows, Imbalance(moe, groups, pass.Rows, balancedness));
+            seconds += Router(router, rows);
+            if (single)
+                // The only rank with rows computes its share at once; the busiest of the others has its rows later, and their sums are on their way.
+                seconds += Math.Max(busiest, Experts(parts, pass.Rows, Imbalance(moe, groups, pass.Rows, balancedness, others: true)) + link.Seconds(there) + link.Seconds(back));
+            else if (pass.Rows <= AllToAllExchange.FewRows)
+                seconds += link.CrossedSeconds(there) + busiest + link.CrossedSeconds(back);
+            else
+                // The own rows first; the sums of all but the last rank's leave while the next one's are computed.
+                seconds += Math.Max(link.CrossedSeconds(there), busiest / ranks) + busiest * Others + link.CrossedSeconds(back / (ranks - 1));
         }
 
         return seconds;
@@ -117,10 +165,11 @@ internal sealed class PlacementCost(ModelConfig config, WeightFormat weights, in
     private double AllReduce(double rows, int width)
     {
         double bytes = rows * width * sizeof(float);
-        return ranks == 1 ? 0 : rows < ranks || bytes < RankCollective.ShareFrom ? link.Seconds((ranks - 1) * bytes) : 2 * link.Seconds(Others * bytes);
+        return ranks == 1 ? 0 : rows < ranks || bytes < RankCollective.ShareFrom ? link.CrossedSeconds((ranks - 1) * bytes) : 2 * link.CrossedSeconds(Others * bytes);
     }
 
-    private double Matrices(double count, double rows) => Math.Max(count * weightBytes / machine.BytesPerSecond, 2 * count * rows / machine.OperationsPerSecond);
+    private double Matrices(double count, double rows, double? bytesPerSecond = null) =>
+        Math.Max(count * weightBytes / (bytesPerSecond ?? machine.BytesPerSecond), 2 * count * rows / machine.OperationsPerSecond);
 
     // In f32, whatever the weights are.
     private double Router(TensorSpec router, double rows) => Math.Max(sizeof(float) * router.Count / machine.BytesPerSecond, 2 * router.Count * rows / machine.OperationsPerSecond);

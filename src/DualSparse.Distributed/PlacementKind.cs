@@ -33,25 +33,27 @@ internal sealed record PlacementKind(int? Parts, PlacementSetting? Setting = nul
 }
 
 /// <summary>What the predicted time of a placement depends on beside model and ranks.</summary>
-/// <param name="Pass">The pass that is mostly made.</param>
+/// <param name="Work">What is to be done.</param>
 /// <param name="Weights">The format of the weights.</param>
 /// <param name="Form">The form in which rows reach an expert.</param>
 /// <param name="Machine">The slowest rank's rates.</param>
 /// <param name="Link">The slowest pair's.</param>
 /// <param name="Measured">Whether the rates were measured.</param>
-internal sealed record PlacementSetting(PassShape Pass, WeightFormat Weights, ActivationFormat Form, MachineRates Machine, LinkRates Link, bool Measured = true)
+internal sealed record PlacementSetting(RankWork Work, WeightFormat Weights, ActivationFormat Form, MachineRates Machine, LinkRates Link, bool Measured = true)
 {
-    /// <summary>Before ranks run, the next token on one machine: a core of a server reads some 10 GB/s and does some 100 GFLOP/s; shared memory carries half a core's bandwidth.</summary>
-    public static PlacementSetting Nominal(PassShape pass, WeightFormat weights) => new(pass, weights, ActivationFormat.Bf16, new(10e9, 100e9), new(1e-6, 5e9), Measured: false);
+    /// <summary>Before ranks run, on one machine: a core of a server reads some 10 GB/s and does some 100 GFLOP/s; shared memory carries half a core's bandwidth.</summary>
+    public static PlacementSetting Nominal(RankWork work, WeightFormat weights) => new(work, weights, ActivationFormat.Bf16, new(10e9, 100e9), new(1e-6, 5e9), Measured: false);
 
     /// <summary>The figures that a choice was made by.</summary>
     /// <param name="times">Placements and their predicted seconds, the fastest first.</param>
     public string Reason((string Name, double Seconds)[] times)
     {
-        string unit = Pass.Rows == 1 ? "a token" : $"a pass of {Pass.Rows} tokens", others = string.Concat(times[1..].Select(t => $", {t.Name} {Time(t.Seconds)}"));
-        string rates = $"link {Time(Link.LatencySeconds)}, {Link.BytesPerSecond / 1e9:0.###} GB/s; a rank's memory {Machine.BytesPerSecond / 1e9:0.#} GB/s";
-        return $"{Time(times[0].Seconds)} {unit} predicted{others}; {(Measured ? "" : "assuming ")}{rates}";
+        string others = string.Concat(times[1..].Select(t => $", {t.Name} {Time(t.Seconds)}"));
+        return $"{Time(times[0].Seconds)} {Work.Name} predicted{others}; {(Measured ? "" : "assuming ")}{Rates}";
     }
+
+    /// <summary>What was measured, or assumed, for people.</summary>
+    public string Rates => $"link {Time(Link.LatencySeconds)}, {Link.BytesPerSecond / 1e9:0.###} GB/s, {Link.CrossedBytesPerSecond / 1e9:0.###} both ways at once; a rank's memory {Machine.BytesPerSecond / 1e9:0.#} GB/s";
 
     private static string Time(double seconds) => seconds switch
     {

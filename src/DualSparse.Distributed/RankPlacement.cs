@@ -30,9 +30,9 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason, long[]
         var config = ModelConfig.Load(folder);
         var moe = config.Moe ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
         var counts = ExpertCounts.Find(folder, config);
-        how ??= PlacementKind.Fastest(PlacementSetting.Nominal(PassShape.Token, WeightFormat.Bf16));
+        how ??= PlacementKind.Fastest(PlacementSetting.Nominal(RankWork.Usual, WeightFormat.Bf16));
         if (how.Setting is { } setting)
-            return Fastest(config, ranks, counts, setting);
+            return Fastest(folder, config, ranks, setting);
         int parts = how.Parts ?? ranks;
         if (!ExpertPlacement.CanCut(moe.Intermediate, parts))
             throw new ArgumentException($"experts of {moe.Intermediate} neurons can't be cut into {parts} parts, each with an equal share of the major and of the minor half");
@@ -54,18 +54,26 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason, long[]
     /// <summary>Mean over highest load of ranks in the calibration text; null: nobody counted.</summary>
     public double? Balancedness() => Counts is null ? null : ExpertCounts.Balancedness(Counts, Of);
 
-    private static RankPlacement Fastest(ModelConfig config, int ranks, long[]?[]? counts, PlacementSetting setting)
+    /// <summary>Every placement that a model's ranks can have, and the seconds predicted of it; the fastest first.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    /// <exception cref="ModelFormatException">The folder is damaged.</exception>
+    public static (RankPlacement Placement, double Seconds)[] Predict(string folder, ModelConfig config, int ranks, PlacementSetting setting)
     {
-        var moe = config.Moe!;
+        var moe = config.Moe ?? throw new ArgumentException($"{folder} has no experts to share: run it in one process");
+        var counts = ExpertCounts.Find(folder, config);
         var cost = new PlacementCost(config, setting.Weights, ActivationRows.WireBytes(setting.Form, config.HiddenSize), ranks, setting.Machine, setting.Link);
-        var found = Enumerable.Range(1, ranks).Where(parts => ranks % parts == 0 && ExpertPlacement.CanCut(moe.Intermediate, parts) && Fits(moe, ranks, parts))
+        (RankPlacement, double)[] found = [.. Enumerable.Range(1, ranks).Where(parts => ranks % parts == 0 && ExpertPlacement.CanCut(moe.Intermediate, parts) && Fits(moe, ranks, parts))
             .Select(parts => new RankPlacement(ranks, parts, "", counts))
-            .Select(p => (Placement: p, Seconds: cost.Seconds(p.Parts, setting.Pass, p.Balancedness() ?? 1)))
-            .OrderBy(p => p.Seconds).ToArray();
-        if (found.Length == 0)
-            throw TooMany(moe, ranks, 1);
+            .Select(p => (Placement: p, Seconds: cost.Seconds(p.Parts, setting.Work, p.Balancedness() ?? 1)))
+            .OrderBy(p => p.Seconds)];
+        return found.Length > 0 ? found : throw TooMany(moe, ranks, 1);
+    }
+
+    private static RankPlacement Fastest(string folder, ModelConfig config, int ranks, PlacementSetting setting)
+    {
+        var found = Predict(folder, config, ranks, setting);
         string reason = found.Length > 1 ? setting.Reason([.. found.Select(p => (p.Placement.Name, p.Seconds))])
-            : $"{moe.Intermediate} neurons can't be cut into {ranks} equal parts of either half";
+            : $"{config.Moe!.Intermediate} neurons can't be cut into {ranks} equal parts of either half";
         return (found[0].Placement with { Reason = reason }).WithBalance();
     }
 

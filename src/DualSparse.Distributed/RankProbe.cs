@@ -17,7 +17,7 @@ internal static unsafe class RankProbe
     private const string What = "the probe of the ranks";
 
     // Orders: a number of bytes that follow, or one of these.
-    private const long End = -1, Rates = -2;
+    private const long End = -1, Rates = -2, Cross = -3;
 
     // As large as the messages whose bandwidth matters, yet 21 ms at 100 Mbit/s.
     private const int LargeBytes = 256 << 10;
@@ -49,17 +49,22 @@ internal static unsafe class RankProbe
             machine = new(Math.Min(machine.BytesPerSecond, other.BytesPerSecond), Math.Min(machine.OperationsPerSecond, other.OperationsPerSecond));
         }
 
+        // Where ranks share a machine, one that works alone has more of it.
+        using var team = new ThreadTeam(threads);
+        machine = machine with { AloneBytesPerSecond = Math.Max(machine.BytesPerSecond, Read(team)) };
         var link = new LinkRates(0, double.PositiveInfinity);
-        using var buffer = new AlignedBuffer(LargeBytes);
+        using var buffer = new AlignedBuffer(2 * LargeBytes);
         NativeMemory.Fill(buffer.Pointer, buffer.Bytes, 1);
         for (int rank = 1; rank < group.Size; rank++)
         {
             // The first message makes the connection.
             RoundTrip(group, rank, buffer, 0);
             double latency = Best(group, rank, buffer, 0, SmallRounds) / 2, large = Best(group, rank, buffer, LargeBytes, LargeRounds);
+            double crossed = Best(group, rank, buffer, Cross, LargeRounds);
+            link = new(Math.Max(link.LatencySeconds, latency), Math.Min(link.BytesPerSecond, Rate(large)), Math.Min(link.CrossedBytesPerSecond, Rate(crossed)));
+
             // The library asks for a large message before it sends it, and the answer is small: four latencies.
-            double rate = LargeBytes / Math.Max(large - 4 * latency, large / 4);
-            link = new(Math.Max(link.LatencySeconds, latency), Math.Min(link.BytesPerSecond, rate));
+            double Rate(double seconds) => LargeBytes / Math.Max(seconds - 4 * latency, seconds / 4);
         }
 
         Finish(group);
@@ -76,7 +81,8 @@ internal static unsafe class RankProbe
     /// <summary>Another rank's side.</summary>
     public static void Answer(RankGroup group, WeightFormat weights, int threads)
     {
-        using var buffer = new AlignedBuffer(LargeBytes);
+        using var buffer = new AlignedBuffer(2 * LargeBytes);
+        NativeMemory.Fill(buffer.Pointer, buffer.Bytes, 1);
         for (; ; )
         {
             long order;
@@ -92,7 +98,11 @@ internal static unsafe class RankProbe
                 continue;
             }
 
-            if (order > 0)
+            if (order == Cross)
+            {
+                CrossOver(group, 0, buffer);
+            }
+            else if (order > 0)
             {
                 using var message = group.Receive(0, RankTag.Probe, buffer.Pointer, (int)order);
                 group.Wait(message, What);
@@ -105,37 +115,55 @@ internal static unsafe class RankProbe
     private static MachineRates Machine(WeightFormat weights, int threads)
     {
         using var team = new ThreadTeam(threads);
+        // Whichever kernel rank 0 chooses, this rank's best is near it; a forced one that it hasn't is the handshake's to say.
+        return new(Read(team), MachineProbe.OperationsPerSecond(team, weights));
+    }
+
+    private static double Read(ThreadTeam team)
+    {
         using var buffer = new AlignedBuffer(ReadBytes);
         NativeMemory.Fill(buffer.Pointer, buffer.Bytes, 1);
-        // Whichever kernel rank 0 chooses, this rank's best is near it; a forced one that it hasn't is the handshake's to say.
-        return new(Math.Max(MachineProbe.ReadBytesPerSecond(team, buffer), MachineProbe.ReadBytesPerSecond(team, buffer)), MachineProbe.OperationsPerSecond(team, weights));
+        return Math.Max(MachineProbe.ReadBytesPerSecond(team, buffer), MachineProbe.ReadBytesPerSecond(team, buffer));
     }
 
     // The link's own time: often a rank is off its core, and TCP begins slowly.
-    private static double Best(RankGroup group, int rank, AlignedBuffer buffer, int bytes, int rounds)
+    private static double Best(RankGroup group, int rank, AlignedBuffer buffer, long order, int rounds)
     {
         double best = double.PositiveInfinity;
         long start = Stopwatch.GetTimestamp();
         for (int round = 0; round < rounds && (round < 2 || Stopwatch.GetElapsedTime(start) < s_patience); round++)
-            best = Math.Min(best, RoundTrip(group, rank, buffer, bytes));
+            best = Math.Min(best, RoundTrip(group, rank, buffer, order));
         return best;
     }
 
     // Seconds for an order and what follows it to arrive, and 8 bytes to come back.
-    private static double RoundTrip(RankGroup group, int rank, AlignedBuffer buffer, int bytes)
+    private static double RoundTrip(RankGroup group, int rank, AlignedBuffer buffer, long order)
     {
-        long start = Stopwatch.GetTimestamp(), order = bytes, back;
+        long start = Stopwatch.GetTimestamp(), back;
         using var answer = group.Receive(rank, RankTag.Probe, &back, sizeof(long));
         using var head = group.Send(rank, RankTag.Probe, &order, sizeof(long));
-        if (bytes > 0)
+        if (order == Cross)
         {
-            using var message = group.Send(rank, RankTag.Probe, buffer.Pointer, bytes);
+            CrossOver(group, rank, buffer);
+        }
+        else if (order > 0)
+        {
+            using var message = group.Send(rank, RankTag.Probe, buffer.Pointer, (int)order);
             group.Wait(message, What);
         }
 
         group.Wait(head, What);
         group.Wait(answer, What);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    // Large messages both ways at once.
+    private static void CrossOver(RankGroup group, int rank, AlignedBuffer buffer)
+    {
+        using var received = group.Receive(rank, RankTag.ProbeCross, (byte*)buffer.Pointer + LargeBytes, LargeBytes);
+        using var sent = group.Send(rank, RankTag.ProbeCross, buffer.Pointer, LargeBytes);
+        group.Wait(received, What);
+        group.Wait(sent, What);
     }
 
     private static void Send(RankGroup group, int rank, long order)

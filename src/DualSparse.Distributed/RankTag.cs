@@ -9,8 +9,8 @@ internal static class RankTag
     /// <summary>That a rank is there.</summary>
     public const int Pulse = 4;
 
-    /// <summary>What links carry.</summary>
-    public const int Probe = 5;
+    /// <summary>What links carry; what crosses on them.</summary>
+    public const int Probe = 5, ProbeCross = 16;
 
     /// <summary>A pass that begins; of a rank's own chunks the logits, and what has become of their texts.</summary>
     public const int Pass = 6, ChunkLogits = 7, TextReport = 8;

@@ -34,7 +34,7 @@ public static class Ranks
         ArgumentNullException.ThrowIfNull(work);
         options ??= new EngineOptions();
         return MpiLaunch.Current is { Size: > 1 } launch
-            ? Join(launch, s_peerTimeout, () => modelFolder, options, how: null, PassShape.Token, (chosen, _) => Load(chosen), Tell)
+            ? Join(launch, s_peerTimeout, () => modelFolder, options, how: null, () => RankWork.Usual, (chosen, _) => Load(chosen), Tell)
             : Load(options);
 
         int Load(EngineOptions chosen)
@@ -52,11 +52,11 @@ public static class Ranks
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="how">How experts are placed; null: as is predicted to be the fastest.</param>
-    /// <param name="pass">The pass that is mostly made.</param>
+    /// <param name="use">What the placement is chosen for, if it is free; asked on the first rank.</param>
     /// <param name="work">The first rank's work: it loads the model with the options it is given.</param>
     /// <param name="tell">Tells the user of an exception, and whose it is (empty: the first rank's).</param>
     internal static int Join(
-        MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, PassShape pass, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
+        MpiLaunch launch, TimeSpan patience, Func<string> folder, EngineOptions options, PlacementKind? how, Func<RankWork> use, Func<EngineOptions, RankPlacement, int> work, Action<Exception, string> tell)
     {
         options = options with { Threads = options.Threads ?? Math.Max(1, ThreadTeam.Available / launch.LocalSize) };
         return Join(launch, patience, group =>
@@ -64,7 +64,7 @@ public static class Ranks
             if (group.Rank != 0)
                 RankProbe.Answer(group, options.Weights, options.Threads.Value);
             else if (how is null)
-                how = Fastest(group, options, pass);
+                how = PlacementKind.Fastest(Measure(group, options, use()));
             else
                 RankProbe.Finish(group);
             return RankedModel.Run(group, folder, options, how, work);
@@ -94,6 +94,7 @@ public static class Ranks
             // The others wait for this one. An interrupt, or a launcher that ends ranks as one is lost, is no fault of this rank's.
             if (e is not OperationCanceledException)
                 Say(e);
+            CLibrary.AwaitErrorsRead();
             group.Abort(e switch { PeerLostException => PeerLostException.ExitCode, OperationCanceledException => RankLauncher.Interrupted, _ => 1 });
             throw;
         }
@@ -105,10 +106,11 @@ public static class Ranks
         }
     }
 
-    private static PlacementKind Fastest(RankGroup group, EngineOptions options, PassShape pass)
+    /// <summary>What a placement is chosen by, measured by the first rank; the others answer meanwhile.</summary>
+    internal static PlacementSetting Measure(RankGroup group, EngineOptions options, RankWork work)
     {
         var form = (options.Kernels ?? KernelSet.Best())[options.Weights].Activations;
         var (machine, link) = RankProbe.Measure(group, options.Weights, options.Threads!.Value);
-        return PlacementKind.Fastest(new PlacementSetting(pass, options.Weights, form, machine, link));
+        return new PlacementSetting(work, options.Weights, form, machine, link);
     }
 }

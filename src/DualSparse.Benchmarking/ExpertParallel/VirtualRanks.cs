@@ -82,7 +82,7 @@ internal static class VirtualRanks
     public static VirtualTime Slices(VirtualWork work, IEnumerable<double> reduces, VirtualLink link)
     {
         double compute = Enumerable.Range(0, work.Dispatch.Length).Max(r => work.Dispatch[r] + work.Experts[r].Sum() + work.Shared[r] + work.Combine[r]);
-        return new(compute + reduces.Sum(link.Rates.Seconds), compute);
+        return new(compute + reduces.Sum(link.Rates.CrossedSeconds), compute);
     }
 
     // [from][to] when each message is there; a rank's link carries one after another.
@@ -94,7 +94,7 @@ internal static class VirtualRanks
             double free = 0;
             foreach (var (to, ready) in order(rank))
             {
-                free = Math.Max(free, ready) + (link.Carries ? bytes[rank][to] / link.Rates.BytesPerSecond : 0);
+                free = Math.Max(free, ready) + (link.Carries ? bytes[rank][to] / link.Rates.CrossedRate(bytes[rank][to]) : 0);
                 there[to] = free + link.Rates.LatencySeconds;
             }
 

@@ -3,12 +3,13 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using DualSparse.Benchmarking;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>; <c>bench serve</c>.</summary>
+/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>; <c>bench placements</c>; <c>bench serve</c>.</summary>
 internal static class BenchCommand
 {
     private const string LayerWord = "layer";
@@ -20,7 +21,7 @@ internal static class BenchCommand
 
     public static Command Create()
     {
-        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel(), Server() };
+        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel(), Placements(), Server() };
         var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
@@ -64,7 +65,7 @@ internal static class BenchCommand
                 TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
                 Tell(parsed, model.Report, report, chosen.Ranks == 1 ? what : $"{what}, {chosen.Ranks} ranks");
                 return 0;
-            });
+            }, _ => RankWork.Texts(lengths, tokens));
         });
         return command;
     }
@@ -195,6 +196,13 @@ internal static class BenchCommand
     {
         var command = BenchServeCommand.Create();
         RefuseBefore(command, "a server, whose model stands after it");
+        return command;
+    }
+
+    private static Command Placements()
+    {
+        var command = BenchPlacementsCommand.Create();
+        RefuseBefore(command, "a model of its own");
         return command;
     }
 

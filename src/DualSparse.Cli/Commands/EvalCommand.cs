@@ -1,5 +1,6 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Evaluation;
 using DualSparse.Evaluation.Tasks;
@@ -71,7 +72,7 @@ internal static class EvalCommand
                     [.. sets.Select(set => Score(model, tokenizer.Value, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
                 EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
                 return 0;
-            }, parsed.GetValue(context) ?? DefaultContext);
+            }, count => RankWork.Of(PassShape.Windows(count, parsed.GetValue(context) ?? DefaultContext)));
 
             List<TextWindows> Texts()
             {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
 using DualSparse.Models;
@@ -11,6 +12,9 @@ internal static class GenerateCommand
 {
     // Tokens when neither the user nor the checkpoint says how many: a paragraph or two.
     private const int DefaultTokens = 256;
+
+    // About, of English; what it is for needs no more.
+    private const int CharactersPerToken = 4;
 
     public static Command Create()
     {
@@ -30,8 +34,11 @@ internal static class GenerateCommand
         {
             sampling.Options(parsed, new GenerationOptions()).Check();
             var options = engine.Engine(parsed) with { Drop = drop.Request(parsed) };
+            // Of several ranks the first reads it: standard input is there once.
+            var text = new Lazy<string>(() => Prompt(parsed.GetValue(prompt), parsed.GetValue(file)));
             return ranks.Run(parsed, () => model.Folder(parsed), options, chosen => Run(
-                parsed.InvocationConfiguration, model.Folder(parsed), chosen, Prompt(parsed.GetValue(prompt), parsed.GetValue(file)), defaults => sampling.Options(parsed, defaults), parsed.GetValue(json)));
+                parsed.InvocationConfiguration, model.Folder(parsed), chosen, text.Value, defaults => sampling.Options(parsed, defaults), parsed.GetValue(json)), _ => RankWork.Texts(
+                [Math.Max(1, text.Value.Length / CharactersPerToken)], sampling.Options(parsed, new GenerationOptions()).MaxTokens ?? DefaultTokens));
         });
         return command;
     }

@@ -111,12 +111,17 @@ internal static class CommandHost
     /// <summary>Writes a sentence after the program's name.</summary>
     public static void Tell(TextWriter errors, string message)
     {
-        bool colour = Terminal.Is(errors) && Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
-        if (colour)
-            Console.ForegroundColor = ConsoleColor.Red;
-        errors.Write("dualsparse: ");
-        if (colour)
-            Console.ResetColor();
+        const string name = "dualsparse: ";
+        if (!Terminal.Is(errors) || Environment.GetEnvironmentVariable("NO_COLOR") is not (null or ""))
+        {
+            // At once: whoever ends ranks may do so in the middle of a line.
+            errors.WriteLine(name + message);
+            return;
+        }
+
+        Console.ForegroundColor = ConsoleColor.Red;
+        errors.Write(name);
+        Console.ResetColor();
         errors.WriteLine(message);
     }
 

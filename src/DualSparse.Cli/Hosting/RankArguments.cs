@@ -41,8 +41,8 @@ internal sealed class RankArguments
     /// <param name="folder">Gives the model's folder.</param>
     /// <param name="options">Weights, threads, kernels.</param>
     /// <param name="work">The work, with the options to load the model with; of several ranks, the first does it.</param>
-    /// <param name="window">Tokens of the windows that are mostly measured; null: text is mostly made, token by token.</param>
-    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work, int? window = null)
+    /// <param name="use">What that work is, by the number of ranks, for the choice of a placement; null: the usual.</param>
+    public int Run(ParseResult parsed, Func<string> folder, EngineOptions options, Func<EngineOptions, int> work, Func<int, RankWork>? use = null)
     {
         var (launch, count, patience) = Asked(parsed);
         var errors = parsed.InvocationConfiguration.Error;
@@ -50,7 +50,7 @@ internal sealed class RankArguments
         if (count == 1)
             return work(options);
         if (launch is not null)
-            return Ranks.Join(launch, patience, folder, options, how, window is { } rows ? PassShape.Windows(count, rows) : PassShape.Token, Lead, Tell(parsed));
+            return Ranks.Join(launch, patience, folder, options, how, () => use?.Invoke(count) ?? RankWork.Usual, Lead, Tell(parsed));
         Check(parsed, folder());
         return Start(parsed, Environment.GetCommandLineArgs()[1..]);
 

@@ -43,6 +43,22 @@ internal static partial class CLibrary
             _ = Signal(process, Terminate);
     }
 
+    /// <summary>
+    /// Waits until whoever reads this process's standard error has read all of it, a second at most: MPICH's launcher forgets what it hasn't read of a
+    /// process that asks it to end all.
+    /// </summary>
+    public static unsafe void AwaitErrorsRead()
+    {
+        const int StandardError = 2;
+        const nuint Unread = 0x541b; // FIONREAD
+        int bytes = 0;
+        for (int i = 0; i < 1000 && OperatingSystem.IsLinux() && Control(StandardError, Unread, &bytes) == 0 && bytes > 0; i++)
+            Thread.Sleep(1);
+    }
+
+    [LibraryImport("libc", EntryPoint = "ioctl")]
+    private static unsafe partial int Control(int descriptor, nuint request, int* value);
+
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Signal(int process, int signal);
 

@@ -37,10 +37,13 @@ public class PlacementCostTests
         double sums = 4 * (1e-6 + 256 / 1e9) + 1e-6 + 2000 / 1e9;
         Assert.Equal((weights + experts + router) / 10e9 + sums, cost.Seconds(2, PassShape.Token), 1e-12);
 
-        // The trunk whole; ρ = 1 + .564·√(6/7·2/2); of 4 experts' weights a rank, 1 − .75^ρ is read; the row goes to the other rank with probability 1 − .5².
+        // The trunk whole; ρ = 1 + .564·√(6/7·2/2); of 4 experts' weights a rank, 1 − .75^ρ is read.
         double busiest = 1 + 0.564 * Math.Sqrt(6.0 / 7), read = 4 * 98304 * 2 * (1 - Math.Pow(0.75, busiest)), sent = 2 * 0.75 * 0.5;
-        double own = (2 * weights + router + read) / 10e9 + 2e-6 + sent * (128 + 256) / 1e9;
+        double own = (2 * weights + router + read) / 10e9;
         Assert.Equal(own, cost.Seconds(1, PassShape.Token), 1e-12);
+        // Over a slow link not the busiest rank is waited for, but the other one, to which the row goes with probability 1 − .5².
+        double slow = (2 * weights + router + 98304 * 2) / 10e9 + 2e-3 + sent * (128 + 256) / 1e9;
+        Assert.Equal(slow, Cost(Small(), 2, new(1e-3, 1e9)).Seconds(1, PassShape.Token), 1e-12);
         // One expert in four is what the mean rank reads: 1.6 of them for the busiest with 0.8 of balancedness is more.
         Assert.True(cost.Seconds(1, PassShape.Token, 0.8) > own);
     }
@@ -52,12 +55,12 @@ public class PlacementCostTests
         LinkRates link = new(0, double.PositiveInfinity);
         var cost = Cost(Small(), 4, link, keyValueHeads: 4);
         double operations = 2.0 * rows * (2 * 16384 + 49152 + 2 * 98304 + 64000) / 4 + 2.0 * rows * 512;
-        Assert.Equal(operations / 100e9, cost.Seconds(4, new(rows, 4, rows)), 1e-9);
+        Assert.Equal(operations / 100e9, cost.Seconds(4, new PassShape(rows, 4, rows)), 1e-9);
         // Sequences dealt out evenly: the same but for the router, of which each rank has a quarter of the rows, and what chance piles up.
         double own = operations - 1.5 * rows * 512 + 2.0 * rows * 2 * 98304 / 4 * (Imbalance(4, rows, 1) - 1);
-        Assert.Equal(own / 100e9, cost.Seconds(1, new(rows, 4, rows)), 1e-9);
+        Assert.Equal(own / 100e9, cost.Seconds(1, new PassShape(rows, 4, rows)), 1e-9);
         // Five sequences on four ranks: one has two of them.
-        Assert.True(cost.Seconds(1, new(rows, 5, rows)) > 1.15 * cost.Seconds(1, new(rows, 4, rows)));
+        Assert.True(cost.Seconds(1, new PassShape(rows, 5, rows)) > 1.15 * cost.Seconds(1, new PassShape(rows, 4, rows)));
     }
 
     [Fact]
@@ -116,8 +119,11 @@ public class PlacementCostTests
                     last = ahead;
                     for (int parts = 1; parts <= ranks; parts *= 2)
                     {
-                        Assert.True(cost.Seconds(parts, pass) > Cost(Olmoe(), ranks, new(latency / 3, 1e9)).Seconds(parts, pass));
-                        Assert.True(cost.Seconds(parts, pass) > Cost(Olmoe(), ranks, new(latency, 2e9)).Seconds(parts, pass));
+                        double better = Math.Max(Cost(Olmoe(), ranks, new(latency / 3, 1e9)).Seconds(parts, pass), Cost(Olmoe(), ranks, new(latency, 2e9)).Seconds(parts, pass));
+                        Assert.True(cost.Seconds(parts, pass) >= better);
+                        // What a rank computes meanwhile may hide the messages of a single sequence; sums are always waited for.
+                        if (parts == ranks)
+                            Assert.True(cost.Seconds(parts, pass) > better);
                     }
                 }
             }

@@ -27,7 +27,7 @@ public class RankPlacementTests
         using var folder = Shape(shape, 16);
         var placement = Choose(folder, ranks, PassShape.Token, s_shared);
         Assert.Equal("slice", placement.Name);
-        Assert.Matches(@"^\d+(\.\d+)? ms a token predicted, (hybrid:\d |own )\d.*; link 0\.5 µs, 9\.6 GB/s; a rank's memory 10 GB/s$", placement.Reason);
+        Assert.Matches(@"^\d+(\.\d+)? ms a token predicted, (hybrid:\d |own )\d.*; link 0\.5 µs, 9\.6 GB/s, 9\.6 both ways at once; a rank's memory 10 GB/s$", placement.Reason);
     }
 
     [Theory]
@@ -126,7 +126,7 @@ public class RankPlacementTests
         string[] command = ["eval", folder.Path, "--ids", TestPaths.Golden("eval", "windows.safetensors"), "--windows", "1", "--json"];
         var chosen = MpiRun.Of(launcher, (2, command));
         Assert.True(chosen.Code == 0, chosen.Errors);
-        var reason = System.Text.RegularExpressions.Regex.Match(chosen.Errors, @"2 ranks, placement (\w+): .* a pass of 1024 tokens predicted, (own|slice) .*; link (\d+(\.\d+)?) (µs|ms), (\d+(\.\d+)?) GB/s; a rank's memory (\d+(\.\d+)?) GB/s");
+        var reason = System.Text.RegularExpressions.Regex.Match(chosen.Errors, @"2 ranks, placement (\w+): .* a pass of 1024 tokens predicted, (own|slice) .*; link (\d+(\.\d+)?) (µs|ms), (\d+(\.\d+)?) GB/s, \d+(\.\d+)? both ways at once; a rank's memory (\d+(\.\d+)?) GB/s");
         Assert.True(reason.Success, chosen.Errors);
 
         // What is asked for isn't measured. Experts dealt out by counts give the bits of one process that has them so.
@@ -153,7 +153,7 @@ public class RankPlacementTests
     }
 
     private static RankPlacement Choose(TemporaryFolder folder, int ranks, PassShape pass, LinkRates link) =>
-        RankPlacement.Choose(folder.Path, ranks, PlacementKind.Fastest(new PlacementSetting(pass, WeightFormat.Bf16, ActivationFormat.Bf16, s_machine, link)));
+        RankPlacement.Choose(folder.Path, ranks, PlacementKind.Fastest(new PlacementSetting(RankWork.Of(pass), WeightFormat.Bf16, ActivationFormat.Bf16, s_machine, link)));
 
     private static void Write(TemporaryFolder folder, params long[][] counts) => File.WriteAllText(
         folder.File("dualsparse.json"), JsonSerializer.Serialize(new { layers = counts.Select((layer, l) => new { layer = l, tokensPerExpert = layer }) }));

@@ -91,7 +91,7 @@ public class RankTests
         string[] command = ["generate", Prompt, "-n", "12", "--temperature", "0"];
         var run = MpiRun.Own([.. command, "--ranks", "2"]);
         Assert.Equal((0, Cli.CommandRun.Of(command).Output), (run.Code, run.Output));
-        Assert.Matches("2 ranks, placement (own|slice): .* a token predicted, ", run.Errors);
+        Assert.Matches(@"2 ranks, placement (own|slice): .* a prompt of \d+ tokens and 12 generated predicted, ", run.Errors);
     }
 
     [Theory]

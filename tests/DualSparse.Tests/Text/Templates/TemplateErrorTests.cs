@@ -102,7 +102,7 @@ public class TemplateErrorTests
             Assert.Contains("levels deep", Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source)).Message);
 
         // Chains are read in a loop, but evaluated one inside the other.
-        foreach (string link in new[] { " + 1", " | string", ".x", "[0]", " or 0", " is none" })
+        foreach (string link in new[] { " + 1", " | string", ".x", "[0]", " or 0" })
         {
             var template = ChatTemplate.Parse("{{ 0" + string.Concat(Enumerable.Repeat(link, 200000)) + " }}");
             Assert.Throws<ChatTemplateException>(() => template.Render(Request));

@@ -71,6 +71,8 @@ internal sealed record FilterExpression(int Position, Expression? Value, string 
     /// <summary>Applies it, and those before it, to the text of a block.</summary>
     public object? Apply(Scope scope, MarkedText block)
     {
+        // A chain of filters doesn't go through Evaluate.
+        scope.Run.Allowance.Step();
         object? value = Value is FilterExpression before ? before.Apply(scope, block) : Value is null ? block : Value.Evaluate(scope);
         var filter = Filters.Find(Name) ?? throw new TemplateError($"no filter named '{Name}'");
         var arguments = Arguments.Evaluate(scope, Name, value);
