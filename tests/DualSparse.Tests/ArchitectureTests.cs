@@ -99,7 +99,6 @@ public partial class ArchitectureTests
         "Engine/Ranks/LocalCollective.cs",
         "Engine/Transformer.cs",
         "Evaluation/LossSums.cs",
-        "Models/Text/Templates/Library/Attributes.cs",
     ];
 
     // The command line has no pointers of its own; its one call of the system is generated code that does.
