@@ -14,12 +14,13 @@ internal static class ModelRoofline
     /// </summary>
     /// <param name="config">The model.</param>
     /// <param name="format">The format of the weights.</param>
-    /// <param name="tokens">Tokens in one pass; logits of the last.</param>
+    /// <param name="tokens">Tokens in one pass.</param>
     /// <param name="dropRate">The share of the routed experts' work that is dropped: counted as if a token had fewer experts.</param>
-    public static Roofline Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0)
+    /// <param name="logits">Of them, those whose logits are computed.</param>
+    public static Roofline Of(ModelConfig config, WeightFormat format, int tokens, double dropRate = 0, int logits = 1)
     {
         double bytesAWeight = WeightFormats.Of(format).WeightBytes;
-        double head = config.Tensors.Head.Count, bytes = head * bytesAWeight, operations = 2 * head;
+        double head = config.Tensors.Head.Count, bytes = head * bytesAWeight, operations = 2 * head * logits;
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);

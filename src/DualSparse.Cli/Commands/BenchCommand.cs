@@ -25,11 +25,12 @@ internal static class BenchCommand
         var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");
+        var streams = new Option<string>("--streams") { Description = "Texts that are generated together, a token of each in a pass.", HelpName = "n,n", DefaultValueFactory = _ => "1" };
         var shape = new Option<string?>("--shape") { Description = $"Random weights instead, written to a temporary folder: one of {Shapes}.", HelpName = "name" };
         var layers = NumberOption.Create<int>("--layers", $"Layers of the shape. [default: {DefaultLayers}]");
         var rounds = Rounds();
         var engine = new EngineArguments(command);
-        foreach (Option option in new Option[] { shape, layers, prompts, generate, rounds, AsJson, Save })
+        foreach (Option option in new Option[] { shape, layers, prompts, generate, streams, rounds, AsJson, Save })
             command.Options.Add(option);
         var drop = new DropArguments(command);
         var ranks = new RankArguments(command);
@@ -44,6 +45,7 @@ internal static class BenchCommand
             var (lengths, tokens, times, options) = (Whole(prompts.Name, parsed.GetValue(prompts)!), parsed.GetValue(generate) ?? DefaultGenerate, Positive(parsed.GetValue(rounds)), engine.Engine(parsed));
             if (tokens < 0)
                 throw new ArgumentException($"--generate is {tokens}, expected at least 0");
+            int[] together = Whole(streams.Name, parsed.GetValue(streams)!);
             OutputFile.Check(Save.Name, parsed.GetValue(Save));
             var rule = drop.Request(parsed);
             using var interrupt = new Interrupt();
@@ -61,7 +63,7 @@ internal static class BenchCommand
             {
                 using var model = Transformer.Load(path, chosen, cancel: interrupt.Token);
                 using var alone = chosen.Ranks > 1 ? Transformer.Load(path, options, cancel: interrupt.Token) : null;
-                var report = ModelBenchmark.Run(model, lengths, tokens, times, rule, alone, interrupt.Token);
+                var report = ModelBenchmark.Run(model, lengths, tokens, times, together, rule, alone, interrupt.Token);
                 TellOfContext(parsed.InvocationConfiguration.Error, lengths, tokens, model.Config.MaxPositions);
                 Tell(parsed, model.Report, report, chosen.Ranks == 1 ? what : $"{what}, {chosen.Ranks} ranks");
                 return 0;

@@ -67,7 +67,7 @@ internal static class BenchPlacementsCommand
             int code = RankedModel.Run(group, () => folder, options, PlacementKind.Parse(placement.Name), (chosen, _) =>
             {
                 using var model = Transformer.Load(folder, chosen);
-                var report = ModelBenchmark.Run(model, [sizes.Prompt], sizes.Generate, sizes.Rounds);
+                var report = ModelBenchmark.Run(model, [sizes.Prompt], sizes.Generate, sizes.Rounds, [1]);
                 seconds.Add(placement.Name, [.. report.Results.Select(r => (r.Test == "prompt" ? r.Tokens : 1) / r.TokensPerSecond)]);
                 return 0;
             });

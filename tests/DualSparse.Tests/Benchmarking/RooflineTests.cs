@@ -100,11 +100,11 @@ public class RooflineTests
     public void A_dropped_model_is_timed_beside_the_dense_one()
     {
         using var model = Transformer.Load(TestPaths.Golden("olmoe"), new EngineOptions { Threads = 2, Weights = WeightFormat.F32 });
-        var report = ModelBenchmark.Run(model, [32, 1 << 20], generate: 16, rounds: 1, new DropRequest { Rate = 0.5 }, cancel: TestContext.Current.CancellationToken);
-        Assert.Equal([("prompt", 32), ("prompt", 32), ("generate", 16), ("generate", 16)], report.Results.Select(r => (r.Test, r.Tokens)));
+        var report = ModelBenchmark.Run(model, [32, 1 << 20], generate: 16, rounds: 1, [1, 3], new DropRequest { Rate = 0.5 }, cancel: TestContext.Current.CancellationToken);
+        Assert.Equal([("prompt", 32), ("prompt", 32), ("generate", 16), ("generate", 16), ("generate × 3", 16), ("generate × 3", 16)], report.Results.Select(r => (r.Test, r.Tokens)));
         Assert.All(report.Results.Where((_, i) => i % 2 == 0), r => Assert.Equal((0.0, 1.0, 1.0), (r.DropRate, r.TimeRatio, r.FloorRatio)));
         Assert.All(report.Results.Where((_, i) => i % 2 == 1), r => Assert.True(r.DropRate is > 0.3 and < 0.7 && r.FloorRatio is > 0 and < 1 && r.TokensPerSecond > 0));
-        Assert.Single(ModelBenchmark.Run(model, [8], generate: 0, rounds: 1, cancel: TestContext.Current.CancellationToken).Results);
+        Assert.Single(ModelBenchmark.Run(model, [8], generate: 0, rounds: 1, [1], cancel: TestContext.Current.CancellationToken).Results);
     }
 
     [Fact]
