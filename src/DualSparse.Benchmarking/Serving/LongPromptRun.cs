@@ -36,7 +36,10 @@ internal static class LongPromptRun
     /// <exception cref="InvalidOperationException">The streams ended before the long prompt came: they were asked for too few tokens.</exception>
     public static async Task<LongPromptReport> RunAsync(ServeTarget target, PromptSource prompts, ServeLoad load, int longTokens, JsonObject? more, CancellationToken cancel)
     {
-        var client = new ServeClient(target, more, Stopwatch.GetTimestamp());
+        // With log-probabilities each token is an event, whatever its text.
+        var each = more?.DeepClone().AsObject() ?? [];
+        each["logprobs"] = target.Chat ? true : 0;
+        var client = new ServeClient(target, each, Stopwatch.GetTimestamp());
         var timeout = TimeSpan.FromSeconds(load.TimeoutSeconds);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var streams = new List<(Task<ServeCall> Call, List<double> Pieces)>();

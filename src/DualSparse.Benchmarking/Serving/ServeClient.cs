@@ -116,6 +116,9 @@ internal sealed class ServeClient(ServeTarget target, JsonObject? more, long sta
 
     private bool HasText(JsonElement choice)
     {
+        // Whoever asks for log-probabilities gets an event a token, also where a token ends no character.
+        if (choice.TryGetProperty("logprobs", out var known) && known.ValueKind == JsonValueKind.Object)
+            return true;
         if (!target.Chat)
             return choice.TryGetProperty("text", out var text) && text.GetString() is { Length: > 0 };
         // Reasoning and calls of tools are tokens, too.
