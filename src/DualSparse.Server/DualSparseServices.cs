@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
@@ -10,7 +11,8 @@ namespace DualSparse.Server;
 public static class DualSparseServices
 {
     /// <summary>
-    /// Loads a model once the application's port is open, and serves it; <see cref="DualSparseEndpoints.MapDualSparse"/> adds the endpoints.
+    /// Loads a model once the application's port is open, and serves it; <see cref="DualSparseEndpoints.MapDualSparse"/> adds the endpoints. It is the
+    /// application's <see cref="IChatClient"/> too.
     /// </summary>
     /// <param name="services">The application's services.</param>
     /// <param name="folder">The model's folder.</param>
@@ -41,6 +43,7 @@ public static class DualSparseServices
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<ModelHost>(provider, load(options), own));
         services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
         services.AddSingleton(provider => provider.GetRequiredService<ModelHost>().Loaded.GetAwaiter().GetResult());
+        services.AddSingleton<IChatClient, HostedChatClient>();
         services.AddSingleton(new Keys(options.ApiKeys));
         services.AddSingleton(new Cors(options.CorsOrigins));
         services.AddSingleton<ServerMetrics>();

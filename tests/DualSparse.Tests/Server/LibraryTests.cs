@@ -2,6 +2,8 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using DualSparse.Server;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
 
 #pragma warning disable xUnit1051 // The lines stand here as in the document.
 namespace DualSparse.Tests.Server;
@@ -39,6 +41,30 @@ public class LibraryTests
         {
             Environment.CurrentDirectory = before;
         }
+    }
+
+    [Fact]
+    public async Task The_application_has_the_model_as_a_chat_client()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("chat.jinja"), "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:");
+        var builder = WebApplication.CreateSlimBuilder(["--urls", "http://127.0.0.1:0", "--Logging:LogLevel:Default=None"]);
+        builder.Services.AddDualSparse(TestPaths.Model, options => options.Engine = options.Engine with { ChatTemplate = folder.File("chat.jinja") });
+        await using var app = builder.Build();
+        // Before the model is loaded, and before its loading begins.
+        var client = app.Services.GetRequiredService<IChatClient>();
+        Assert.Null(client.GetService<ChatClientMetadata>());
+        var asked = client.GetResponseAsync("Why?", new ChatOptions { MaxOutputTokens = 3, Temperature = 0, AdditionalProperties = new() { ["drop"] = 0.25 } });
+        await app.StartAsync();
+        var response = await asked;
+        Assert.Equal((3, ChatFinishReason.Length), (response.Usage!.OutputTokenCount, response.FinishReason));
+        Assert.Equal("dualsparse", client.GetService<ChatClientMetadata>()!.ProviderName);
+        List<ChatResponseUpdate> updates = [];
+        await foreach (var update in client.GetStreamingResponseAsync("Why?", new ChatOptions { MaxOutputTokens = 3, Temperature = 0, AdditionalProperties = new() { ["drop"] = 0.25 } }))
+            updates.Add(update);
+        Assert.Equal(response.Text, updates.ToChatResponse().Text);
+        await app.StopAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => client.GetResponseAsync("Why?"));
     }
 
     [Fact]
