@@ -66,10 +66,10 @@ public sealed class Scheduler : IDisposable
         var stream = Checked(request);
         lock (gate)
         {
-            if (draining)
-                throw new DrainingException("no more requests are taken: the server is about to stop");
             if (failure is not null)
                 throw new InvalidOperationException($"the model can't go on: {failure.Message}", failure);
+            if (draining)
+                throw new DrainingException("no more requests are taken: the server is about to stop");
             RequireRoom(request);
             waiting.AddLast(stream);
         }

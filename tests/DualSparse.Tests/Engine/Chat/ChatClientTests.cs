@@ -72,7 +72,8 @@ public class ChatClientTests(ScriptedClient scripted) : IClassFixture<ScriptedCl
         Assert.Equal(("get_weather", "Paris"), (call.Name, ((JsonElement)call.Arguments!["city"]!).GetString()));
         Assert.Equal("", first.Text.Trim());
 
-        using var caller = new ChatClientBuilder(client).UseFunctionInvocation().Build();
+        // Not disposed: that would dispose the client that all tests share.
+        var caller = new ChatClientBuilder(client).UseFunctionInvocation().Build();
         var answer = await caller.GetResponseAsync(messages, options, Cancel);
         Assert.Equal(ScriptedModel.Weather, answer.Text);
         Assert.Equal("sunny", answer.Messages.SelectMany(m => m.Contents).OfType<FunctionResultContent>().Single().Result!.ToString());
