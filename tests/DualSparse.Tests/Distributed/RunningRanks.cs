@@ -31,7 +31,7 @@ internal sealed class RunningRanks : IDisposable
 
     /// <summary>The command that most of them are: it writes for as long as its context has room.</summary>
     public static string[] Writing(string patience) =>
-        ["dotnet", MpiRun.Program, "generate", "Once upon a time", "-m", TestPaths.Model, "-n", "480", "--temperature", "1", "--ranks", "2", "--peer-timeout", patience, "--weights", "f32"];
+        ["dotnet", MpiRun.Program, "generate", "Once upon a time", "-m", TestPaths.Model, "-n", "480", "--temperature", "1", "--seed", "1", "--ranks", "2", "--peer-timeout", patience, "--weights", "f32"];
 
     /// <summary>Starts a command under our launcher with one of MPI's, and skips where that isn't installed.</summary>
     public static RunningRanks Start(string launcher, IReadOnlyList<string> command, params (string Name, string Value)[] environment)
