@@ -62,7 +62,16 @@ internal sealed class Rope
     /// <param name="head">At least <see cref="Size"/> values.</param>
     /// <param name="position">From 0.</param>
     /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
-    public void Rotate(Span<float> head, int position)
+    public void Rotate(Span<float> head, int position) => Rotate(head, position, first: 0);
+
+    /// <summary>The transpose of <see cref="Rotate(Span{float}, int)"/>, in place: by −angle, times the same factor. Gradients go back through it.</summary>
+    /// <param name="head">At least <see cref="Size"/> values.</param>
+    /// <param name="position">From 0.</param>
+    /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
+    public void RotateTransposed(Span<float> head, int position) => Rotate(head, position, first: 1);
+
+    // Which value of a pair is the first: with the second in its place the pair turns the other way.
+    private void Rotate(Span<float> head, int position, int first)
     {
         if (head.Length < Size || position < 0)
             throw new ArgumentException($"expected at least {Size} values and a position from 0, found {head.Length} and {position}");
@@ -74,9 +83,9 @@ internal sealed class Rope
         var cos = table.AsSpan(position * Size, n);
         var sin = table.AsSpan(position * Size + n, n);
         if (interleaved)
-            RotatePairs(head, cos, sin);
+            RotatePairs(head, cos, sin, first);
         else
-            RotateHalves(head[..n], head.Slice(n, n), cos, sin);
+            RotateHalves(head.Slice(first * n, n), head.Slice((1 - first) * n, n), cos, sin);
     }
 
     private static void RotateHalves(Span<float> a, Span<float> b, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
@@ -94,12 +103,12 @@ internal sealed class Rope
             (a[i], b[i]) = (a[i] * cos[i] - b[i] * sin[i], b[i] * cos[i] + a[i] * sin[i]);
     }
 
-    private static void RotatePairs(Span<float> head, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin)
+    private static void RotatePairs(Span<float> head, ReadOnlySpan<float> cos, ReadOnlySpan<float> sin, int first)
     {
         for (int i = 0; i < cos.Length; i++)
         {
-            float x = head[2 * i], y = head[2 * i + 1];
-            (head[2 * i], head[2 * i + 1]) = (x * cos[i] - y * sin[i], y * cos[i] + x * sin[i]);
+            ref float a = ref head[2 * i + first], b = ref head[2 * i + 1 - first];
+            (a, b) = (a * cos[i] - b * sin[i], b * cos[i] + a * sin[i]);
         }
     }
 }

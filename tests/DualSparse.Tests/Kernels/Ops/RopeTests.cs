@@ -33,6 +33,21 @@ public class RopeTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void The_transpose_rotates_back(int n, bool interleaved)
+    {
+        const float factor = 1.25f;
+        var random = new Random(n);
+        var rope = new Rope([.. Enumerable.Range(0, n).Select(i => MathF.Pow(10000, -i / (float)Math.Max(n, 1)))], factor, interleaved);
+        var x = Enumerable.Range(0, 2 * n + 3).Select(_ => random.NextSingle() - 0.5f).ToArray();
+        var y = x.ToArray();
+        rope.Rotate(y, 777);
+        rope.RotateTransposed(y, 777);
+        for (int i = 0; i < y.Length; i++)
+            Assert.Equal(i < 2 * n ? factor * factor * x[i] : x[i], y[i], 1e-6);
+    }
+
     [Fact]
     public void A_table_grown_on_demand_is_the_same_table()
     {
