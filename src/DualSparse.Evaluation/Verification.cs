@@ -18,7 +18,8 @@ internal sealed record VerificationReport(
 
 /// <summary>
 /// Compares a model with the reference file of another engine: <c>input_ids</c> [rows, n] integers, <c>logits</c> [rows, n, vocabulary]
-/// f32, and optionally <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids.
+/// f32, and optionally <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids. In place of
+/// input_ids a file about training has <c>ids</c> [rows, n + 1], the last of which is only predicted.
 /// </summary>
 internal static class Verification
 {
@@ -30,8 +31,9 @@ internal static class Verification
     public static VerificationReport Compare(Transformer model, string referenceFile)
     {
         using var file = SafetensorsFile.Open(referenceFile);
-        var (ids, logits) = (Prompts(file), file.Get("logits"));
-        int rows = (int)ids.Rows, length = (int)ids.RowLength, vocabulary = model.Config.VocabSize;
+        var logits = file.Get("logits");
+        int[][] prompts = Prompts(file);
+        int rows = prompts.Length, length = rows == 0 ? 0 : prompts[0].Length, vocabulary = model.Config.VocabSize;
         logits.Expect(rows, length, vocabulary);
 
         if (file.Tensors.TryGetValue("greedy", out var greedy))
@@ -42,7 +44,6 @@ internal static class Verification
                 throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which the greedy row continues");
         }
 
-        int[][] prompts = ids.ReadIdRows();
         var sums = new Sums();
         for (int row = 0; row < rows; row++)
         {
@@ -77,7 +78,7 @@ internal static class Verification
     public static double RoundingError(string folder, EngineOptions options, string referenceFile)
     {
         using var file = SafetensorsFile.Open(referenceFile);
-        int[][] prompts = Prompts(file).ReadIdRows();
+        int[][] prompts = Prompts(file);
         // One layer at a time fits any process.
         options = options with { Rank = null, Peers = null };
         float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts);
@@ -93,10 +94,16 @@ internal static class Verification
         return sums.Report(0, 0).RelativeError;
     }
 
-    private static TensorView Prompts(SafetensorsFile file)
+    private static int[][] Prompts(SafetensorsFile file)
     {
-        var ids = file.Get("input_ids");
-        return ids.Shape.Count == 2 ? ids : throw new ModelFormatException($"{file.Path}: input_ids has {ids.Shape.Count} dimensions, expected [rows, ids]");
+        bool training = file.Tensors.ContainsKey("ids") && !file.Tensors.ContainsKey("input_ids");
+        var ids = file.Get(training ? "ids" : "input_ids");
+        if (ids.Shape.Count != 2)
+            throw new ModelFormatException($"{file.Path}: {ids.Name} has {ids.Shape.Count} dimensions, expected [rows, ids]");
+        if (training && ids.RowLength < 2)
+            throw new ModelFormatException($"{file.Path}: ids has {ids.RowLength} ids a row, expected at least 2: the last is only predicted");
+        int[][] rows = ids.ReadIdRows();
+        return training ? [.. rows.Select(row => row[..^1])] : rows;
     }
 
     // The logits of each prompt, [ids, vocabulary].

@@ -10,6 +10,7 @@ internal static class FamilyTable
         ["olmoe"] = Olmoe.Read,
         ["qwen2_moe"] = Qwen2Moe.Read,
         ["qwen3_moe"] = Qwen3Moe.Read,
+        ["scmoe"] = ScMoe.Read,
     };
 
     /// <exception cref="ModelFormatException">The family is unknown, or a field is not as it should be.</exception>

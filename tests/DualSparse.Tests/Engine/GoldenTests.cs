@@ -5,19 +5,20 @@ using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Tests.Engine;
 
-/// <summary>Every family against transformers' logits and greedy tokens.</summary>
+/// <summary>Every family against another implementation's logits and greedy tokens.</summary>
 public class GoldenTests(GoldenModels models)
 {
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert"];
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void F32_agrees_with_transformers(string family)
+    public void F32_agrees_with_another_implementation(string family)
     {
         var report = Compare(family, WeightFormat.F32);
         Assert.InRange(report.RelativeError, 0, 1e-4);
         Assert.Equal(0, report.GreedyMismatches);
-        Assert.True(report.GreedyTokens > 0);
+        // The files about training have no continuations.
+        Assert.Equal(family.StartsWith("scmoe", StringComparison.Ordinal), report.GreedyTokens == 0);
     }
 
     [Fact]

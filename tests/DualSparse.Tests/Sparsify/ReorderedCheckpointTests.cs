@@ -10,6 +10,7 @@ public class ReorderedCheckpointTests
     [InlineData("mixtral")]
     [InlineData("qwen2_moe")]
     [InlineData("deepseek_v2")]
+    [InlineData("scmoe/shared_expert")]
     public void There_and_back_is_the_original(string family)
     {
         using var folder = new TemporaryFolder();

@@ -13,7 +13,7 @@ namespace DualSparse.Tests.Sparsify;
 /// <summary>Sparsified checkpoints: the same function, the same types, the important neurons first, nothing half-written.</summary>
 public class SparsifierTests
 {
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert"];
 
     private static EngineOptions F32 => new() { Weights = WeightFormat.F32 };
 

@@ -169,6 +169,12 @@ public class ConfigVariantTests
     [InlineData("deepseek_v2", "norm_topk_prob", "true", "'norm_topk_prob' is true, expected false in this family")]
     [InlineData("deepseek_v2", "num_key_value_heads", "2", "'num_key_value_heads' is 2, expected 4")]
     [InlineData("deepseek_v2", "qk_rope_head_dim", "7", "expected")]
+    [InlineData("scmoe/top2", "shortcut_position", "2", "'shortcut_position' is 2, which is not implemented (expected 0)")]
+    [InlineData("scmoe/top2", "routing", "\"dual\"", "'routing' is \"dual\", which is not implemented (expected single)")]
+    [InlineData("scmoe/top2", "combine", "\"cg1\"", "'combine' is \"cg1\", which is not implemented (expected add)")]
+    [InlineData("scmoe/top2", "num_hidden_layers", "3", "'num_hidden_layers' is 3, expected an even number")]
+    [InlineData("scmoe/top2", "num_experts_per_tok", "7", "7 experts a token, but there are only 6")]
+    [InlineData("scmoe/top2", "num_experts_per_tok", "null", "'num_experts_per_tok' is null, expected a whole number")]
     public void A_field_that_is_not_implemented_or_out_of_range_is_refused_by_name(string family, string field, string value, string? expected)
     {
         if (expected is null)

@@ -11,11 +11,13 @@ public class GoldenFolderTests
     [InlineData("qwen2_moe")]
     [InlineData("qwen3_moe")]
     [InlineData("deepseek_v2")]
+    [InlineData("scmoe/top2")]
+    [InlineData("scmoe/shared_expert")]
     public void Opens_with_exactly_the_tensors_its_configuration_asks_for(string family)
     {
         using var checkpoint = Checkpoint.Open(TestPaths.Golden(family));
         Assert.Equal(checkpoint.Names.Order(), checkpoint.Config.Tensors.All().Select(tensor => tensor.Name).Order());
-        Assert.Equal(family, checkpoint.Config.ModelType);
+        Assert.Equal(family.Split('/')[0], checkpoint.Config.ModelType);
         foreach (string name in checkpoint.Names)
             Assert.All(checkpoint.Get(name).ReadFloats(), value => Assert.True(float.IsFinite(value)));
     }
@@ -68,6 +70,17 @@ public class GoldenFolderTests
         Assert.Equal((96, true, true, false), (qwen2.Moe!.SharedIntermediate, qwen2.Moe.SharedGate, qwen2.Attention.QkvBias, qwen2.Attention.OutputBias));
         var qwen3 = ModelConfig.Load(TestPaths.Golden("qwen3_moe"));
         Assert.Equal((QueryKeyNorm.PerHead, 32, true, 16), (qwen3.Attention.QueryKeyNorm, qwen3.Attention.HeadSize, qwen3.Moe!.NormTopK, qwen3.Moe.Experts));
+    }
+
+    [Fact]
+    public void ScMoE_has_experts_in_every_other_layer_and_renormalises_several()
+    {
+        var several = ModelConfig.Load(TestPaths.Golden("scmoe/top2"));
+        Assert.Equal([64, 0, 64, 0], several.LayerPlan.Select(layer => layer.DenseIntermediate));
+        Assert.Equal((6, 2, 32, true, 0), (several.Moe!.Experts, several.Moe.TopK, several.Moe.Intermediate, several.Moe.NormTopK, several.Moe.SharedIntermediate));
+        Assert.True(several.TieEmbeddings);
+        var one = ModelConfig.Load(TestPaths.Golden("scmoe/shared_expert")).Moe!;
+        Assert.Equal((1, false, 32, false), (one.TopK, one.NormTopK, one.SharedIntermediate, one.SharedGate));
     }
 
     [Fact]
