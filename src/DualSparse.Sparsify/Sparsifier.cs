@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Models;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Sparsify;
@@ -29,7 +30,7 @@ internal static class Sparsifier
     /// <param name="cancel">Cancels; nothing is left.</param>
     /// <param name="leftOut">Receives what of the folder isn't copied, by name, once all is written: weights in other forms.</param>
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
-    /// <exception cref="Models.ModelFormatException">The model can't be read.</exception>
+    /// <exception cref="ModelFormatException">The model can't be read.</exception>
     /// <exception cref="IOException">The folder exists, or writing failed, for example because the disk is full.</exception>
     public static SparsifyReport Run(
         string model, string output, CalibrationSplit split, string source, ImportanceMetric? metric = null, EngineOptions? engine = null,

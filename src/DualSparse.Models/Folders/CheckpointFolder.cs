@@ -1,6 +1,6 @@
 using DualSparse.Models.Safetensors;
 
-namespace DualSparse.Sparsify;
+namespace DualSparse.Models;
 
 /// <summary>Makes a checkpoint's folder from another's: whole or not at all.</summary>
 internal static class CheckpointFolder
@@ -62,7 +62,8 @@ internal static class CheckpointFolder
     {
         if (Directory.EnumerateFileSystemEntries(output).Any(entry => entry != temporary))
             throw new IOException($"{output} is no longer empty: name a folder that nobody else writes to");
-        foreach (string entry in Directory.GetFileSystemEntries(temporary))
+        // Files first: what makes a folder more than a model's, such as the state of a training run, is there only once all else is.
+        foreach (string entry in Directory.GetFileSystemEntries(temporary).OrderBy(Directory.Exists))
             Directory.Move(entry, Path.Combine(output, Path.GetFileName(entry)));
         Directory.Delete(temporary);
     }
