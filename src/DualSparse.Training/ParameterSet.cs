@@ -1,0 +1,114 @@
+using DualSparse.Kernels.Memory;
+using DualSparse.Models;
+using DualSparse.Models.Safetensors;
+
+namespace DualSparse.Training;
+
+/// <summary>
+/// All tensors of a model in f32, one after another, and their gradients in a second block at the same places. The gaps between them are zero
+/// in both.
+/// </summary>
+internal sealed unsafe class ParameterSet : IDisposable
+{
+    // Floats of a cache line: every tensor begins on one.
+    private const int Alignment = 16;
+
+    private readonly AlignedBuffer values, gradients;
+    private readonly Dictionary<string, Parameter> byName = new(StringComparer.Ordinal);
+
+    /// <summary>Makes room for a model's tensors; values and gradients are zero.</summary>
+    /// <param name="config">The model, each expert with tensors of its own, as a configuration file alone describes it.</param>
+    /// <exception cref="OutOfMemoryException">There is no room.</exception>
+    public ParameterSet(ModelConfig config)
+    {
+        List<Parameter> all = [];
+        long end = 0;
+        foreach (var slice in Slices(config))
+        {
+            var parameter = new Parameter(slice.Tensor.Name, slice.Tensor.Shape, end);
+            all.Add(parameter);
+            byName.Add(parameter.Name, parameter);
+            end = (end + parameter.Count + Alignment - 1) / Alignment * Alignment;
+        }
+
+        (All, Length) = (all, end);
+        values = new AlignedBuffer((nuint)end * sizeof(float));
+        gradients = new AlignedBuffer((nuint)end * sizeof(float));
+        System.Runtime.InteropServices.NativeMemory.Clear(values.Pointer, values.Bytes);
+        ClearGradients();
+    }
+
+    /// <summary>The tensors, in the order of their offsets.</summary>
+    public IReadOnlyList<Parameter> All { get; }
+
+    /// <summary>Elements of all, gaps included.</summary>
+    public long Length { get; }
+
+    /// <summary>[<see cref="Length"/>] f32.</summary>
+    public float* Values => (float*)values.Pointer;
+
+    /// <summary>[<see cref="Length"/>] f32: the gradient of the loss.</summary>
+    public float* Gradients => (float*)gradients.Pointer;
+
+    /// <summary>A tensor by its name.</summary>
+    /// <exception cref="KeyNotFoundException">There is none.</exception>
+    public Parameter this[string name] => byName[name];
+
+    /// <summary>A tensor of the model, or null where the model doesn't have it.</summary>
+    [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(tensor))]
+    public Parameter? Find(TensorSpec? tensor) => tensor is null ? null : byName[tensor.Name];
+
+    /// <summary>A tensor's values.</summary>
+    public Span<float> ValuesOf(Parameter parameter) => new(Values + parameter.Offset, checked((int)parameter.Count));
+
+    /// <summary>A tensor's gradient.</summary>
+    public Span<float> GradientOf(Parameter parameter) => new(Gradients + parameter.Offset, checked((int)parameter.Count));
+
+    /// <summary>Sets the gradients to 0.</summary>
+    public void ClearGradients() => System.Runtime.InteropServices.NativeMemory.Clear(gradients.Pointer, gradients.Bytes);
+
+    /// <summary>Reads the values of a checkpoint of the same model, widened to f32, whatever its tensors are called and however it stores its experts.</summary>
+    /// <exception cref="ModelFormatException">A tensor's file is damaged.</exception>
+    public void Load(Checkpoint checkpoint)
+    {
+        foreach (var (parameter, slice) in All.Zip(Slices(checkpoint.Config)))
+        {
+            using var stored = checkpoint.Get(slice);
+            stored.ReadFloats(0, ValuesOf(parameter));
+        }
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        values.Dispose();
+        gradients.Dispose();
+    }
+
+    // Every tensor once, in one order for each model; of experts that are stored together, each expert's matrices.
+    private static IEnumerable<WeightSlice> Slices(ModelConfig config)
+    {
+        var tensors = config.Tensors;
+        List<WeightSlice> all = [Whole(tensors.Embedding)];
+        for (int l = 0; l < config.Layers; l++)
+        {
+            var layer = tensors.Layer(l);
+            TensorSpec?[] alone = [layer.InputNorm, .. layer.Attention.All(), layer.PostAttentionNorm, layer.Router, layer.SharedGate];
+            all.AddRange(alone.OfType<TensorSpec>().Select(Whole));
+            int experts = config.LayerPlan[l].IsMoe ? config.Moe!.Experts : 0;
+            foreach (var mlp in Enumerable.Range(0, experts).Select(layer.Expert).Prepend(layer.SharedExpert).Prepend(layer.Mlp).OfType<MlpTensors>())
+                all.AddRange([mlp.Gate, mlp.Up, mlp.Down]);
+        }
+
+        all.Add(Whole(tensors.FinalNorm));
+        if (!config.TieEmbeddings)
+            all.Add(Whole(tensors.Head));
+        return all;
+    }
+
+    private static WeightSlice Whole(TensorSpec tensor)
+    {
+        int columns = checked((int)tensor.Shape[^1]), rows = checked((int)(tensor.Count / columns));
+        return new WeightSlice(tensor, 0, rows, columns, columns, 1);
+    }
+}
