@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+using DualSparse.Kernels.Memory;
+using DualSparse.Models;
+using DualSparse.Training.Ops;
+using DualSparse.Training.Products;
+
+namespace DualSparse.Training.Layers;
+
+/// <summary>h += attention(norm(h)).</summary>
+internal sealed unsafe class AttentionBlock : IBlock
+{
+    private readonly int hidden, heads, keyValueHeads, size;
+    private readonly Norm input;
+    private readonly Norm? queryNorm, keyNorm;
+    private readonly bool perHead;
+    private readonly Linear query, key, value, output;
+    private readonly CausalAttention attention;
+    private readonly ScratchBuffer x = new(), normalised = new(), rawQueries = new(), rawKeys = new(), queries = new(), keys = new(), values = new(), attended = new(), logSums = new();
+
+    /// <summary>Takes a layer's tensors.</summary>
+    /// <exception cref="NotSupportedException">An operator has no gradient.</exception>
+    public AttentionBlock(Arithmetic arithmetic, ParameterSet set, ModelConfig model, int layer)
+    {
+        var config = model.Attention;
+        Refuse(model, layer);
+        var tensors = model.Tensors.Layer(layer);
+        (hidden, heads, keyValueHeads, size) = (model.HiddenSize, config.Heads, config.KeyValueHeads, config.HeadSize);
+        input = new Norm(set, set.Find(tensors.InputNorm));
+        perHead = config.QueryKeyNorm == QueryKeyNorm.PerHead;
+        queryNorm = set.Find(tensors.Attention.QueryNorm) is { } q ? new Norm(set, q) : null;
+        keyNorm = set.Find(tensors.Attention.KeyNorm) is { } k ? new Norm(set, k) : null;
+        query = Of(tensors.Attention.Query!, tensors.Attention.QueryBias);
+        key = Of(tensors.Attention.Key!, tensors.Attention.KeyBias);
+        value = Of(tensors.Attention.Value!, tensors.Attention.ValueBias);
+        output = Of(tensors.Attention.Output, tensors.Attention.OutputBias);
+        attention = new CausalAttention(arithmetic, heads, keyValueHeads, size, config.SoftmaxScale);
+
+        Linear Of(TensorSpec weight, TensorSpec? bias) => new(arithmetic, set, set.Find(weight), set.Find(bias));
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<Linear> Maps => [query, key, value, output];
+
+    /// <inheritdoc/>
+    public void Forward(TrainingPass pass, float* h)
+    {
+        var work = pass.Work;
+        int tokens = pass.Tokens;
+        nint rows = (nint)tokens * hidden, queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
+        float* from = x.Floats(rows), n = normalised.Floats(rows), q = queries.Floats(queryRows), k = keys.Floats(keyRows), v = values.Floats(keyRows), o = attended.Floats(queryRows);
+        NativeMemory.Copy(h, from, (nuint)rows * sizeof(float));
+        input.Forward(pass, from, 1, n);
+        Project(pass, query, queryNorm, rawQueries, n, heads, q);
+        Project(pass, key, keyNorm, rawKeys, n, keyValueHeads, k);
+        value.Forward(work, n, tokens, v);
+        attention.Forward(work, pass.Windows, pass.Length, q, k, v, o, logSums.Floats((nint)tokens * heads));
+        output.Forward(work, o, tokens, h, add: true);
+    }
+
+    /// <inheritdoc/>
+    public void Backward(TrainingPass pass, float* dh)
+    {
+        var work = pass.Work;
+        int tokens = pass.Tokens;
+        nint queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
+        float* dO = pass.Attended.Floats(queryRows), dq = pass.Queries.Floats(queryRows), dk = pass.Keys.Floats(keyRows), dv = pass.Values.Floats(keyRows);
+        float* n = normalised.Current, dn = pass.Normalised.Floats((nint)tokens * hidden);
+        output.BackwardWeight(work, dh, attended.Current, tokens);
+        output.BackwardInput(work, dh, tokens, dO, add: false);
+        attention.Backward(work, pass.Windows, pass.Length, queries.Current, keys.Current, values.Current, attended.Current, logSums.Current, dO, dq, dk, dv);
+        BackwardProject(pass, query, queryNorm, rawQueries, dq, n, heads, dn, add: false);
+        BackwardProject(pass, key, keyNorm, rawKeys, dk, n, keyValueHeads, dn, add: true);
+        value.BackwardWeight(work, dv, n, tokens);
+        value.BackwardInput(work, dv, tokens, dn, add: true);
+        input.Backward(pass, dn, x.Current, 1, dh, add: true);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var one in new IDisposable?[] { input, queryNorm, keyNorm, query, key, value, output, x, normalised, rawQueries, rawKeys, queries, keys, values, attended, logSums })
+            one?.Dispose();
+    }
+
+    private static void Refuse(ModelConfig model, int layer)
+    {
+        if (model.Attention.Mla is not null)
+            throw new NotSupportedException($"multi-head latent attention has no gradient here: '{model.ModelType}' can't be trained");
+        if (model.Attention.ClipQkv is not null)
+            throw new NotSupportedException("clipping of queries, keys and values ('clip_qkv') has no gradient here");
+        if (model.LayerPlan[layer].SlidingWindow is { } window && window < model.MaxPositions)
+            throw new NotSupportedException($"attention with a sliding window ({window} tokens in layer {layer}) has no gradient here");
+    }
+
+    // to = rope(norm(map(n))); the norm's input is kept.
+    private void Project(TrainingPass pass, Linear map, Norm? norm, ScratchBuffer raw, float* n, int count, float* to)
+    {
+        float* from = norm is null ? to : raw.Floats((nint)pass.Tokens * count * size);
+        map.Forward(pass.Work, n, pass.Tokens, from);
+        norm?.Forward(pass, from, perHead ? count : 1, to);
+        RopeOp.Forward(pass.Work.Team, pass.Rope, Heads(to, count), pass.Windows, pass.Length, count, size);
+    }
+
+    private void BackwardProject(TrainingPass pass, Linear map, Norm? norm, ScratchBuffer raw, float* d, float* n, int count, float* dn, bool add)
+    {
+        RopeOp.Backward(pass.Work.Team, pass.Rope, Heads(d, count), pass.Windows, pass.Length, count, size);
+        norm?.Backward(pass, d, raw.Current, perHead ? count : 1, d, add: false);
+        map.BackwardWeight(pass.Work, d, n, pass.Tokens);
+        map.BackwardInput(pass.Work, d, pass.Tokens, dn, add);
+    }
+
+    private HeadRows Heads(float* rows, int count) => new(rows, (nint)count * size, size);
+}

@@ -1,0 +1,205 @@
+using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models;
+using DualSparse.Training.Layers;
+using DualSparse.Training.Ops;
+using DualSparse.Training.Products;
+
+namespace DualSparse.Training;
+
+/// <summary>A model with gradients: a forward pass that keeps what the backward pass needs, and that.</summary>
+/// <remarks>Results depend on the batch, the values and the kernel, and on no number of threads.</remarks>
+internal sealed unsafe class TrainableModel : IDisposable
+{
+    // Floats of the logits that are there at a time: 16 MiB.
+    private const int LogitsAtOnce = 4 << 20;
+
+    private readonly TrainingWork work;
+    private readonly TrainingPass pass;
+    private readonly List<IBlock> blocks = [];
+    private readonly Parameter embedding;
+    private readonly Norm finalNorm;
+    private readonly Linear head;
+    private readonly ScratchBuffer residual = new(), normalised = new(), gradient = new(), logits = new();
+    private bool packed;
+
+    /// <summary>Makes a model whose values are zero.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="team">The threads, which stay the caller's.</param>
+    /// <param name="products">In what products are computed.</param>
+    /// <exception cref="NotSupportedException">An operator of the model has no gradient; the message names it.</exception>
+    /// <exception cref="OutOfMemoryException">There is no room.</exception>
+    public TrainableModel(ModelConfig config, ThreadTeam team, ProductFormat products)
+    {
+        Config = config;
+        Parameters = new ParameterSet(config);
+        work = new TrainingWork(team, new Arithmetic(products));
+        pass = new TrainingPass(work, new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved), config.NormEpsilon);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            blocks.Add(new AttentionBlock(work.Arithmetic, Parameters, config, layer));
+            blocks.Add(config.LayerPlan[layer].IsMoe ? new MoeBlock(work, Parameters, config, layer) : new DenseBlock(work.Arithmetic, Parameters, config, layer));
+        }
+
+        embedding = Parameters.Find(config.Tensors.Embedding);
+        finalNorm = new Norm(Parameters, Parameters.Find(config.Tensors.FinalNorm));
+        head = new Linear(work.Arithmetic, Parameters, Parameters.Find(config.Tensors.Head));
+    }
+
+    /// <summary>The model.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Its tensors. Who changes values calls <see cref="ValuesChanged"/>.</summary>
+    public ParameterSet Parameters { get; }
+
+    /// <summary>The threads.</summary>
+    public ThreadTeam Team => work.Team;
+
+    /// <summary>The kernel that multiplies and the form of its operands, such as <c>avx512 f32</c>: a run goes on to the bit only with the same one.</summary>
+    public string Kernel => work.Arithmetic.Name;
+
+    /// <summary>In what products are computed.</summary>
+    public Arithmetic Arithmetic => work.Arithmetic;
+
+    private IEnumerable<MoeBlock> MoeBlocks => blocks.OfType<MoeBlock>();
+
+    /// <summary>Floating-point operations of a forward and a backward pass: two a multiply-add of every product, the backward pass twice the forward one.</summary>
+    public double Operations(WindowBatch batch)
+    {
+        double maps = blocks.SelectMany(block => block.Maps).Append(head).Sum(map => (double)map.Inputs * map.Outputs);
+        double experts = MoeBlocks.Count() * (double)(Config.Moe?.TopK ?? 0) * 3 * Config.HiddenSize * (Config.Moe?.Intermediate ?? 0);
+        // A query sees half of its window on average; scores and sums.
+        double attention = (double)Config.Layers * Config.Attention.Heads * Config.Attention.HeadSize * (batch.Length + 1);
+        return 3 * 2 * batch.Tokens * (maps + experts + attention);
+    }
+
+    /// <summary>The values are new: what is derived from them is made anew before the next pass.</summary>
+    public void ValuesChanged() => packed = false;
+
+    /// <summary>Computes the losses of a batch, and adds the gradient of <c>scale · losses.Total(coefficients)</c> to <see cref="ParameterSet.Gradients"/>.</summary>
+    /// <param name="batch">The windows.</param>
+    /// <param name="coefficients">What is added to the cross-entropy.</param>
+    /// <param name="scale">Of the gradient: 1 / batches where several are accumulated.</param>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, or a window longer than the context.</exception>
+    public Losses Backward(WindowBatch batch, LossCoefficients coefficients, float scale = 1)
+    {
+        float* h = ForwardLayers(batch);
+        nint size = (nint)batch.Tokens * Config.HiddenSize;
+        float* dh = gradient.Floats(size);
+        var losses = Head(batch, h, dh, scale, logits: null);
+        finalNorm.Backward(pass, dh, h, 1, dh, add: false);
+        var (balance, z) = Balance();
+        int layer = 0;
+        foreach (var block in MoeBlocks)
+        {
+            block.Balance = balance!.Gradient(layer++, scale * coefficients.Balance);
+            block.RouterZ = scale * coefficients.RouterZ / (batch.Tokens * (float)pass.Routers.Count);
+        }
+
+        for (int b = blocks.Count - 1; b >= 0; b--)
+            blocks[b].Backward(pass, dh);
+        EmbeddingOp.Backward(work.Team, dh, batch.Inputs, Config.HiddenSize, Parameters.Gradients + embedding.Offset);
+        return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
+    }
+
+    /// <summary>Computes the losses of a batch alone.</summary>
+    /// <param name="batch">The windows.</param>
+    /// <param name="logits">[windows · length, vocabulary] to fill; null: they aren't wanted.</param>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary, or a window longer than the context.</exception>
+    public Losses Forward(WindowBatch batch, float[]? logits = null)
+    {
+        float* h = ForwardLayers(batch);
+        var losses = Head(batch, h, null, 0, logits);
+        var (balance, z) = Balance();
+        return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        foreach (var block in blocks)
+            block.Dispose();
+        foreach (var one in new IDisposable[] { finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
+            one.Dispose();
+    }
+
+    private float* ForwardLayers(WindowBatch batch)
+    {
+        Check(batch);
+        if (!packed)
+            Pack();
+        pass.Begin(batch);
+        float* h = residual.Floats((nint)batch.Tokens * Config.HiddenSize);
+        EmbeddingOp.Forward(work.Team, Parameters.Values + embedding.Offset, batch.Inputs, Config.HiddenSize, h);
+        foreach (var block in blocks)
+            block.Forward(pass, h);
+        return h;
+    }
+
+    private void Pack()
+    {
+        foreach (var map in blocks.SelectMany(block => block.Maps))
+            map.Pack(work);
+        foreach (var block in MoeBlocks)
+            block.Experts.Pack(work);
+        head.Pack(work);
+        packed = true;
+    }
+
+    // Some tokens' logits at a time: they are the largest rows there are. dh: null, or receives the gradient of the final norm's output.
+    private Losses Head(WindowBatch batch, float* h, float* dh, float scale, float[]? logits)
+    {
+        int tokens = batch.Tokens, hidden = Config.HiddenSize, vocabulary = Config.VocabSize;
+        int together = Math.Min(tokens, Math.Max(Product.Block, LogitsAtOnce / vocabulary / Product.Block * Product.Block));
+        int targets = batch.Targets.Count(target => target >= 0);
+        float* n = normalised.Floats((nint)tokens * hidden), rows = this.logits.Floats((nint)together * vocabulary);
+        finalNorm.Forward(pass, h, 1, n);
+        double loss = 0;
+        for (int first = 0; first < tokens; first += together)
+        {
+            int count = Math.Min(together, tokens - first);
+            float* some = n + (nint)first * hidden;
+            head.Forward(work, some, count, rows);
+            if (logits is not null)
+                new ReadOnlySpan<float>(rows, count * vocabulary).CopyTo(logits.AsSpan(first * vocabulary));
+            var wanted = batch.Targets.AsMemory(first, count);
+            if (dh is null)
+            {
+                loss += CrossEntropy.Forward(work.Team, rows, vocabulary, wanted);
+                continue;
+            }
+
+            loss += CrossEntropy.Backward(work.Team, rows, vocabulary, wanted, scale / Math.Max(1, targets));
+            head.BackwardWeight(work, rows, some, count);
+            head.BackwardInput(work, rows, count, dh + (nint)first * hidden, add: false);
+        }
+
+        return new Losses(loss / Math.Max(1, targets), 0, 0, targets);
+    }
+
+    private (BalanceLoss? Loss, double RouterZ) Balance()
+    {
+        if (pass.Routers.Count == 0)
+            return (null, 0);
+        var rule = Config.ModelType == "scmoe" ? BalanceRule.EachLayer : BalanceRule.AllLayers;
+        return (new BalanceLoss(rule, pass.Routers, Config.Moe!.TopK), pass.Routers.Sum(r => r.SquaredLogSums / r.Tokens) / pass.Routers.Count);
+    }
+
+    private void Check(WindowBatch batch)
+    {
+        if (batch.Windows < 1 || batch.Length < 1 || batch.Length > Config.MaxPositions)
+            throw new ArgumentException($"expected at least one window of 1 to {Config.MaxPositions} tokens, found {batch.Windows} of {batch.Length}");
+        if (batch.Inputs.Length != batch.Tokens || batch.Targets.Length != batch.Tokens)
+            throw new ArgumentException($"expected {batch.Tokens} inputs and targets, found {batch.Inputs.Length} and {batch.Targets.Length}");
+        RequireInVocabulary(batch.Inputs, least: 0);
+        RequireInVocabulary(batch.Targets, least: int.MinValue);
+    }
+
+    private void RequireInVocabulary(int[] ids, int least)
+    {
+        int wrong = Array.FindIndex(ids, id => id < least || id >= Config.VocabSize);
+        if (wrong >= 0)
+            throw new ArgumentException($"the token id {ids[wrong]} is outside the vocabulary of {Config.VocabSize}");
+    }
+}

@@ -1,0 +1,152 @@
+using DualSparse.Models;
+using DualSparse.Training;
+
+namespace DualSparse.Tests.Training;
+
+/// <summary>The loss of a batch as its formulas stand in the papers, token by token in double precision: slow, and nothing shared with training.</summary>
+/// <param name="config">The model: grouped-query attention over whole windows.</param>
+/// <param name="values">The tensors by name; whoever changes them asks anew.</param>
+internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<string, double[]> values)
+{
+    private readonly double[] frequencies = [.. Enumerable.Range(0, config.Rope.Size / 2).Select(i => Math.Pow(config.Rope.Theta, -2.0 * i / config.Rope.Size))];
+
+    // Of the batch so far, a list for each MoE layer: each token's probabilities, what it chose, and log Σ e^logit.
+    private readonly List<(double[] Probabilities, int[] Chosen, double LogSum)>[] routed = [.. config.LayerPlan.Select(_ => new List<(double[], int[], double)>())];
+
+    /// <summary>Cross-entropy and what is added to it.</summary>
+    public double Of(WindowBatch batch, LossCoefficients coefficients)
+    {
+        foreach (var layer in routed)
+            layer.Clear();
+        double sum = 0;
+        for (int w = 0; w < batch.Windows; w++)
+        {
+            int first = w * batch.Length;
+            double[][] logits = Logits(batch.Inputs.AsSpan(first, batch.Length));
+            for (int t = 0; t < batch.Length; t++)
+            {
+                if (batch.Targets[first + t] is var target and >= 0)
+                    sum += LogSumExp(logits[t]) - logits[t][target];
+            }
+        }
+
+        var layers = routed.Where(layer => layer.Count > 0).ToArray();
+        double z = layers.Average(layer => layer.Average(token => token.LogSum * token.LogSum));
+        return sum / batch.Targets.Count(target => target >= 0) + coefficients.Balance * Balance(layers) + coefficients.RouterZ * z;
+    }
+
+    private double Balance(List<(double[] Probabilities, int[] Chosen, double LogSum)>[] layers) => config.ModelType == "scmoe"
+        ? layers.Average(layer => Balance(layer, pairsOfAToken: config.Moe!.TopK))
+        : Balance([.. layers.SelectMany(layer => layer)], pairsOfAToken: 1);
+
+    // E · Σ f·p̄, f the pairs over tokens · pairsOfAToken.
+    private double Balance(List<(double[] Probabilities, int[] Chosen, double LogSum)> tokens, int pairsOfAToken) =>
+        config.Moe!.Experts * Enumerable.Range(0, config.Moe.Experts).Sum(e =>
+            (double)tokens.Count(token => token.Chosen.Contains(e)) / (tokens.Count * pairsOfAToken) * tokens.Average(token => token.Probabilities[e]));
+
+    private double[][] Logits(ReadOnlySpan<int> ids)
+    {
+        double[] embedding = values[config.Tensors.Embedding.Name];
+        var x = new double[ids.Length][];
+        for (int t = 0; t < x.Length; t++)
+            x[t] = embedding.AsSpan(ids[t] * config.HiddenSize, config.HiddenSize).ToArray();
+        for (int l = 0; l < config.Layers; l++)
+        {
+            var layer = config.Tensors.Layer(l);
+            double[][] attended = Attention(layer.Attention, [.. x.Select(row => Norm(row, layer.InputNorm))]);
+            for (int t = 0; t < x.Length; t++)
+            {
+                x[t] = Sum(x[t], attended[t], 1);
+                double[] normed = Norm(x[t], layer.PostAttentionNorm);
+                x[t] = Sum(x[t], layer.Mlp is { } dense ? Expert(dense, normed) : Experts(l, layer, normed), 1);
+            }
+        }
+
+        return [.. x.Select(row => Multiply(config.Tensors.Head, null, Norm(row, config.Tensors.FinalNorm)))];
+    }
+
+    private double[][] Attention(AttentionTensors tensors, double[][] x)
+    {
+        var a = config.Attention;
+        double[][] queries = [.. x.Select((row, t) => Heads(Multiply(tensors.Query!, tensors.QueryBias, row), tensors.QueryNorm, t))];
+        double[][] keys = [.. x.Select((row, t) => Heads(Multiply(tensors.Key!, tensors.KeyBias, row), tensors.KeyNorm, t))];
+        double[][] vs = [.. x.Select(row => Multiply(tensors.Value!, tensors.ValueBias, row))];
+        return [.. x.Select((_, t) =>
+        {
+            var joined = new double[a.Heads * a.HeadSize];
+            for (int h = 0; h < a.Heads; h++)
+            {
+                int mine = h * a.HeadSize, shared = h / (a.Heads / a.KeyValueHeads) * a.HeadSize;
+                double[] weights = Softmax([.. Enumerable.Range(0, t + 1).Select(j =>
+                    Enumerable.Range(0, a.HeadSize).Sum(i => queries[t][mine + i] * keys[j][shared + i]) / Math.Sqrt(a.HeadSize))]);
+                for (int i = 0; i < a.HeadSize; i++)
+                    joined[mine + i] = Enumerable.Range(0, t + 1).Sum(j => weights[j] * vs[j][shared + i]);
+            }
+
+            return Multiply(tensors.Output, tensors.OutputBias, joined);
+        })];
+    }
+
+    // Normalised and turned to their position.
+    private double[] Heads(double[] row, TensorSpec? norm, int position)
+    {
+        int size = config.Attention.HeadSize;
+        if (config.Attention.QueryKeyNorm == QueryKeyNorm.FullWidth)
+            row = Norm(row, norm!);
+        return [.. row.Chunk(size).SelectMany(head =>
+        {
+            double[] from = config.Attention.QueryKeyNorm == QueryKeyNorm.PerHead ? Norm(head, norm!) : head, to = [.. from];
+            for (int i = 0; i < size / 2; i++)
+            {
+                var (sin, cos) = Math.SinCos(position * frequencies[i]);
+                (to[i], to[i + size / 2]) = (from[i] * cos - from[i + size / 2] * sin, from[i + size / 2] * cos + from[i] * sin);
+            }
+
+            return to;
+        })];
+    }
+
+    private double[] Experts(int l, LayerTensors layer, double[] x)
+    {
+        var moe = config.Moe!;
+        double[] logits = Multiply(layer.Router!, null, x), probabilities = Softmax(logits), sum = new double[x.Length];
+        int[] chosen = [.. Enumerable.Range(0, moe.Experts).OrderByDescending(e => probabilities[e]).Take(moe.TopK)];
+        routed[l].Add((probabilities, chosen, LogSumExp(logits)));
+        double all = moe.NormTopK ? chosen.Sum(e => probabilities[e]) : 1;
+        foreach (int e in chosen)
+            sum = Sum(sum, Expert(layer.Expert(e), x), probabilities[e] / all);
+        return layer.SharedExpert is { } shared
+            ? Sum(sum, Expert(shared, x), layer.SharedGate is { } gate ? 1 / (1 + Math.Exp(-Multiply(gate, null, x)[0])) : 1)
+            : sum;
+    }
+
+    private double[] Expert(MlpTensors mlp, double[] x)
+    {
+        double[] gate = Multiply(mlp.Gate.Tensor, null, x), up = Multiply(mlp.Up.Tensor, null, x);
+        return Multiply(mlp.Down.Tensor, null, [.. gate.Zip(up, (g, u) => g / (1 + Math.Exp(-g)) * u)]);
+    }
+
+    private double[] Multiply(TensorSpec matrix, TensorSpec? bias, double[] x)
+    {
+        double[] w = values[matrix.Name], y = bias is null ? new double[matrix.Shape[0]] : [.. values[bias.Name]];
+        for (int r = 0; r < y.Length; r++)
+        {
+            for (int c = 0; c < x.Length; c++)
+                y[r] += w[r * x.Length + c] * x[c];
+        }
+
+        return y;
+    }
+
+    private double[] Norm(double[] x, TensorSpec weight)
+    {
+        double scale = 1 / Math.Sqrt(x.Sum(v => v * v) / x.Length + config.NormEpsilon);
+        return [.. x.Zip(values[weight.Name], (v, w) => v * scale * w)];
+    }
+
+    private static double[] Sum(double[] a, double[] b, double times) => [.. a.Zip(b, (p, q) => p + times * q)];
+
+    private static double LogSumExp(double[] x) => x.Max() is var most ? most + Math.Log(x.Sum(v => Math.Exp(v - most))) : 0;
+
+    private static double[] Softmax(double[] x) => LogSumExp(x) is var sum ? [.. x.Select(v => Math.Exp(v - sum))] : [];
+}
