@@ -282,6 +282,17 @@ public class ComplaintTests(ServedMini mini)
         Assert.Contains("/v1/chat/completions", error.GetProperty("message").GetString());
     }
 
+    [Fact]
+    public async Task C21_a_users_text_is_no_control_token()
+    {
+        string special = mini.Model.Tokenizer.Encode("<|endoftext|>", addSpecial: false) is [_] ? "<|endoftext|>" : throw new InvalidOperationException("the test needs a control token of this name");
+        // As text it is a token for the brackets, the bars, the words.
+        Assert.InRange(await PromptTokensAsync($"a{special}") - await PromptTokensAsync("a"), 4, special.Length);
+
+        async Task<int> PromptTokensAsync(string content) => (await mini.Server.AnswerAsync(
+            Chat, $$"""{"messages":[{"role":"user","content":"{{content}}"}],"max_tokens":1}""")).GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
+    }
+
     internal static string Written(JsonElement answer) => answer.GetProperty("choices")[0].GetProperty("text").GetString()!;
 
     // All that a server's requests held is free again.
