@@ -14,6 +14,7 @@ internal static class Program
         GenerateCommand.Create(),
         ChatCommand.Create(),
         ServeCommand.Create(),
+        TrainCommand.Create(),
         SparsifyCommand.Create(),
         EvalCommand.Create(),
         VerifyCommand.Create(),

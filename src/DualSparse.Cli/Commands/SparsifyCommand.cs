@@ -86,6 +86,6 @@ internal static class SparsifyCommand
             output.WriteLine($"not copied, as old weights or none of the model's files: {string.Join(", ", names)}");
     }
 
-    // As the README calls it: the script is not on the path.
-    private static string Program() => OperatingSystem.IsWindows() ? "dualsparse" : "./dualsparse";
+    /// <summary>The program as the README calls it: the script is not on the path.</summary>
+    internal static string Program() => OperatingSystem.IsWindows() ? "dualsparse" : "./dualsparse";
 }

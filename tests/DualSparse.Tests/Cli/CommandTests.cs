@@ -111,6 +111,8 @@ public class CommandTests
     {
         Assert.Equal(0, CommandRun.Of(["verify", TestPaths.Golden("mixtral"), "--weights", "f32"]).Code);
         Assert.Equal(1, CommandRun.Of(["verify", TestPaths.Golden("mixtral"), "--weights", "int4", "--tolerance", "1e-6"]).Code);
+        // A file about training: its last id is only predicted.
+        Assert.Equal(0, CommandRun.Of(["verify", TestPaths.Golden("scmoe/top2"), "--weights", "f32"]).Code);
         Assert.Equal(0, CommandRun.Of(["verify", TestPaths.Golden("tokenizer", "gpt2"), "--tokenizer", TestPaths.Golden("tokenizer", "gpt2", "cases.jsonl")]).Code);
     }
 

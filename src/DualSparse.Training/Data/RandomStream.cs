@@ -1,0 +1,26 @@
+using DualSparse.Engine.Serving;
+
+namespace DualSparse.Training.Data;
+
+/// <summary>What random numbers of a run are for: each purpose has its own.</summary>
+internal enum RandomPurpose
+{
+    /// <summary>A tensor's first values; one stream a tensor.</summary>
+    Initialisation,
+
+    /// <summary>The order of windows; one stream an epoch.</summary>
+    WindowOrder,
+}
+
+/// <summary>The random numbers of a run: by its seed, by what they are for, and by a number, so that each of them can be made alone.</summary>
+internal static class RandomStream
+{
+    /// <summary>The generator of one stream.</summary>
+    public static SplitMix64 Of(ulong seed, RandomPurpose purpose, long index)
+    {
+        // Seeds that lie near each other, or an increment of the generator apart, must not give one sequence: each part is mixed in turn.
+        ulong state = new SplitMix64(seed).Next() + (ulong)purpose;
+        state = new SplitMix64(state).Next() ^ (ulong)index;
+        return new SplitMix64(new SplitMix64(state).Next());
+    }
+}
