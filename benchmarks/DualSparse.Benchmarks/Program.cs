@@ -1,4 +1,5 @@
 using DualSparse.Benchmarks;
+using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
 
 return args switch
@@ -12,12 +13,13 @@ return args switch
     ["routing"] => RoutingBenchmark.Run(),
     ["spin"] => BusyCoreBenchmark.Spin(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
+    ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | complete-finetune [options] | ort [options]");
     return 1;
 }
