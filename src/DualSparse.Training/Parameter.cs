@@ -4,7 +4,8 @@ namespace DualSparse.Training;
 /// <param name="Name">Its name in the checkpoint.</param>
 /// <param name="Shape">Its shape: [out, in] for a projection, [n] for a norm or bias.</param>
 /// <param name="Offset">Elements before it in the set, a multiple of 16.</param>
-internal sealed record Parameter(string Name, long[] Shape, long Offset)
+/// <param name="Expert">The routed expert it belongs to; null: none.</param>
+internal sealed record Parameter(string Name, long[] Shape, long Offset, int? Expert = null)
 {
     /// <summary>Elements.</summary>
     public long Count { get; } = Shape.Aggregate(1L, (product, n) => product * n);

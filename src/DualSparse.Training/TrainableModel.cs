@@ -22,24 +22,27 @@ internal sealed unsafe class TrainableModel : IDisposable
     private readonly Norm finalNorm;
     private readonly Linear head;
     private readonly ScratchBuffer residual = new(), normalised = new(), gradient = new(), logits = new();
+    private readonly bool ranked;
     private bool packed;
 
     /// <summary>Makes a model whose values are zero.</summary>
     /// <param name="config">The model.</param>
     /// <param name="team">The threads, which stay the caller's.</param>
     /// <param name="products">In what products are computed.</param>
+    /// <param name="parts">Into how many parts a step is cut, and which this process computes; null: the whole.</param>
     /// <exception cref="NotSupportedException">An operator of the model has no gradient; the message names it.</exception>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>
-    public TrainableModel(ModelConfig config, ThreadTeam team, ProductFormat products)
+    public TrainableModel(ModelConfig config, ThreadTeam team, ProductFormat products, TrainingParts? parts = null)
     {
-        Config = config;
-        Parameters = new ParameterSet(config);
+        parts ??= TrainingParts.Whole;
+        (Config, ranked) = (config, parts.Group is not null);
+        Parameters = new ParameterSet(config, parts);
         work = new TrainingWork(team, new Arithmetic(products));
         pass = new TrainingPass(work, new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved), config.NormEpsilon);
         for (int layer = 0; layer < config.Layers; layer++)
         {
             blocks.Add(new AttentionBlock(work.Arithmetic, Parameters, config, layer));
-            blocks.Add(config.LayerPlan[layer].IsMoe ? new MoeBlock(work, Parameters, config, layer) : new DenseBlock(work.Arithmetic, Parameters, config, layer));
+            blocks.Add(config.LayerPlan[layer].IsMoe ? new MoeBlock(work, Parameters, config, layer, parts) : new DenseBlock(work.Arithmetic, Parameters, config, layer));
         }
 
         embedding = Parameters.Find(config.Tensors.Embedding);
@@ -72,6 +75,21 @@ internal sealed unsafe class TrainableModel : IDisposable
         // A query sees half of its window on average; scores and sums.
         double attention = (double)Config.Layers * Config.Attention.Heads * Config.Attention.HeadSize * (batch.Length + 1);
         return 3 * 2 * batch.Tokens * (maps + experts + attention);
+    }
+
+    /// <summary>Sets all gradients to 0.</summary>
+    public void ClearGradients()
+    {
+        Parameters.ClearGradients(work.Team);
+        foreach (var block in MoeBlocks)
+            block.Experts.ClearParts();
+    }
+
+    /// <summary>Adds the gradients that other ranks' rows gave the experts here, in the order of ranks.</summary>
+    public void AddParts()
+    {
+        foreach (var block in MoeBlocks)
+            block.Experts.AddParts(work);
     }
 
     /// <summary>The values are new: what is derived from them is made anew before the next pass.</summary>
@@ -188,7 +206,8 @@ internal sealed unsafe class TrainableModel : IDisposable
 
     private void Check(WindowBatch batch)
     {
-        if (batch.Windows < 1 || batch.Length < 1 || batch.Length > Config.MaxPositions)
+        // A rank with no windows of its own computes others' rows.
+        if (batch.Windows < (ranked ? 0 : 1) || batch.Length < 1 || batch.Length > Config.MaxPositions)
             throw new ArgumentException($"expected at least one window of 1 to {Config.MaxPositions} tokens, found {batch.Windows} of {batch.Length}");
         if (batch.Inputs.Length != batch.Tokens || batch.Targets.Length != batch.Tokens)
             throw new ArgumentException($"expected {batch.Tokens} inputs and targets, found {batch.Inputs.Length} and {batch.Targets.Length}");

@@ -22,8 +22,14 @@ public sealed record TrainingOptions
     /// <summary>Tokens of a window, at least 2. Null: 512, or the model's context where that is less.</summary>
     public int? Context { get; init; }
 
-    /// <summary>In how many passes a step's windows are computed, one after another: more take less memory. Balance losses are each pass's own.</summary>
+    /// <summary>In how many passes a part's windows are computed, one after another: more take less memory. Balance losses are each pass's own.</summary>
     public int Accumulation { get; init; } = 1;
+
+    /// <summary>
+    /// Into how many parts a step's windows are cut, each with a gradient of its own, added in their order. Ranks compute one each; one process that
+    /// computes all has the same result, to the bit.
+    /// </summary>
+    public int Parts { get; init; } = 1;
 
     /// <summary>Steps of the run. At most one of this, <see cref="Tokens"/> and <see cref="Epochs"/> is given; null and none of them: one epoch.</summary>
     public int? Steps { get; init; }
@@ -108,6 +114,7 @@ public sealed record TrainingOptions
         Require(Context is null or >= 2, "context", Context, "at least 2 tokens: a window of one predicts nothing");
         Require(BatchTokens is null or >= 2, "batch", BatchTokens, "at least a window's tokens");
         Require(Accumulation >= 1, "accumulation", Accumulation, "at least 1 pass a step");
+        Require(Parts is >= 1 and <= MostParts, "number of parts", Parts, $"1 to {MostParts}");
         if (new object?[] { Steps, Tokens, Epochs }.Count(given => given is not null) > 1)
             throw new ArgumentException("steps, tokens and epochs are three ways to say how long a run is: give one of them");
         Require(Steps is null or >= 1, "number of steps", Steps, "at least 1");
@@ -145,9 +152,9 @@ public sealed record TrainingOptions
         int context = Context ?? Math.Min(DefaultContext, config.MaxPositions);
         Require(context >= 2, "model's context", context, "at least 2 tokens: a window of one predicts nothing");
         Require(context <= config.MaxPositions, "context", context, $"at most the model's {config.MaxPositions} tokens");
-        int windows = Math.Max(Accumulation, DefaultBatchTokens / context / Accumulation * Accumulation), batch = BatchTokens ?? checked(windows * context);
+        int passes = checked(Accumulation * Parts), windows = Math.Max(passes, DefaultBatchTokens / context / passes * passes), batch = BatchTokens ?? checked(windows * context);
         Require(batch % context == 0, "batch", batch, $"a multiple of the context, {context} tokens, such as {Math.Max(1, batch / context) * context}");
-        Require(batch / context % Accumulation == 0, "accumulation", Accumulation, $"a divisor of the batch's {batch / context} windows");
+        Require(batch / context % passes == 0, Parts == 1 ? "accumulation" : "number of passes, of all parts,", passes, $"a divisor of the batch's {batch / context} windows");
         return this with
         {
             Context = context,
@@ -173,7 +180,7 @@ public sealed record TrainingOptions
     internal LearningRate Rates() => new() { Peak = LearningRate!.Value, Steps = Steps!.Value, WarmUp = WarmUpSteps!.Value, Decay = Decay, Floor = Decay == RateDecay.Constant ? 1 : FinalRate };
 
     // As many as a command takes: beyond it a typing error would start threads until the system refuses.
-    private const int MostThreads = 1024;
+    private const int MostThreads = 1024, MostParts = 1024;
 
     private static bool Positive(double number) => number > 0 && double.IsFinite(number);
 

@@ -8,5 +8,9 @@ namespace DualSparse.Training;
 internal sealed record WindowBatch(int Windows, int Length, int[] Inputs, int[] Targets)
 {
     /// <summary>Tokens of all windows.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
     public int Tokens => Windows * Length;
+
+    /// <summary>Some of the windows.</summary>
+    public WindowBatch Slice(int first, int count) => new(count, Length, Inputs[(first * Length)..((first + count) * Length)], Targets[(first * Length)..((first + count) * Length)]);
 }

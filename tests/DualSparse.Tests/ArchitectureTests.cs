@@ -27,7 +27,7 @@ public partial class ArchitectureTests
         ["Benchmarking"] = ["Distributed"],
         ["Server"] = ["Engine"],
         ["Sparsify"] = ["Evaluation"],
-        ["Training"] = ["Engine"],
+        ["Training"] = ["Distributed"],
         ["Cli"] = ["Evaluation", "Benchmarking", "Server", "Sparsify", "Training", "Distributed"],
     };
 
@@ -108,6 +108,7 @@ public partial class ArchitectureTests
         "Training/Layers/IBlock.cs",
         "Training/Layers/MoeBlock.cs",
         "Training/Layers/Norm.cs",
+        "Training/Layers/RoutedExperts.cs",
         "Training/Ops/CausalAttention.cs",
         "Training/Ops/CrossEntropy.cs",
         "Training/Ops/EmbeddingOp.cs",
@@ -122,14 +123,18 @@ public partial class ArchitectureTests
         "Training/Optimisation/AdamW.cs",
         "Training/Optimisation/GradientNorm.cs",
         "Training/ParameterSet.cs",
+        "Training/ParameterSums.cs",
         "Training/Products/Arithmetic.cs",
         "Training/Products/Columns.cs",
         "Training/Products/Product.cs",
         "Training/Products/Rows.cs",
         "Training/Products/Scratch.cs",
         "Training/Products/TileSinks.cs",
+        "Training/Ranks/BlockExchange.cs",
+        "Training/Ranks/GradientSum.cs",
+        "Training/Ranks/RowTicket.cs",
+        "Training/Ranks/TrainingPeers.cs",
         "Training/TrainableModel.cs",
-        "Training/Trainer.cs",
     ];
 
     // The command line has no pointers of its own; its one call of the system is generated code that does.

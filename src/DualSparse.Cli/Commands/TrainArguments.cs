@@ -12,7 +12,7 @@ internal sealed class TrainArguments
     private static readonly TrainingOptions s_defaults = new();
 
     private readonly List<Option> all = [];
-    private readonly Option<int?> context, batch, accumulate, steps, warmUp, validationTokens, validateEvery, checkpointEvery;
+    private readonly Option<int?> context, batch, accumulate, parts, steps, warmUp, validationTokens, validateEvery, checkpointEvery;
     private readonly Option<long?> tokens;
     private readonly Option<ulong?> seed;
     private readonly Option<double?> epochs, rate, finalRate, beta1, beta2, epsilon, weightDecay, clip, balance, routerZ, validationShare, checkpointSeconds;
@@ -24,6 +24,7 @@ internal sealed class TrainArguments
         context = Number<int>("--context", "Tokens of a window. [default: 512, or the model's context where that is less]");
         batch = Number<int>("--batch-tokens", "Tokens of a step, a multiple of the context. [default: 4096, or about that]");
         accumulate = Number<int>("--accumulate", $"Compute a step's windows in so many passes, which takes less memory. [default: {s_defaults.Accumulation}]");
+        parts = Number<int>("--parts", "Cut a step into so many parts, whose gradients are added up one by one: what as many ranks compute, to the bit. [default: as many as there are ranks]");
         steps = Number<int>("--steps", "Steps of the run. [default: one epoch]");
         tokens = Number<long>("--tokens", "Tokens of the run, instead of steps.");
         epochs = Number<double>("--epochs", "How often the run reads the text, instead of steps.");
@@ -65,6 +66,7 @@ internal sealed class TrainArguments
         Context = parsed.GetValue(context),
         BatchTokens = parsed.GetValue(batch),
         Accumulation = parsed.GetValue(accumulate) ?? s_defaults.Accumulation,
+        Parts = parsed.GetValue(parts) ?? s_defaults.Parts,
         Steps = parsed.GetValue(steps),
         Tokens = parsed.GetValue(tokens),
         Epochs = parsed.GetValue(epochs),

@@ -1,6 +1,9 @@
 using System.CommandLine;
 using DualSparse.Cli.Hosting;
+using DualSparse.Distributed.Mpi;
+using DualSparse.Kernels.Threading;
 using DualSparse.Training;
+using DualSparse.Training.Ranks;
 
 namespace DualSparse.Cli.Commands;
 
@@ -25,22 +28,40 @@ internal static class TrainCommand
         var arguments = new TrainArguments(command);
         command.Options.Add(s_threads);
         command.Options.Add(s_json);
+        var ranks = new RankArguments(command, model: false);
         var check = new CheckArguments(command, s_threads.Name, s_json.Name);
-        command.SetAction(parsed => check.Given(parsed) ? check.Run(parsed, parsed.GetValue(s_threads), parsed.GetValue(s_json)) : Run(parsed, arguments));
+        command.SetAction(parsed =>
+        {
+            if (check.Given(parsed))
+                return check.Run(parsed, parsed.GetValue(s_threads), parsed.GetValue(s_json));
+            Check(parsed, arguments);
+            return ranks.Run(
+                parsed, group => TrainingRanks.Run(group, Threads(parsed)!.Value, peers => Run(parsed, arguments, peers)), alone: () => Run(parsed, arguments, peers: null));
+        });
         return command;
     }
 
-    private static int Run(ParseResult parsed, TrainArguments arguments)
+    // Of ranks on one machine each has its share of the cores.
+    private static int? Threads(ParseResult parsed) =>
+        parsed.GetValue(s_threads) ?? (MpiLaunch.Current is { Size: > 1 } launch ? Math.Max(1, ThreadTeam.Available / launch.LocalSize) : null);
+
+    private static int Run(ParseResult parsed, TrainArguments arguments, TrainingPeers? peers)
     {
-        Check(parsed, arguments);
         var streams = parsed.InvocationConfiguration;
         using var interrupt = new Interrupt();
-        using var trainer = ProgressBars.Show(streams.Error, bars => Begin(parsed, arguments, bars?.Stage("reading text"), interrupt.Token));
+        using var trainer = ProgressBars.Show(streams.Error, bars => Begin(parsed, arguments, new TrainingStart { Progress = bars?.Stage("reading text"), Cancel = interrupt.Token, Peers = peers }));
         var output = new TrainOutput(streams, trainer, trainer.MeasureRate());
         try
         {
             while (!interrupt.Token.IsCancellationRequested && trainer.Step() is { } step)
                 output.Show(step);
+            if (trainer.Done < trainer.Options.Steps && peers is not null)
+            {
+                // The launcher ends the other ranks meanwhile, so that no checkpoint can be gathered from them.
+                Tell(output, trainer, trainer.Saved);
+                throw new OperationCanceledException();
+            }
+
             if (trainer.Done < trainer.Options.Steps)
                 trainer.Save();
             else
@@ -53,13 +74,15 @@ internal static class TrainCommand
 
         if (trainer.Done < trainer.Options.Steps)
         {
-            output.Interrupted($"a checkpoint of step {trainer.Done} is written; '{Resume(trainer)}' goes on from there");
+            Tell(output, trainer, trainer.Done);
             return CommandHost.Interrupted;
         }
 
         output.End(parsed.GetValue(s_json));
         return 0;
     }
+
+    private static void Tell(TrainOutput output, Trainer trainer, int step) => output.Interrupted($"a checkpoint of step {step} is written; '{Resume(trainer)}' goes on from there");
 
     private static string Resume(Trainer trainer) => $"{SparsifyCommand.Program()} train --resume {trainer.Output}";
 
@@ -88,20 +111,20 @@ internal static class TrainCommand
             throw new ArgumentException($"--tokenizer can't be given with {way}: the model has its own");
     }
 
-    private static Trainer Begin(ParseResult parsed, TrainArguments arguments, IProgress<double>? progress, CancellationToken cancel)
+    private static Trainer Begin(ParseResult parsed, TrainArguments arguments, TrainingStart start)
     {
         string[] texts = parsed.GetValue(s_text) ?? [], validation = parsed.GetValue(s_validation) ?? [];
         int? threads = parsed.GetValue(s_threads);
         if (parsed.GetValue(s_resume) is { } run)
         {
             new TrainingOptions { Threads = threads }.Check();
-            return Trainer.Resume(run, threads, texts is [] ? null : texts, validation is [] ? null : validation, progress, cancel);
+            return start.Resume(run, Threads(parsed), texts is [] ? null : texts, validation is [] ? null : validation);
         }
 
-        var options = arguments.Options(parsed) with { Threads = threads, Validation = [.. validation.Select(Path.GetFullPath)] };
+        var options = arguments.Options(parsed) with { Threads = Threads(parsed), Validation = [.. validation.Select(Path.GetFullPath)] };
         string output = parsed.GetValue(s_output)!;
         return parsed.GetValue(s_init) is { } model
-            ? Trainer.FineTune(ModelFolder.Find(model), texts, output, options, progress, cancel)
-            : Trainer.Start(parsed.GetValue(s_config)!, parsed.GetValue(s_tokenizer)!, texts, output, options, progress, cancel);
+            ? start.BeginFrom(ModelFolder.Find(model), texts, output, options)
+            : start.Begin(parsed.GetValue(s_config)!, parsed.GetValue(s_tokenizer)!, null, texts, output, options);
     }
 }

@@ -123,7 +123,7 @@ internal sealed class OracleCheck : IDisposable
             return;
         }
 
-        model.Parameters.ClearGradients();
+        model.ClearGradients();
         model.Backward(file.Batch, coefficients);
         CompareTensors(OracleKind.Gradient, OracleFile.Gradient, "gradients", model.Parameters.GradientOf);
     }
@@ -157,7 +157,7 @@ internal sealed class OracleCheck : IDisposable
         var losses = new double[count];
         for (int i = 0; i < count; i++)
         {
-            parameters.ClearGradients();
+            model.ClearGradients();
             losses[i] = model.Backward(file.Batch, coefficients).Total(coefficients);
             double norm = GradientNorm.Of(team, parameters);
             adam.Step(team, Rate, GradientNorm.ClippingFactor(norm, NormLimit));

@@ -16,17 +16,17 @@ internal sealed unsafe class MoeBlock : IBlock
     private readonly Linear router;
     private readonly Linear? sharedGate;
     private readonly GatedMlp? shared;
-    private readonly Experts experts;
+    private readonly RoutedExperts experts;
     private readonly RoutingPlan plan = new();
-    private readonly ExpertLists lists = new();
-    private readonly ScratchBuffer x = new(), normalised = new(), probabilities = new(), logSums = new(), weights = new(), kept = new(), sharedOut = new(), gates = new();
+    private readonly ScratchBuffer x = new(), normalised = new(), probabilities = new(), logSums = new(), sharedOut = new(), gates = new();
 
     /// <summary>Takes a layer's tensors.</summary>
     /// <param name="work">In what products are computed; the router's in f32.</param>
     /// <param name="set">The tensors.</param>
     /// <param name="model">The model.</param>
     /// <param name="layer">The layer.</param>
-    public MoeBlock(TrainingWork work, ParameterSet set, ModelConfig model, int layer)
+    /// <param name="parts">Which experts this process has.</param>
+    public MoeBlock(TrainingWork work, ParameterSet set, ModelConfig model, int layer, TrainingParts parts)
     {
         var tensors = model.Tensors.Layer(layer);
         (hidden, config) = (model.HiddenSize, model.Moe!);
@@ -34,14 +34,14 @@ internal sealed unsafe class MoeBlock : IBlock
         router = new Linear(work.Exact, set, set.Find(tensors.Router!));
         sharedGate = tensors.SharedGate is { } gate ? new Linear(work.Exact, set, set.Find(gate)) : null;
         shared = tensors.SharedExpert is { } mlp ? new GatedMlp(work.Arithmetic, set, mlp) : null;
-        experts = new Experts(work.Arithmetic, set, tensors, config, hidden);
+        experts = new RoutedExperts(work, set, model, layer, parts);
     }
 
     /// <inheritdoc/>
     public IEnumerable<Linear> Maps => [router, .. sharedGate is null ? [] : new[] { sharedGate }, .. shared?.Maps ?? []];
 
     /// <summary>The routed experts.</summary>
-    public Experts Experts => experts;
+    public RoutedExperts Experts => experts;
 
     /// <summary>[experts] the gradient of every token's router probabilities through the balance loss; set before <see cref="Backward"/>.</summary>
     public float[] Balance { get; set; } = [];
@@ -52,18 +52,18 @@ internal sealed unsafe class MoeBlock : IBlock
     /// <inheritdoc/>
     public void Forward(TrainingPass pass, float* h)
     {
-        var work = pass.Work;
-        int tokens = pass.Tokens;
-        nint size = (nint)tokens * hidden;
+        nint size = (nint)pass.Tokens * hidden;
         float* from = x.Floats(size), n = normalised.Floats(size);
         NativeMemory.Copy(h, from, (nuint)size * sizeof(float));
         norm.Forward(pass, from, 1, n);
         Route(pass, n);
+        experts.Begin(pass, plan, n);
         if (shared is not null && sharedGate is null)
             shared.Forward(pass, n, h, add: true);
         else if (shared is not null)
             ForwardGated(pass, n, h);
-        experts.Forward(work, lists, weights.Current, config.TopK, n, kept.Floats((nint)lists.Rows * experts.KeptWidth), h);
+        experts.Compute(pass);
+        experts.End(pass, h);
     }
 
     /// <inheritdoc/>
@@ -74,7 +74,9 @@ internal sealed unsafe class MoeBlock : IBlock
         nint size = (nint)tokens * hidden;
         float* n = normalised.Current, dn = pass.Normalised.Floats(size), dWeights = pass.PairWeights.Floats((nint)tokens * config.TopK);
         new Span<float>(dn, checked((int)size)).Clear();
-        experts.Backward(work, lists, weights.Current, config.TopK, n, kept.Current, dh, dn, dWeights);
+        experts.BeginBackward(pass, dh);
+        experts.ComputeBackward(pass);
+        experts.EndBackward(pass, dn, dWeights);
         float* dLogits = probabilities.Current;
         RouterOp.Backward(work.Team, config, plan, dLogits, logSums.Current, dWeights, Balance, RouterZ, dLogits);
         router.BackwardWeight(work, dLogits, n, tokens);
@@ -89,7 +91,7 @@ internal sealed unsafe class MoeBlock : IBlock
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var one in new IDisposable?[] { norm, router, sharedGate, shared, experts, x, normalised, probabilities, logSums, weights, kept, sharedOut, gates })
+        foreach (var one in new IDisposable?[] { norm, router, sharedGate, shared, experts, x, normalised, probabilities, logSums, sharedOut, gates })
             one?.Dispose();
     }
 
@@ -99,8 +101,6 @@ internal sealed unsafe class MoeBlock : IBlock
         float* logits = probabilities.Floats((nint)tokens * config.Experts);
         router.Forward(pass.Work, n, tokens, logits);
         pass.Routers.Add(RouterOp.Forward(pass.Work.Team, config, logits, tokens, plan, logSums.Floats(tokens)));
-        lists.Build(plan.Experts, config.TopK, config.Experts);
-        plan.Weights.CopyTo(new Span<float>(weights.Floats((nint)tokens * config.TopK), tokens * config.TopK));
     }
 
     // h += σ(g·n) · shared(n).

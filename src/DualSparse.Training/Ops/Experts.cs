@@ -1,7 +1,9 @@
 using System.Numerics.Tensors;
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Packing;
+using DualSparse.Kernels.Threading;
 using DualSparse.Models;
 using DualSparse.Training.Products;
 
@@ -15,16 +17,22 @@ internal sealed unsafe class Experts : IDisposable
 {
     private readonly Arithmetic arithmetic;
     private readonly ParameterSet set;
+    private readonly ExpertPlacement placement;
     private readonly Parameter[] gate, up, down;
     private readonly int experts, hidden, neurons;
     private readonly AlignedBuffer gateUp, gateUpColumns, downRows, downColumns;
 
-    /// <summary>Takes a layer's experts; <see cref="Pack"/> has to follow.</summary>
+    // Where other ranks' rows come here, too: the gradients of each further part, as the experts lie in the set.
+    private readonly AlignedBuffer[] partGradients;
+
+    /// <summary>Takes those of a layer's experts that this process has; <see cref="Pack"/> has to follow.</summary>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>
-    public Experts(Arithmetic arithmetic, ParameterSet set, LayerTensors tensors, MoeConfig config, int hidden)
+    public Experts(Arithmetic arithmetic, ParameterSet set, LayerTensors tensors, MoeConfig config, int hidden, TrainingParts parts)
     {
-        (this.arithmetic, this.set, this.hidden, experts, neurons) = (arithmetic, set, hidden, config.Experts, config.Intermediate);
-        var all = Enumerable.Range(0, experts).Select(tensors.Expert).ToArray();
+        int[] held = [.. Enumerable.Range(0, config.Experts).Where(e => parts.Holds(e, config.Experts))];
+        (this.arithmetic, this.set, this.hidden, experts, neurons) = (arithmetic, set, hidden, held.Length, config.Intermediate);
+        (First, placement) = (held is [var first, ..] ? first : 0, parts.Place(config.Experts));
+        var all = held.Select(tensors.Expert).ToArray();
         gate = [.. all.Select(e => set[e.Gate.Tensor.Name])];
         up = [.. all.Select(e => set[e.Up.Tensor.Name])];
         down = [.. all.Select(e => set[e.Down.Tensor.Name])];
@@ -32,7 +40,20 @@ internal sealed unsafe class Experts : IDisposable
         gateUpColumns = Panels(PanelLayout.PanelCount(hidden), GateUpInputs);
         downRows = Panels(PanelLayout.PanelCount(hidden), neurons);
         downColumns = Panels(PanelLayout.PanelCount(neurons), hidden);
+        partGradients = [.. Enumerable.Range(1, parts.Group is null ? 0 : parts.Count - 1).Select(_ => new AlignedBuffer((nuint)Length * sizeof(float)))];
+        ClearParts();
     }
+
+    /// <summary>The first expert that this process has; it has the following ones, too.</summary>
+    public int First { get; }
+
+    /// <summary>How many it has.</summary>
+    public int Count => experts;
+
+    // Elements of the held experts in the set, from the first one's gates on.
+    private long Start => experts == 0 ? 0 : gate[0].Offset;
+
+    private long Length => experts == 0 ? 0 : down[^1].Offset + down[^1].Count - Start;
 
     // Ups begin at a panel of their own, so that no panel holds both.
     private int UpColumn => PanelLayout.PanelCount(neurons) * PanelLayout.Columns;
@@ -58,15 +79,36 @@ internal sealed unsafe class Experts : IDisposable
         Columns.ToPanels(arithmetic, d, neurons, null, hidden, neurons, Of(downColumns, e), wide);
     });
 
-    /// <summary>y += the experts' sum.</summary>
+    /// <summary>Sets the gradients of further parts to 0.</summary>
+    public void ClearParts()
+    {
+        foreach (var part in partGradients)
+            System.Runtime.InteropServices.NativeMemory.Clear(part.Pointer, part.Bytes);
+    }
+
+    /// <summary>Adds the gradients of further parts to the set's, in the order of parts.</summary>
+    public void AddParts(ThreadTeam team)
+    {
+        const int together = 1 << 14;
+        float* sums = set.Gradients + Start;
+        long length = Length;
+        team.For((int)((length + together - 1) / together), (item, _) =>
+        {
+            long first = (long)item * together;
+            var sum = new Span<float>(sums + first, (int)Math.Min(together, length - first));
+            foreach (var part in partGradients)
+                TensorPrimitives.Add(sum, new ReadOnlySpan<float>((float*)part.Pointer + first, sum.Length), sum);
+        });
+    }
+
+    /// <summary>y += the experts' sum; of several parts, the sum of each part's experts by itself, in the order of parts.</summary>
     /// <param name="work">Threads, scratch.</param>
     /// <param name="lists">The pairs.</param>
-    /// <param name="weights">[tokens · k] the pairs' weights.</param>
-    /// <param name="topK">k.</param>
+    /// <param name="weights">[pairs] their weights.</param>
     /// <param name="x">[tokens, hidden] f32.</param>
     /// <param name="kept">[rows, <see cref="KeptWidth"/>] f32, kept for <see cref="Backward"/>.</param>
     /// <param name="y">[tokens, hidden] f32.</param>
-    public void Forward(TrainingWork work, ExpertLists lists, float* weights, int topK, float* x, float* kept, float* y)
+    public void Forward(TrainingWork work, ExpertLists lists, float* weights, float* x, float* kept, float* y)
     {
         var pieces = lists.Pieces(Product.Block);
         float* outputs = work.PairRows.Floats((nint)lists.Rows * hidden);
@@ -91,26 +133,25 @@ internal sealed unsafe class Experts : IDisposable
             Product.Run(
                 arithmetic, hiddenRows, narrow, count, Of(downRows, e), arithmetic.PanelBytes(neurons), hidden, neurons, tile, new StoreTile(outputs + (nint)first * hidden, hidden));
         });
-        Combine(work, lists, weights, topK, outputs, y);
+        Combine(work, lists, weights, outputs, y);
     }
 
     /// <summary>Adds the gradients of the weights, and gives those of x and of the pairs' weights.</summary>
     /// <param name="work">Threads, scratch.</param>
     /// <param name="lists">The pairs.</param>
-    /// <param name="weights">[tokens · k] the pairs' weights.</param>
-    /// <param name="topK">k.</param>
+    /// <param name="weights">[pairs] their weights.</param>
     /// <param name="x">[tokens, hidden] f32, as in <see cref="Forward"/>.</param>
     /// <param name="kept">What <see cref="Forward"/> kept; overwritten.</param>
     /// <param name="dy">[tokens, hidden] f32.</param>
     /// <param name="dx">[tokens, hidden] f32, added to.</param>
-    /// <param name="dWeights">[tokens · k], overwritten.</param>
-    public void Backward(TrainingWork work, ExpertLists lists, float* weights, int topK, float* x, float* kept, float* dy, float* dx, float* dWeights)
+    /// <param name="dWeights">[pairs], overwritten.</param>
+    public void Backward(TrainingWork work, ExpertLists lists, float* weights, float* x, float* kept, float* dy, float* dx, float* dWeights)
     {
         float* inputs = work.PairRows.Floats((nint)lists.Rows * hidden), weighted = work.PairHidden.Floats((nint)lists.Rows * neurons);
         var pieces = lists.Pieces(Product.Block);
         work.Team.For(pieces.Count, (item, worker) =>
             BackwardRows(work.Of(worker), lists, weights, pieces[item], kept, dy, inputs, weighted, dWeights));
-        Combine(work, lists, weights: null, topK, inputs, dx);
+        Combine(work, lists, weights: null, inputs, dx);
         BackwardWeights(work, lists, x, kept, dy, weighted);
     }
 
@@ -121,6 +162,8 @@ internal sealed unsafe class Experts : IDisposable
         gateUpColumns.Dispose();
         downRows.Dispose();
         downColumns.Dispose();
+        foreach (var part in partGradients)
+            part.Dispose();
     }
 
     // kept = gates and ups of the rows.
@@ -134,7 +177,7 @@ internal sealed unsafe class Experts : IDisposable
 
     // Of some rows of one expert: w·h, the gradients of gates and ups (in place of what was kept), of the weight, and the share of dx.
     private void BackwardRows(
-        Scratch scratch, ExpertLists lists, float* weights, (int Expert, int First, int Count) piece, float* kept, float* dy, float* inputs, float* weighted, float* dWeights)
+        Scratch scratch, ExpertLists lists, float* weights, (int Local, int First, int Count) piece, float* kept, float* dy, float* inputs, float* weighted, float* dWeights)
     {
         var (e, first, count) = piece;
         nint wide = arithmetic.RowBytes(hidden), back = arithmetic.RowBytes(GateUpInputs);
@@ -163,23 +206,24 @@ internal sealed unsafe class Experts : IDisposable
             arithmetic, backRows, back, count, Of(gateUpColumns, e), arithmetic.PanelBytes(GateUpInputs), hidden, GateUpInputs, tile, new StoreTile(inputs + (nint)first * hidden, hidden));
     }
 
-    private void BackwardWeights(TrainingWork work, ExpertLists lists, float* x, float* gradients, float* dy, float* weighted) => work.Team.For(3 * experts, (item, worker) =>
+    private void BackwardWeights(TrainingWork work, ExpertLists lists, float* x, float* gradients, float* dy, float* weighted) => work.Team.For(3 * experts * lists.Parts, (item, worker) =>
     {
-        var (e, which) = Math.DivRem(item, 3);
-        int first = lists.First[e], count = lists.First[e + 1] - first;
+        var (group, which) = Math.DivRem(item, 3);
+        var (e, part) = Math.DivRem(group, lists.Parts);
+        var (first, count) = lists.RowsOf(e, part);
+        float* pair = gradients + (nint)first * KeptWidth, sums = part == 0 ? set.Gradients : (float*)partGradients[part - 1].Pointer - Start;
         fixed (int* tokens = lists.Tokens)
         {
-            float* pair = gradients + (nint)first * KeptWidth;
             switch (which)
             {
                 case 0:
-                    AddOuter(work.Of(worker), pair, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, set.Gradients + gate[e].Offset);
+                    AddOuter(work.Of(worker), pair, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, sums + gate[e].Offset);
                     break;
                 case 1:
-                    AddOuter(work.Of(worker), pair + neurons, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, set.Gradients + up[e].Offset);
+                    AddOuter(work.Of(worker), pair + neurons, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, sums + up[e].Offset);
                     break;
                 default:
-                    AddOuter(work.Of(worker), dy, hidden, tokens + first, hidden, weighted + (nint)first * neurons, neurons, null, neurons, count, set.Gradients + down[e].Offset);
+                    AddOuter(work.Of(worker), dy, hidden, tokens + first, hidden, weighted + (nint)first * neurons, neurons, null, neurons, count, sums + down[e].Offset);
                     break;
             }
         }
@@ -189,15 +233,14 @@ internal sealed unsafe class Experts : IDisposable
     private void AddOuter(
         Scratch scratch, float* left, int leftStride, int* leftIndex, int rows, float* right, int rightStride, int* rightIndex, int columns, int count, float* gradient)
     {
-        const int together = 1024; // as in Linear
-        int most = Math.Min(together, count);
+        int most = Math.Min(Product.RowsTogether, count);
         nint rowBytes = arithmetic.RowBytes(most), panelBytes = arithmetic.PanelBytes(most);
         byte* turned = scratch.Take(arithmetic.RowsBytes(PanelLayout.PanelCount(rows) * PanelLayout.Columns, most));
         byte* panels = scratch.Take(arithmetic.PanelsBytes(columns, most)), steps = scratch.Take(panelBytes);
         float* tile = scratch.Floats(Product.TileBytes / sizeof(float));
-        for (int first = 0; first < count; first += together)
+        for (int first = 0; first < count; first += Product.RowsTogether)
         {
-            int some = Math.Min(together, count - first);
+            int some = Math.Min(Product.RowsTogether, count - first);
             Columns.ToRows(
                 arithmetic, leftIndex is null ? left + (nint)first * leftStride : left, leftStride, leftIndex is null ? null : leftIndex + first, some, rows, turned, rowBytes, steps);
             Columns.ToPanels(
@@ -206,29 +249,50 @@ internal sealed unsafe class Experts : IDisposable
         }
     }
 
-    // y_t += Σ of its pairs' rows, times their weights, in the order of experts.
-    private void Combine(TrainingWork work, ExpertLists lists, float* weights, int topK, float* rows, float* y)
+    // y_t += Σ of its pairs' rows, times their weights, in the order of experts: at once where there is one part, else each part's experts by themselves.
+    private void Combine(TrainingWork work, ExpertLists lists, float* weights, float* rows, float* y)
     {
         const int tokensPerItem = 32;
-        int tokens = lists.Rows / topK;
-        work.Team.For((tokens + tokensPerItem - 1) / tokensPerItem, (item, _) =>
+        int tokens = lists.TokenCount;
+        work.Team.For((tokens + tokensPerItem - 1) / tokensPerItem, (item, worker) =>
         {
-            Span<int> order = stackalloc int[topK];
+            Span<int> most = stackalloc int[lists.MostPairs];
+            var apart = placement.Ranks == 1 ? default : new Span<float>(work.Of(worker).Floats(hidden), hidden);
             for (int t = item * tokensPerItem; t < Math.Min(tokens, (item + 1) * tokensPerItem); t++)
             {
-                lists.RowOf.AsSpan(t * topK, topK).CopyTo(order);
+                int first = lists.FirstPair[t], count = lists.FirstPair[t + 1] - first;
+                var order = most[..count];
+                lists.RowOf.AsSpan(first, count).CopyTo(order);
                 order.Sort();
                 var sum = new Span<float>(y + (nint)t * hidden, hidden);
-                foreach (int row in order)
+                for (int i = 0; i < count;)
                 {
-                    var addend = new ReadOnlySpan<float>(rows + (nint)row * hidden, hidden);
-                    if (weights is null)
-                        TensorPrimitives.Add(sum, addend, sum);
-                    else
-                        TensorPrimitives.MultiplyAdd(addend, weights[lists.Pairs[row]], sum, sum);
+                    int end = apart.IsEmpty ? count : EndOfPart(lists, order, i);
+                    apart.Clear();
+                    for (; i < end; i++)
+                        Add(lists, weights, order[i], rows, apart.IsEmpty ? sum : apart);
+                    if (!apart.IsEmpty)
+                        TensorPrimitives.Add(sum, apart, sum);
                 }
             }
         });
+    }
+
+    private int EndOfPart(ExpertLists lists, ReadOnlySpan<int> order, int from)
+    {
+        int part = placement.RankOf[lists.ExpertOf[order[from]]], end = from + 1;
+        while (end < order.Length && placement.RankOf[lists.ExpertOf[order[end]]] == part)
+            end++;
+        return end;
+    }
+
+    private void Add(ExpertLists lists, float* weights, int row, float* rows, Span<float> sum)
+    {
+        var addend = new ReadOnlySpan<float>(rows + (nint)row * hidden, hidden);
+        if (weights is null)
+            TensorPrimitives.Add(sum, addend, sum);
+        else
+            TensorPrimitives.MultiplyAdd(addend, weights[lists.Pairs[row]], sum, sum);
     }
 
     private AlignedBuffer Panels(int panels, int inputs) => new((nuint)(experts * panels * arithmetic.PanelBytes(inputs)));

@@ -8,9 +8,6 @@ namespace DualSparse.Training.Ops;
 /// <summary>y = x·Wᵀ + b, dx = dy·W, dW += dyᵀ·x, db += Σ dy.</summary>
 internal sealed unsafe class Linear : IDisposable
 {
-    // Tokens that a weight's gradient sums in one call of a kernel: a panel of as many is 64 KiB in bf16, a part of the second-level cache.
-    private const int TokensTogether = 1024;
-
     // Items a thread, at least, where there is something to split.
     private const int ItemsPerThread = 4;
 
@@ -85,14 +82,14 @@ internal sealed unsafe class Linear : IDisposable
     {
         float* gradient = set.Gradients + weight.Offset;
         int outputs = Outputs, inputs = Inputs;
-        nint turnedRow = arithmetic.RowBytes(TokensTogether);
+        nint turnedRow = arithmetic.RowBytes(Product.RowsTogether);
         int groups = PanelLayout.PanelCount(outputs), panels = PanelLayout.PanelCount(inputs);
-        byte* turned = (byte*)work.Turned.Floats(arithmetic.RowsBytes(groups * PanelLayout.Columns, TokensTogether) / sizeof(float));
+        byte* turned = (byte*)work.Turned.Floats(arithmetic.RowsBytes(groups * PanelLayout.Columns, Product.RowsTogether) / sizeof(float));
         int slices = Math.Clamp(ItemsPerThread * work.Team.Size / panels, 1, (outputs + Product.Block - 1) / Product.Block);
         int slice = ((outputs + slices - 1) / slices + PanelLayout.RowAlignment - 1) / PanelLayout.RowAlignment * PanelLayout.RowAlignment;
-        for (int first = 0; first < tokens; first += TokensTogether)
+        for (int first = 0; first < tokens; first += Product.RowsTogether)
         {
-            int count = Math.Min(TokensTogether, tokens - first);
+            int count = Math.Min(Product.RowsTogether, tokens - first);
             float* rows = x + (nint)first * inputs, gradients = dy + (nint)first * outputs;
             work.Team.For(groups, (group, worker) =>
             {

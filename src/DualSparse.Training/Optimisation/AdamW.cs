@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
 
@@ -11,13 +10,9 @@ namespace DualSparse.Training.Optimisation;
 /// </summary>
 internal sealed unsafe class AdamW : IDisposable
 {
-    // Elements that one thread does at a time: some microseconds of memory's time, and a multiple of every vector.
-    private const int ChunkLength = 1 << 14;
-
     private readonly ParameterSet parameters;
     private readonly AdamWOptions options;
     private readonly AlignedBuffer means, squares;
-    private readonly Chunk[] chunks;
 
     /// <summary>Makes room for the state, which is zero.</summary>
     /// <param name="parameters">What is trained; stays the caller's.</param>
@@ -28,9 +23,8 @@ internal sealed unsafe class AdamW : IDisposable
         (this.parameters, this.options) = (parameters, options);
         nuint bytes = (nuint)parameters.Length * sizeof(float);
         (means, squares) = (new AlignedBuffer(bytes), new AlignedBuffer(bytes));
-        NativeMemory.Clear(means.Pointer, bytes);
-        NativeMemory.Clear(squares.Pointer, bytes);
-        chunks = [.. Chunks(parameters)];
+        parameters.Clear(Means);
+        parameters.Clear(Squares);
     }
 
     /// <summary>Steps made; a run that goes on sets it.</summary>
@@ -42,7 +36,7 @@ internal sealed unsafe class AdamW : IDisposable
     /// <summary>[<see cref="ParameterSet.Length"/>] v, the mean squared gradient.</summary>
     public float* Squares => (float*)squares.Pointer;
 
-    /// <summary>Makes a step by the set's gradients, which stay as they are.</summary>
+    /// <summary>Makes a step by the gradients of what this process has; they stay as they are.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="rate">lr.</param>
     /// <param name="gradientScale">Multiplies the gradients first: the factor of clipping.</param>
@@ -58,11 +52,11 @@ internal sealed unsafe class AdamW : IDisposable
             RootScale: (float)(1 / Math.Sqrt(1 - Math.Pow(options.Beta2, Steps))),
             Epsilon: (float)options.Epsilon,
             StepSize: (float)(rate / (1 - Math.Pow(options.Beta1, Steps))));
-        team.For(chunks.Length, (item, _) =>
+        team.For(parameters.Chunks.Count, (item, _) =>
         {
-            var chunk = chunks[item];
+            var chunk = parameters.Chunks[item];
             Update(parameters.Values + chunk.First, parameters.Gradients + chunk.First, Means + chunk.First, Squares + chunk.First, chunk.Count,
-                chunk.Decays ? factors : factors with { Decay = 1 });
+                parameters.All[chunk.Tensor].Decays ? factors : factors with { Decay = 1 });
         });
     }
 
@@ -88,24 +82,6 @@ internal sealed unsafe class AdamW : IDisposable
             (Vector.Load(p + i) * f.Decay - step).Store(p + i);
         }
     }
-
-    // Neighbours that decay alike, gaps included, cut into chunks.
-    private static IEnumerable<Chunk> Chunks(ParameterSet parameters)
-    {
-        var all = parameters.All;
-        for (int i = 0; i < all.Count;)
-        {
-            int next = i + 1;
-            while (next < all.Count && all[next].Decays == all[i].Decays)
-                next++;
-            long end = next < all.Count ? all[next].Offset : parameters.Length;
-            for (long first = all[i].Offset; first < end; first += ChunkLength)
-                yield return new Chunk(first, (int)Math.Min(ChunkLength, end - first), all[i].Decays);
-            i = next;
-        }
-    }
-
-    private readonly record struct Chunk(long First, int Count, bool Decays);
 
     private readonly record struct Factors(
         float GradientScale, float Decay, float NewMean, float OldSquare, float NewSquare, float RootScale, float Epsilon, float StepSize);

@@ -6,32 +6,32 @@ namespace DualSparse.Training.Optimisation;
 /// <summary>The length of all gradients as one vector, and the factor that limits it.</summary>
 internal static unsafe class GradientNorm
 {
-    // Elements that one thread adds up at a time; the sums of chunks are added in order, whatever the threads.
-    private const int ChunkLength = 1 << 15;
-
     // What torch.nn.utils.clip_grad_norm_ adds to the norm before it divides.
     private const double Guard = 1e-6;
 
-    /// <summary>√Σ g², in double.</summary>
-    /// <param name="team">The threads.</param>
-    /// <param name="gradients">[length] f32.</param>
-    /// <param name="length">Elements.</param>
-    public static double Of(ThreadTeam team, float* gradients, long length)
+    /// <summary>Σ g² of each tensor, in double: pieces are added in order, whatever the threads.</summary>
+    /// <returns>[<see cref="ParameterSet.All"/>]; 0 of tensors that this process doesn't have.</returns>
+    public static double[] Squares(ThreadTeam team, ParameterSet set)
     {
-        var sums = new double[checked((int)((length + ChunkLength - 1) / ChunkLength))];
-        team.For(sums.Length, (item, _) =>
-        {
-            long first = (long)item * ChunkLength;
-            sums[item] = Squares(gradients + first, (int)Math.Min(ChunkLength, length - first));
-        });
-        double sum = 0;
-        foreach (double part in sums)
-            sum += part;
-        return Math.Sqrt(sum);
+        var sums = new double[set.Chunks.Count];
+        team.For(sums.Length, (item, _) => sums[item] = Squares(set.Gradients + set.Chunks[item].First, set.Chunks[item].Count));
+        var squares = new double[set.All.Count];
+        for (int i = 0; i < sums.Length; i++)
+            squares[set.Chunks[i].Tensor] += sums[i];
+        return squares;
     }
 
-    /// <summary>The same of all gradients of a set.</summary>
-    public static double Of(ThreadTeam team, ParameterSet parameters) => Of(team, parameters.Gradients, parameters.Length);
+    /// <summary>√Σ g² of a set of which this process has all.</summary>
+    public static double Of(ThreadTeam team, ParameterSet set) => Of(Squares(team, set));
+
+    /// <summary>The norm from each tensor's Σ g².</summary>
+    public static double Of(double[] squares)
+    {
+        double sum = 0;
+        foreach (double tensor in squares)
+            sum += tensor;
+        return Math.Sqrt(sum);
+    }
 
     /// <summary>What gradients are multiplied with so that their norm is at most <paramref name="limit"/>: min(1, limit / (norm + 10⁻⁶)). NaN for a NaN.</summary>
     public static double ClippingFactor(double norm, double limit) => Math.Min(1, limit / (norm + Guard));

@@ -10,6 +10,9 @@ internal static unsafe class Product
     /// <summary>Rows of one call of a kernel.</summary>
     public const int Block = Workspace.MaxRows;
 
+    /// <summary>Rows that a weight's gradient sums in one call: a panel of as many is 64 KiB in bf16, a part of the second-level cache.</summary>
+    public const int RowsTogether = 1024;
+
     /// <summary>Bytes of the tile that <see cref="Run"/> needs.</summary>
     public const int TileBytes = (Block + PanelLayout.RowAlignment) * PanelLayout.Columns * sizeof(float);
 

@@ -72,7 +72,7 @@ public class TrainableModelTests
         var batch = Batch(loaded.Model.Config, windows: 4, length: 32);
         loaded.Model.Backward(batch, new LossCoefficients(0, 0.003f));
         float[] whole = loaded.Gradients();
-        loaded.Model.Parameters.ClearGradients();
+        loaded.Model.ClearGradients();
         foreach (int half in new[] { 0, 64 })
             loaded.Model.Backward(new WindowBatch(2, 32, batch.Inputs[half..(half + 64)], batch.Targets[half..(half + 64)]), new LossCoefficients(0, 0.003f), scale: 0.5f);
         float[] parts = loaded.Gradients();

@@ -179,7 +179,7 @@ public sealed class TrainerTests : IDisposable
     {
         using var team = new ThreadTeam(2);
         var config = ModelConfig.Parse(File.ReadAllBytes(run.Config), "config.json", null, "");
-        using ParameterSet set = new(config), other = new(config);
+        using ParameterSet set = new(config, TrainingParts.Whole), other = new(config, TrainingParts.Whole);
         Initialisation.Fill(set, config, 0.02, 3, team);
         Initialisation.Fill(other, config, 0.02, 4, team);
         foreach (var parameter in set.All)

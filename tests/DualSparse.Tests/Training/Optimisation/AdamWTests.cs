@@ -20,7 +20,7 @@ public unsafe class AdamWTests
         bool[] gaps = [];
         float[] result = GradientCheck.WithAnyThreads(team =>
         {
-            using var parameters = new ParameterSet(config);
+            using var parameters = new ParameterSet(config, TrainingParts.Whole);
             int length = (int)parameters.Length;
             (decays, gaps) = (new bool[length], new bool[length]);
             Array.Fill(gaps, true);
@@ -60,7 +60,7 @@ public unsafe class AdamWTests
     {
         var config = ModelConfig.Load(TestPaths.Golden("olmoe"));
         using var team = new ThreadTeam(1);
-        using ParameterSet whole = new(config), parts = new(config);
+        using ParameterSet whole = new(config, TrainingParts.Whole), parts = new(config, TrainingParts.Whole);
         using AdamW one = new(whole, new AdamWOptions()), first = new(parts, new AdamWOptions()), second = new(parts, new AdamWOptions());
         var gaps = new bool[whole.Length];
         for (int step = 0; step < 4; step++)

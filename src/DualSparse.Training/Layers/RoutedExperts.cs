@@ -1,0 +1,113 @@
+using DualSparse.Engine.Moe;
+using DualSparse.Kernels.Memory;
+using DualSparse.Models;
+using DualSparse.Training.Ops;
+using DualSparse.Training.Products;
+using DualSparse.Training.Ranks;
+
+namespace DualSparse.Training.Layers;
+
+/// <summary>
+/// A layer's routed experts, here or on several ranks. Either way of a pass has three steps, so that others may stand between them: rows begin their
+/// way, experts compute, sums come back. In one process only the last of them does something.
+/// </summary>
+internal sealed unsafe class RoutedExperts : IDisposable
+{
+    private readonly Experts experts;
+    private readonly int all;
+    private readonly RowTicket? ticket;
+    private readonly ExpertLists lists = new();
+    private readonly ScratchBuffer weights = new(), kept = new();
+    private RoutingPlan plan = new();
+    private float* input, gradient;
+
+    /// <summary>Takes a layer's experts.</summary>
+    /// <exception cref="OutOfMemoryException">There is no room.</exception>
+    public RoutedExperts(TrainingWork work, ParameterSet set, ModelConfig model, int layer, TrainingParts parts)
+    {
+        all = model.Moe!.Experts;
+        experts = new Experts(work.Arithmetic, set, model.Tensors.Layer(layer), model.Moe, model.HiddenSize, parts);
+        ticket = parts.Group is { } group ? new RowTicket(group, parts.Place(all), layer, model.HiddenSize) : null;
+    }
+
+    /// <summary>Packs the weights as they are now.</summary>
+    public void Pack(TrainingWork work) => experts.Pack(work);
+
+    /// <summary>Sets the gradients of other ranks' parts to 0.</summary>
+    public void ClearParts() => experts.ClearParts();
+
+    /// <summary>Adds them to the set's.</summary>
+    public void AddParts(TrainingWork work) => experts.AddParts(work.Team);
+
+    /// <summary>Rows begin their way.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="routing">The pairs; stays as it is until the backward pass.</param>
+    /// <param name="x">[tokens, hidden] f32, kept by the caller until then.</param>
+    public void Begin(TrainingPass pass, RoutingPlan routing, float* x)
+    {
+        plan = routing;
+        input = x;
+        ticket?.Dispatch(pass.Work.Team, plan, x);
+    }
+
+    /// <summary>This rank's experts compute what has come.</summary>
+    public void Compute(TrainingPass pass)
+    {
+        if (ticket is null)
+            return;
+        ticket.Receive(lists, experts.First, experts.Count);
+        experts.Forward(pass.Work, lists, ticket.Weights, ticket.Inputs, kept.Floats((nint)lists.Rows * experts.KeptWidth), ticket.Sums);
+    }
+
+    /// <summary>y += the experts' sum.</summary>
+    public void End(TrainingPass pass, float* y)
+    {
+        if (ticket is not null)
+        {
+            ticket.Return(pass.Work.Team, y);
+            return;
+        }
+
+        lists.Build(plan.Experts, plan.TopK, all);
+        int pairs = plan.Weights.Length;
+        plan.Weights.CopyTo(new Span<float>(weights.Floats(pairs), pairs));
+        experts.Forward(pass.Work, lists, weights.Current, input, kept.Floats((nint)lists.Rows * experts.KeptWidth), y);
+    }
+
+    /// <summary>The gradient of the sum begins its way.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="dy">[tokens, hidden] f32, as it is until <see cref="EndBackward"/>.</param>
+    public void BeginBackward(TrainingPass pass, float* dy)
+    {
+        gradient = dy;
+        ticket?.DispatchGradients(pass.Work.Team, dy);
+    }
+
+    /// <summary>This rank's experts compute their gradients.</summary>
+    public void ComputeBackward(TrainingPass pass)
+    {
+        if (ticket is null)
+            return;
+        ticket.ReceiveGradients();
+        experts.Backward(pass.Work, lists, ticket.Weights, ticket.Inputs, kept.Current, ticket.Gradients, ticket.InputGradients, ticket.WeightGradients);
+    }
+
+    /// <summary>dx += the gradient of what the experts read.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="dx">[tokens, hidden] f32.</param>
+    /// <param name="dWeights">[tokens, k] f32, overwritten with the gradient of the pairs' weights.</param>
+    public void EndBackward(TrainingPass pass, float* dx, float* dWeights)
+    {
+        if (ticket is not null)
+            ticket.ReturnGradients(pass.Work.Team, dx, dWeights);
+        else
+            experts.Backward(pass.Work, lists, weights.Current, input, kept.Current, gradient, dx, dWeights);
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        foreach (var one in new IDisposable?[] { experts, ticket, weights, kept })
+            one?.Dispose();
+    }
+}
