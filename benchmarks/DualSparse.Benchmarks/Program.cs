@@ -13,6 +13,7 @@ return args switch
     ["routing"] => RoutingBenchmark.Run(),
     ["spin"] => BusyCoreBenchmark.Spin(),
     ["attention", .. var options] => AttentionBenchmark.Run(options),
+    ["training", .. var options] => TrainingBenchmark.Run(options),
     ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
@@ -20,6 +21,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | complete-finetune [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | ort [options]");
     return 1;
 }

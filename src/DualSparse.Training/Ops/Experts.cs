@@ -206,32 +206,25 @@ internal sealed unsafe class Experts : IDisposable
             arithmetic, backRows, back, count, Of(gateUpColumns, e), arithmetic.PanelBytes(GateUpInputs), hidden, GateUpInputs, tile, new StoreTile(inputs + (nint)first * hidden, hidden));
     }
 
-    private void BackwardWeights(TrainingWork work, ExpertLists lists, float* x, float* gradients, float* dy, float* weighted) => work.Team.For(3 * experts * lists.Parts, (item, worker) =>
+    // Gates and ups share their right operand, x.
+    private void BackwardWeights(TrainingWork work, ExpertLists lists, float* x, float* gradients, float* dy, float* weighted) => work.Team.For(2 * experts * lists.Parts, (item, worker) =>
     {
-        var (group, which) = Math.DivRem(item, 3);
+        var (group, which) = Math.DivRem(item, 2);
         var (e, part) = Math.DivRem(group, lists.Parts);
         var (first, count) = lists.RowsOf(e, part);
-        float* pair = gradients + (nint)first * KeptWidth, sums = part == 0 ? set.Gradients : (float*)partGradients[part - 1].Pointer - Start;
+        float* sums = part == 0 ? set.Gradients : (float*)partGradients[part - 1].Pointer - Start;
         fixed (int* tokens = lists.Tokens)
         {
-            switch (which)
-            {
-                case 0:
-                    AddOuter(work.Of(worker), pair, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, sums + gate[e].Offset);
-                    break;
-                case 1:
-                    AddOuter(work.Of(worker), pair + neurons, KeptWidth, null, neurons, x, hidden, tokens + first, hidden, count, sums + up[e].Offset);
-                    break;
-                default:
-                    AddOuter(work.Of(worker), dy, hidden, tokens + first, hidden, weighted + (nint)first * neurons, neurons, null, neurons, count, sums + down[e].Offset);
-                    break;
-            }
+            if (which == 0)
+                AddOuter(work.Of(worker), gradients + (nint)first * KeptWidth, KeptWidth, null, x, hidden, tokens + first, count, new AddTwoTiles(sums + gate[e].Offset, sums + up[e].Offset, neurons, hidden));
+            else
+                AddOuter(work.Of(worker), dy, hidden, tokens + first, weighted + (nint)first * neurons, neurons, null, count, new AddTile(sums + down[e].Offset, neurons));
         }
     });
 
-    // gradient [rows, columns] += Σ over pairs of left row ⊗ right row.
-    private void AddOuter(
-        Scratch scratch, float* left, int leftStride, int* leftIndex, int rows, float* right, int rightStride, int* rightIndex, int columns, int count, float* gradient)
+    // sink [left's width, right's width] += Σ over pairs of left row ⊗ right row.
+    private void AddOuter<TSink>(Scratch scratch, float* left, int rows, int* leftIndex, float* right, int columns, int* rightIndex, int count, TSink sink)
+        where TSink : struct, ITileSink
     {
         int most = Math.Min(Product.RowsTogether, count);
         nint rowBytes = arithmetic.RowBytes(most), panelBytes = arithmetic.PanelBytes(most);
@@ -241,11 +234,9 @@ internal sealed unsafe class Experts : IDisposable
         for (int first = 0; first < count; first += Product.RowsTogether)
         {
             int some = Math.Min(Product.RowsTogether, count - first);
-            Columns.ToRows(
-                arithmetic, leftIndex is null ? left + (nint)first * leftStride : left, leftStride, leftIndex is null ? null : leftIndex + first, some, rows, turned, rowBytes, steps);
-            Columns.ToPanels(
-                arithmetic, rightIndex is null ? right + (nint)first * rightStride : right, rightStride, rightIndex is null ? null : rightIndex + first, some, columns, panels, panelBytes);
-            Product.Run(arithmetic, turned, rowBytes, rows, panels, panelBytes, columns, some, tile, new AddTile(gradient, columns));
+            Columns.ToRows(arithmetic, leftIndex is null ? left + (nint)first * rows : left, rows, leftIndex is null ? null : leftIndex + first, some, rows, turned, rowBytes, steps);
+            Columns.ToPanels(arithmetic, rightIndex is null ? right + (nint)first * columns : right, columns, rightIndex is null ? null : rightIndex + first, some, columns, panels, panelBytes);
+            Product.Run(arithmetic, turned, rowBytes, rows, panels, panelBytes, columns, some, tile, sink);
         }
     }
 

@@ -44,3 +44,16 @@ internal readonly unsafe struct AddTile(float* y, nint stride) : ITileSink
         }
     }
 }
+
+/// <summary>The same of rows that lie in two blocks: the first <paramref name="split"/> in y, the others in z.</summary>
+internal readonly unsafe struct AddTwoTiles(float* y, float* z, int split, nint stride) : ITileSink
+{
+    public void Take(float* tile, int row, int rows, int column, int columns)
+    {
+        int first = Math.Clamp(split - row, 0, rows);
+        if (first > 0)
+            new AddTile(y, stride).Take(tile, row, first, column, columns);
+        if (first < rows)
+            new AddTile(z, stride).Take(tile + first * PanelLayout.Columns, row + first - split, rows - first, column, columns);
+    }
+}
