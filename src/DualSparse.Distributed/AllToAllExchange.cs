@@ -18,7 +18,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
     // MPI moves long messages only while it is asked; asking costs up to half a microsecond a message.
     private static readonly long ProgressTicks = Stopwatch.Frequency / 10_000;
 
-    private readonly Dictionary<int, Crossing> open = [];
+    private readonly Dictionary<ExpertLane, Crossing> open = [];
     private readonly Stack<Crossing> free = new();
     private int[] rowsOf = new int[group.Size];
     private long lastProgress;
@@ -32,12 +32,12 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         ticket.RowCount = pass.Rows;
         ticket.SetRanks(placement.Ranks);
         var crossing = free.TryPop(out var used) ? used : new Crossing(group);
-        open.Add(layer, crossing);
+        open.Add(ticket.Lane, crossing);
         pass.Work.Team.Between = Progress;
         for (int rank = 0; rank < group.Size; rank++)
         {
             if (rank != group.Rank && rowsOf[rank] > 0)
-                crossing.From[rank].Expect(layer);
+                crossing.From[rank].Expect(ticket.Lane);
         }
 
         if (pass.Rows == 0)
@@ -50,14 +50,14 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             var batch = ticket.Ranks[rank].Batch;
             RowLists.Build(ticket.Routing, placement, rank, batch, ownIndex: true);
             if (rank != group.Rank)
-                crossing.To[rank].Send(layer, batch, ticket.Rows, pass.Rows, experts.Hidden);
+                crossing.To[rank].Send(ticket.Lane, batch, ticket.Rows, pass.Rows, experts.Hidden);
         }
     }
 
     /// <inheritdoc/>
     public IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts)
     {
-        var crossing = open[layer];
+        var crossing = open[ticket.Lane];
         var own = ticket.Ranks[group.Rank];
         bool hasOwn = pass.Rows > 0 && own.Batch.Tokens.Count > 0;
         var format = pass.Work.Kernels[experts.Format].Activations;
@@ -70,18 +70,18 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             foreach (int rank in sources)
             {
                 var from = crossing.From[rank];
-                from.Await(layer, format, experts.Hidden);
+                from.Await(ticket.Lane, format, experts.Hidden);
                 if (from.Batch.Tokens.Count == 0)
                     continue;
                 yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
-                from.Answer(layer, experts.Hidden);
+                from.Answer(ticket.Lane, experts.Hidden);
             }
 
             yield break;
         }
 
         foreach (int rank in sources)
-            crossing.From[rank].Await(layer, format, experts.Hidden);
+            crossing.From[rank].Await(ticket.Lane, format, experts.Hidden);
         var inbound = sources.Select(rank => crossing.From[rank]).Where(from => from.Batch.Tokens.Count > 0).ToArray();
         if (inbound.Length + (hasOwn ? 1 : 0) > 0)
         {
@@ -98,28 +98,28 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             foreach (var from in inbound)
                 merged.CopySums(ref first, from.Count, experts.Hidden, from.Sums);
             foreach (var from in inbound)
-                from.Answer(layer, experts.Hidden);
+                from.Answer(ticket.Lane, experts.Hidden);
         }
     }
 
     /// <inheritdoc/>
     public void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y)
     {
-        open.Remove(layer, out var crossing);
+        open.Remove(ticket.Lane, out var crossing);
         if (pass.Rows > 0)
         {
             for (int rank = 0; rank < group.Size; rank++)
             {
                 var share = ticket.Ranks[rank];
                 if (rank != group.Rank)
-                    crossing!.To[rank].Finish(layer, share.Batch, share.Sums, ticket.RowCount, hidden);
+                    crossing!.To[rank].Finish(ticket.Lane, share.Batch, share.Sums, ticket.RowCount, hidden);
             }
 
             LocalExchange.Instance.EndCombine(pass, layer, ticket, hidden, y);
         }
 
         foreach (var from in crossing!.From)
-            from.Finish(layer);
+            from.Finish(ticket.Lane);
         free.Push(crossing);
         if (open.Count == 0)
             pass.Work.Team.Between = null;
@@ -138,12 +138,12 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         if (now - lastProgress < ProgressTicks)
             return;
         lastProgress = now;
-        foreach (var (layer, crossing) in open)
+        foreach (var (lane, crossing) in open)
         {
             foreach (var to in crossing.To)
                 to.Progress();
             foreach (var from in crossing.From)
-                from.Progress(layer);
+                from.Progress(lane);
         }
     }
 

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
@@ -24,17 +25,17 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     public ScratchBuffer Sums { get; } = new();
 
     /// <summary>Makes ready for the rows.</summary>
-    public void Expect(int layer)
+    public void Expect(ExpertLane lane)
     {
         begun = false;
-        first.Add(group.Receive(rank, RankTag.Rows(layer), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
+        first.Add(group.Receive(rank, RankTag.Rows(lane), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
     }
 
     /// <summary>Lets what is under way move on.</summary>
-    public void Progress(int layer)
+    public void Progress(ExpertLane lane)
     {
         if (!begun && first.Count > 0 && first[0].Done())
-            TakeRest(layer);
+            TakeRest(lane);
         foreach (var part in rest)
             part.Done();
         foreach (var part in answer)
@@ -42,26 +43,26 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     }
 
     /// <summary>Waits for them.</summary>
-    /// <param name="layer">The layer's index.</param>
+    /// <param name="lane">Whose rows they are.</param>
     /// <param name="format">How they are encoded.</param>
     /// <param name="hidden">D.</param>
-    public void Await(int layer, ActivationFormat format, int hidden)
+    public void Await(ExpertLane lane, ActivationFormat format, int hidden)
     {
-        group.WaitAll(first, $"layer {layer}'s dispatch");
+        group.WaitAll(first, $"layer {lane.Layer}'s dispatch");
         if (!begun)
-            TakeRest(layer);
-        group.WaitAll(rest, $"layer {layer}'s dispatch");
+            TakeRest(lane);
+        group.WaitAll(rest, $"layer {lane.Layer}'s dispatch");
         message.Unpack(Batch, Rows, format, hidden);
     }
 
     /// <summary>Sends the sums, which are computed.</summary>
-    public void Answer(int layer, int hidden) => answer.Add(group.Send(rank, RankTag.Sums(layer), Sums.Current, checked(Count * hidden * sizeof(float))));
+    public void Answer(ExpertLane lane, int hidden) => answer.Add(group.Send(rank, RankTag.Sums(lane), Sums.Current, checked(Count * hidden * sizeof(float))));
 
     /// <summary>Waits until the sums are on their way.</summary>
-    public void Finish(int layer) => group.WaitAll(answer, $"layer {layer}'s sums");
+    public void Finish(ExpertLane lane) => group.WaitAll(answer, $"layer {lane.Layer}'s sums");
 
     // The first part says how long the whole is.
-    private void TakeRest(int layer)
+    private void TakeRest(ExpertLane lane)
     {
         begun = true;
         int bytes = ((ShareHeader*)message.Bytes)->Bytes;
@@ -70,7 +71,7 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
         byte[] kept = new ReadOnlySpan<byte>(message.Bytes, ShareMessage.FirstPart).ToArray();
         byte* whole = message.Reserve(bytes);
         kept.CopyTo(new Span<byte>(whole, kept.Length));
-        rest.Add(group.Receive(rank, RankTag.MoreRows(layer), whole + kept.Length, bytes - kept.Length));
+        rest.Add(group.Receive(rank, RankTag.MoreRows(lane), whole + kept.Length, bytes - kept.Length));
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
 
@@ -11,20 +12,20 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     private readonly List<RankMessage> messages = [];
 
     /// <summary>Sends rows; without any, the rank learns that there are none.</summary>
-    /// <param name="layer">The layer's index.</param>
+    /// <param name="lane">Whose rows they are.</param>
     /// <param name="batch">The rank's rows by expert.</param>
     /// <param name="encoded">The pass's rows.</param>
     /// <param name="rows">How many there are.</param>
     /// <param name="hidden">D.</param>
-    public void Send(int layer, ExpertBatch batch, ActivationRows encoded, int rows, int hidden)
+    public void Send(ExpertLane lane, ExpertBatch batch, ActivationRows encoded, int rows, int hidden)
     {
         share.Pack(batch, encoded, rows, hidden);
         int bytes = checked(share.Header.Rows * hidden * sizeof(float)), first = Math.Min(share.Header.Bytes, ShareMessage.FirstPart);
         if (bytes > 0)
-            messages.Add(group.Receive(rank, RankTag.Sums(layer), sums.Floats(bytes / sizeof(float)), bytes));
-        messages.Add(group.Send(rank, RankTag.Rows(layer), share.Bytes, first));
+            messages.Add(group.Receive(rank, RankTag.Sums(lane), sums.Floats(bytes / sizeof(float)), bytes));
+        messages.Add(group.Send(rank, RankTag.Rows(lane), share.Bytes, first));
         if (share.Header.Bytes > first)
-            messages.Add(group.Send(rank, RankTag.MoreRows(layer), share.Bytes + first, share.Header.Bytes - first));
+            messages.Add(group.Send(rank, RankTag.MoreRows(lane), share.Bytes + first, share.Header.Bytes - first));
     }
 
     /// <summary>Lets what is under way move on.</summary>
@@ -35,14 +36,14 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     }
 
     /// <summary>Waits for the sums and spreads them over all rows; those that the rank didn't get are zero, as they are in one process.</summary>
-    /// <param name="layer">The layer's index.</param>
+    /// <param name="lane">Whose rows they are.</param>
     /// <param name="batch">The rank's rows by expert.</param>
     /// <param name="target">Receives [rows, D] f32; nothing where the rank got no rows.</param>
     /// <param name="rows">Rows of the pass.</param>
     /// <param name="hidden">D.</param>
-    public void Finish(int layer, ExpertBatch batch, ScratchBuffer target, int rows, int hidden)
+    public void Finish(ExpertLane lane, ExpertBatch batch, ScratchBuffer target, int rows, int hidden)
     {
-        group.WaitAll(messages, $"layer {layer}'s experts");
+        group.WaitAll(messages, $"layer {lane.Layer}'s experts");
         if (batch.Tokens.Count == 0)
             return;
         float* all = target.Floats((nint)rows * hidden);

@@ -1,3 +1,5 @@
+using DualSparse.Engine.Moe;
+
 namespace DualSparse.Distributed;
 
 /// <summary>THE tags of messages between ranks: two kinds of message that could meet have different ones.</summary>
@@ -21,15 +23,15 @@ internal static class RankTag
     /// <summary>Of measurements: stages, barriers, figures, and the end of what rank 0 does alone.</summary>
     public const int Stage = 12, Barrier = 13, Figures = 14, Alone = 15;
 
-    // Rows of several layers may be under way.
-    private const int FirstOfLayers = 32, PerLayer = 3;
+    // Rows of several layers may be under way, of a layer those of two routings.
+    private const int FirstOfLanes = 32, PerLane = 3, Branches = 2;
 
     /// <summary>The first part of a rank's rows for a layer's experts.</summary>
-    public static int Rows(int layer) => FirstOfLayers + PerLayer * layer;
+    public static int Rows(ExpertLane lane) => FirstOfLanes + PerLane * (Branches * lane.Layer + lane.Branch);
 
     /// <summary>What of them doesn't fit the first part.</summary>
-    public static int MoreRows(int layer) => Rows(layer) + 1;
+    public static int MoreRows(ExpertLane lane) => Rows(lane) + 1;
 
     /// <summary>The sums of these experts.</summary>
-    public static int Sums(int layer) => Rows(layer) + 2;
+    public static int Sums(ExpertLane lane) => Rows(lane) + 2;
 }

@@ -52,9 +52,9 @@ internal sealed unsafe class KvCache : IDisposable
     public static PagePool Pool(ModelConfig config, WeightFormat weights, TrunkCut cut, int layers, int capacity = int.MaxValue) =>
         new(Attention.Layout(cut.OfAttention(config.Attention), weights), layers * cut.Attention(config.Attention).Length, capacity);
 
-    /// <summary>A cache with pages for one layer, which each layer overwrites: for layers that run one after another over a whole text.</summary>
-    internal static KvCache OfOneLayer(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut) =>
-        new(config, capacity, cut, Pool(config, weights, cut, layers: 1), ownsPool: true);
+    /// <summary>A cache with pages for some layers, which later ones overwrite: for layers that run so many at a time over a whole text.</summary>
+    internal static KvCache OfLayers(ModelConfig config, WeightFormat weights, int capacity, TrunkCut cut, int layers) =>
+        new(config, capacity, cut, Pool(config, weights, cut, layers), ownsPool: true);
 
     /// <summary>The number of tokens that it holds.</summary>
     public int Length { get; private set; }

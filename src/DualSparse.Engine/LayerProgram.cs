@@ -11,16 +11,16 @@ internal enum OperatorKind
     /// <summary>to += MLP(norm(from)).</summary>
     Dense,
 
-    /// <summary>Routes norm(from) and sends it to the experts.</summary>
+    /// <summary>Routes the normalised input of one of the half layers up to the experts' own, and sends it to them.</summary>
     BeginExperts,
 
     /// <summary>The routed experts compute the rows that were sent.</summary>
     Experts,
 
-    /// <summary>to += shared experts(norm(from)).</summary>
+    /// <summary>to += shared experts(norm(from)), weighed where there is a gate.</summary>
     Shared,
 
-    /// <summary>to += the routed experts' outputs.</summary>
+    /// <summary>to += the routed experts' outputs; where a gate weighs these too, behind <see cref="Shared"/>.</summary>
     EndExperts,
 
     /// <summary>to = from.</summary>
@@ -32,7 +32,15 @@ internal enum OperatorKind
 /// <param name="Layer">The layer whose weights it uses.</param>
 /// <param name="From">The residual stream that is read.</param>
 /// <param name="To">The residual stream that is added to.</param>
-internal readonly record struct Operator(OperatorKind Kind, int Layer, int From = 0, int To = 0);
+/// <param name="Back">Of BeginExperts: whose norm the rows are behind, in half layers before the experts' own (<see cref="LayerConfig.Shortcut"/>).</param>
+/// <param name="Branch">Of the routed experts: 1 for a token's second routing (<see cref="MoeConfig.Dual"/>), else 0.</param>
+internal readonly record struct Operator(OperatorKind Kind, int Layer, int From = 0, int To = 0, int Back = 0, int Branch = 0);
+
+/// <summary>Consecutive layers that run together: rows on their way to experts leave none of them.</summary>
+/// <param name="First">The first layer.</param>
+/// <param name="Count">Layers.</param>
+/// <param name="Operators">Theirs.</param>
+internal sealed record LayerGroup(int First, int Count, Operator[] Operators);
 
 /// <summary>
 /// THE forward pass between embedding and head: a list of operators and the loop that runs it. The places of BeginExperts and EndExperts
@@ -40,19 +48,64 @@ internal readonly record struct Operator(OperatorKind Kind, int Layer, int From 
 /// </summary>
 internal static unsafe class LayerProgram
 {
-    /// <summary>A layer's operators: x += attention(norm(x)), then x += MLP(norm(x)), or shared and routed experts of norm(x).</summary>
-    public static Operator[] Layer(ModelConfig config, int layer)
+    /// <summary>
+    /// A model's operators, layer by layer: x += attention(norm(x)), then x += MLP(norm(x)), or shared and routed experts. Routed experts begin
+    /// where the input that they read is made, and compute where their layer is.
+    /// </summary>
+    public static IReadOnlyList<LayerGroup> Groups(ModelConfig config)
     {
-        if (!config.LayerPlan[layer].IsMoe)
-            return [new(OperatorKind.Attention, layer), new(OperatorKind.Dense, layer)];
-        Operator[] shared = config.Moe!.SharedIntermediate > 0 ? [new(OperatorKind.Shared, layer)] : [];
-        return
-        [
-            new(OperatorKind.Attention, layer), new(OperatorKind.BeginExperts, layer), new(OperatorKind.Experts, layer),
-            .. shared, new(OperatorKind.EndExperts, layer),
-        ];
+        var begins = Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).ToLookup(l => 2 * l + 1 - config.LayerPlan[l].Shortcut);
+        List<LayerGroup> groups = [];
+        List<Operator> operators = [];
+        int first = 0, open = 0;
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            Begin(2 * layer);
+            operators.Add(new(OperatorKind.Attention, layer));
+            Begin(2 * layer + 1);
+            if (config.LayerPlan[layer].IsMoe)
+            {
+                operators.AddRange(Experts(config.Moe!, layer));
+                open--;
+            }
+            else
+            {
+                operators.Add(new(OperatorKind.Dense, layer));
+            }
+
+            if (open > 0)
+                continue;
+            groups.Add(new LayerGroup(first, layer + 1 - first, [.. operators]));
+            operators.Clear();
+            first = layer + 1;
+        }
+
+        return groups;
+
+        void Begin(int place)
+        {
+            foreach (int layer in begins[place])
+            {
+                operators.Add(new(OperatorKind.BeginExperts, layer, Back: config.LayerPlan[layer].Shortcut));
+                open++;
+            }
+        }
     }
 
+    /// <summary>All groups' operators.</summary>
+    public static Operator[] Of(ModelConfig config) => [.. Groups(config).SelectMany(group => group.Operators)];
+
+    // What follows once the rows of a token's first routing are on their way.
+    private static IEnumerable<Operator> Experts(MoeConfig moe, int layer)
+    {
+        int[] branches = moe.Dual ? [0, 1] : [0];
+        Operator[] second = moe.Dual ? [new(OperatorKind.BeginExperts, layer, Branch: 1)] : [], shared = moe.SharedIntermediate > 0 ? [new(OperatorKind.Shared, layer)] : [];
+        return
+        [
+            .. second, .. branches.Select(branch => new Operator(OperatorKind.Experts, layer, Branch: branch)),
+            .. shared, .. branches.Select(branch => new Operator(OperatorKind.EndExperts, layer, Branch: branch)),
+        ];
+    }
     /// <summary>Runs operators in order.</summary>
     /// <param name="program">The operators.</param>
     /// <param name="layers">Returns a layer's weights.</param>
@@ -62,7 +115,7 @@ internal static unsafe class LayerProgram
     {
         foreach (var step in program)
         {
-            var (kind, layer, from, to) = pass.Running = step;
+            var (kind, layer, from, to, back, branch) = pass.Running = step;
             cancel.ThrowIfCancellationRequested();
             // A rank without rows still has experts for those of others.
             if (pass.Rows == 0 && kind is not (OperatorKind.BeginExperts or OperatorKind.Experts or OperatorKind.EndExperts))
@@ -78,16 +131,18 @@ internal static unsafe class LayerProgram
                     weights.Dense!.Forward(pass, pass.Normalised(from, weights.MlpNorm), y);
                     break;
                 case OperatorKind.BeginExperts:
-                    weights.Moe!.Begin(pass, layer, pass.Normalised(from, weights.MlpNorm));
+                    int place = 2 * layer + 1 - back;
+                    var read = layers(place / 2);
+                    weights.Moe!.Begin(pass, layer, branch, pass.Normalised(from, place % 2 == 0 ? read.AttentionNorm : read.MlpNorm));
                     continue;
                 case OperatorKind.Experts:
-                    weights.Moe!.Compute(pass, layer);
+                    weights.Moe!.Compute(pass, layer, branch);
                     continue;
                 case OperatorKind.Shared:
                     weights.Moe!.Shared(pass, pass.Normalised(from, weights.MlpNorm), y);
                     break;
                 case OperatorKind.EndExperts:
-                    weights.Moe!.End(pass, layer, y);
+                    weights.Moe!.End(pass, layer, y, branch);
                     break;
                 case OperatorKind.Copy:
                     nint bytes = (nint)pass.Rows * pass.Hidden * sizeof(float);

@@ -56,8 +56,17 @@ internal sealed class PassMemory : IDisposable
     /// <summary>[rows, experts].</summary>
     public ScratchBuffer RouterLogits { get; } = new();
 
-    /// <summary>[rows]: the shared experts' gate.</summary>
-    public ScratchBuffer SharedGate { get; } = new();
+    /// <summary>[rows] or [rows, 2]: the logits of what weighs shared experts, or these and the routed ones.</summary>
+    public ScratchBuffer CombineGate { get; } = new();
+
+    /// <summary>[rows]: what the shared experts' outputs are multiplied with.</summary>
+    public ScratchBuffer SharedWeights { get; } = new();
+
+    /// <summary>[rows]: what the routed experts' outputs are multiplied with, from a layer's shared experts until its end.</summary>
+    public ScratchBuffer RoutedWeights { get; } = new();
+
+    /// <summary>[rows, hidden]: the routed experts' output before it is weighed.</summary>
+    public ScratchBuffer RoutedOutput { get; } = new();
 
     /// <summary>[rows of an expert, hidden]: for an observer of neurons.</summary>
     public ScratchBuffer ProbeRows { get; } = new();
@@ -80,7 +89,7 @@ internal sealed class PassMemory : IDisposable
         foreach (var buffer in (ScratchBuffer[])
         [
             .. Residual, Normalised, Attended, AttentionOutput, QueryKeyValue, PartSquares, Squares, MlpOutput, Queries, QueryLatents, RowLatents, CachedLatents, Expanded,
-            LatentQueries, WeightedLatents, RouterLogits, SharedGate, ProbeRows, ProbeProducts, HeadInput, Logits, LogitColumns,
+            LatentQueries, WeightedLatents, RouterLogits, CombineGate, SharedWeights, RoutedWeights, RoutedOutput, ProbeRows, ProbeProducts, HeadInput, Logits, LogitColumns,
         ])
         {
             buffer.Dispose();

@@ -37,7 +37,7 @@ internal sealed unsafe class Transformer : IDisposable
         (cut, leader) = (options.Trunk, options.Peers?.Leader);
         (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.Peers?.Exchange is null ? 1 : options.Ranks);
         pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
-        program = [.. Enumerable.Range(0, layers.Length).SelectMany(l => LayerProgram.Layer(checkpoint.Config, l))];
+        program = LayerProgram.Of(checkpoint.Config);
     }
 
     /// <summary>The model's configuration.</summary>

@@ -122,7 +122,7 @@ internal sealed unsafe class ParameterSet : IDisposable
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = tensors.Layer(l);
-            TensorSpec?[] alone = [layer.InputNorm, .. layer.Attention.All(), layer.PostAttentionNorm, layer.Router, layer.SharedGate];
+            TensorSpec?[] alone = [layer.InputNorm, .. layer.Attention.All(), layer.PostAttentionNorm, layer.Router, layer.CombineGate];
             all.AddRange(alone.OfType<TensorSpec>().Select(Whole));
             foreach (var mlp in new[] { layer.Mlp, layer.SharedExpert }.OfType<MlpTensors>())
                 all.AddRange([(mlp.Gate, null), (mlp.Up, null), (mlp.Down, null)]);

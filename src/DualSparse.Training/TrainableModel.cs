@@ -42,7 +42,10 @@ internal sealed unsafe class TrainableModel : IDisposable
         for (int layer = 0; layer < config.Layers; layer++)
         {
             blocks.Add(new AttentionBlock(work.Arithmetic, Parameters, config, layer));
-            blocks.Add(config.LayerPlan[layer].IsMoe ? new MoeBlock(work, Parameters, config, layer, parts) : new DenseBlock(work.Arithmetic, Parameters, config, layer));
+            int back = config.LayerPlan[layer].Shortcut;
+            blocks.Add(config.LayerPlan[layer].IsMoe
+                ? new MoeBlock(work, Parameters, config, layer, back == 0 ? null : blocks[^back].Input, parts)
+                : new DenseBlock(work.Arithmetic, Parameters, config, layer));
         }
 
         embedding = Parameters.Find(config.Tensors.Embedding);
@@ -71,7 +74,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     public double Operations(WindowBatch batch)
     {
         double maps = blocks.SelectMany(block => block.Maps).Append(head).Sum(map => (double)map.Inputs * map.Outputs);
-        double experts = MoeBlocks.Count() * (double)(Config.Moe?.TopK ?? 0) * 3 * Config.HiddenSize * (Config.Moe?.Intermediate ?? 0);
+        double experts = MoeBlocks.Count() * (double)(Config.Moe?.ExpertsPerToken ?? 0) * 3 * Config.HiddenSize * (Config.Moe?.Intermediate ?? 0);
         // A query sees half of its window on average; scores and sums.
         double attention = (double)Config.Layers * Config.Attention.Heads * Config.Attention.HeadSize * (batch.Length + 1);
         return 3 * 2 * batch.Tokens * (maps + experts + attention);
@@ -89,7 +92,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     public void AddParts()
     {
         foreach (var block in MoeBlocks)
-            block.Experts.AddParts(work);
+            block.Experts.AddParts(work.Team);
     }
 
     /// <summary>The values are new: what is derived from them is made anew before the next pass.</summary>
@@ -108,11 +111,11 @@ internal sealed unsafe class TrainableModel : IDisposable
         var losses = Head(batch, h, dh, scale, logits: null);
         finalNorm.Backward(pass, dh, h, 1, dh, add: false);
         var (balance, z) = Balance();
-        int layer = 0;
-        foreach (var block in MoeBlocks)
+        int router = 0;
+        foreach (var branch in MoeBlocks.SelectMany(block => block.Branches))
         {
-            block.Balance = balance!.Gradient(layer++, scale * coefficients.Balance);
-            block.RouterZ = scale * coefficients.RouterZ / (batch.Tokens * (float)pass.Routers.Count);
+            branch.Balance = balance!.Gradient(router++, scale * coefficients.Balance);
+            branch.RouterZ = scale * coefficients.RouterZ / (batch.Tokens * (float)pass.Routers.Count);
         }
 
         for (int b = blocks.Count - 1; b >= 0; b--)
@@ -200,8 +203,8 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         if (pass.Routers.Count == 0)
             return (null, 0);
-        var rule = Config.ModelType == "scmoe" ? BalanceRule.EachLayer : BalanceRule.AllLayers;
-        return (new BalanceLoss(rule, pass.Routers, Config.Moe!.TopK), pass.Routers.Sum(r => r.SquaredLogSums / r.Tokens) / pass.Routers.Count);
+        var rule = Config.Moe!.BalancesEachLayer ? BalanceRule.EachLayer : BalanceRule.AllLayers;
+        return (new BalanceLoss(rule, pass.Routers, Config.Moe.TopK), pass.Routers.Sum(r => r.SquaredLogSums / r.Tokens) / pass.Routers.Count);
     }
 
     private void Check(WindowBatch batch)

@@ -35,6 +35,8 @@ internal sealed record ModelFacts
 
     public bool SharedGate { get; init; }
 
+    public string? Shortcut { get; init; }
+
     public required int Context { get; init; }
 
     public string? ContextReason { get; init; }
@@ -86,10 +88,17 @@ internal sealed record ModelFacts
                 ? $"{config.Attention.Heads} heads over a latent of {mla.KvRank} + {mla.RopeSize} (MLA)"
                 : $"{config.Attention.Heads} heads of {config.Attention.HeadSize}, {config.Attention.KeyValueHeads} of keys and values",
             Experts = moe?.Experts,
-            ExpertsPerToken = moe?.TopK,
+            ExpertsPerToken = moe?.ExpertsPerToken,
             NeuronsPerExpert = moe?.Intermediate,
             SharedNeurons = moe?.SharedIntermediate > 0 ? moe.SharedIntermediate : null,
-            SharedGate = moe?.SharedGate ?? false,
+            SharedGate = moe is { Combine: not CombineGate.None },
+            Shortcut = config.LayerPlan.Max(l => l.Shortcut) switch
+            {
+                0 => null,
+                1 => "the input of their layer's attention",
+                2 => "the input of the MLP of the layer before",
+                _ => "the input of the attention of the layer before",
+            },
             Groups = moe?.Groups > 1 ? $"{moe.TopKGroups} of {moe.Groups} groups" : null,
             Context = config.MaxPositions,
             ContextReason = config.Rope.Scaling switch
@@ -125,6 +134,8 @@ internal sealed record ModelFacts
         yield return ("attention", Attention);
         if (Experts is not null)
             yield return ("experts", $"{Experts} of {NeuronsPerExpert} neurons, {ExpertsPerToken} a token{(Groups is null ? "" : $", in {Groups}")}");
+        if (Shortcut is not null)
+            yield return ("shortcut", $"experts read {Shortcut}");
         if (SharedNeurons is not null)
             yield return ("shared expert", $"{SharedNeurons} neurons{(SharedGate ? ", gated" : "")}");
         yield return ("context", $"{Context} tokens{(ContextReason is null ? "" : $", {ContextReason}")}");

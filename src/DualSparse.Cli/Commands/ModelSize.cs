@@ -14,7 +14,7 @@ internal readonly record struct ModelSize(long Total, long Active)
         if (config.Moe is { } moe)
         {
             long expert = 3L * config.HiddenSize * moe.Intermediate;
-            idle = config.LayerPlan.Count(l => l.IsMoe) * (moe.Experts - moe.TopK) * expert;
+            idle = config.LayerPlan.Count(l => l.IsMoe) * (moe.Experts - moe.ExpertsPerToken) * expert;
         }
 
         return new(total, total - idle);

@@ -9,7 +9,7 @@ using DualSparse.Models.Safetensors;
 namespace DualSparse.Engine.Loading;
 
 /// <summary>
-/// Runs windows of text through a model with one layer at a time in memory. Several drop plans run in lockstep, so that each layer is
+/// Runs windows of text through a model with one layer at a time in memory, or with those that a shortcut joins. Several drop plans run in lockstep, so that each layer is
 /// loaded once for all. The results equal, bit for bit, those of <see cref="Transformer"/>. Not for concurrent use.
 /// </summary>
 internal sealed unsafe class LayerStream : IDisposable
@@ -25,6 +25,7 @@ internal sealed unsafe class LayerStream : IDisposable
     private readonly ScratchBuffer denseLogits = new();
     private readonly ModelLoader loader;
     private readonly DropPlanner planner;
+    private readonly IReadOnlyList<LayerGroup> groups;
 
     private LayerStream(Checkpoint checkpoint, EngineOptions options)
     {
@@ -34,6 +35,7 @@ internal sealed unsafe class LayerStream : IDisposable
         pass = new Pass(checkpoint.Config, work);
         loader = new ModelLoader(checkpoint, options, team);
         planner = new DropPlanner(checkpoint, options.NeuronOrder is not null);
+        groups = LayerProgram.Groups(checkpoint.Config);
     }
 
     /// <summary>The model's configuration.</summary>
@@ -82,23 +84,25 @@ internal sealed unsafe class LayerStream : IDisposable
         var embedding = new Embedding(checkpoint.Get(Config.Tensors.Embedding));
         var states = new StreamStates(variants.Count, [.. windows.Select(w => Embed(embedding, w))]);
         int[] longest = windows.MaxBy(w => w.Length)!;
-        using var cache = KvCache.OfOneLayer(Config, loader.Weights, longest.Length, options.Trunk);
+        using var cache = KvCache.OfLayers(Config, loader.Weights, longest.Length, options.Trunk, groups.Max(group => group.Count));
         KvCache.Reserve([new SequenceChunk(cache, longest)]);
         int rounds = Config.Layers + (hooks.Logits is null ? 0 : 1);
-        for (int l = 0; l < Config.Layers; l++)
+        foreach (var group in groups)
         {
-            using var layer = loader.LoadLayer(l);
+            using var layers = new LoadedLayers(loader, group);
+            int l = group.First + group.Count - 1;
             for (int w = 0; w < windows.Count; w++)
             {
                 cancel.ThrowIfCancellationRequested();
                 // The dense state advances last: a variant that drops here for the first time starts from it.
                 for (int v = variants.Count - 1; v >= 0; v--)
                 {
-                    if (v > 0 && variants[v].Rule(l, generated: false) is null && !states.Differs(v))
+                    if (v > 0 && !Drops(variants[v], group) && !states.Differs(v))
                         continue;
                     var step = new StreamStep(l, v, w);
-                    Forward(layer, l, new Segment(cache, 0, windows[w].Length, Drop: texts[v][w]), hooks.Watch?.Invoke(step), states.Of(v, w), cancel);
-                    counts[v][l] += pass.Counts(0)[l];
+                    Forward(layers, new Segment(cache, 0, windows[w].Length, Drop: texts[v][w]), hooks.Watch?.Invoke(step), states.Of(v, w), cancel);
+                    foreach (int own in layers.Indices)
+                        counts[v][own] += pass.Counts(0)[own];
                     hooks.After?.Invoke(step);
                 }
 
@@ -107,10 +111,13 @@ internal sealed unsafe class LayerStream : IDisposable
 
             for (int v = 1; v < variants.Count; v++)
             {
-                if (variants[v].Rule(l, generated: false) is not null)
+                if (Drops(variants[v], group))
                     states.SetDiffers(v);
-                if (!states.Differs(v))
-                    counts[v][l] = counts[0][l];
+                foreach (int own in layers.Indices)
+                {
+                    if (!states.Differs(v))
+                        counts[v][own] = counts[0][own];
+                }
             }
         }
 
@@ -129,12 +136,15 @@ internal sealed unsafe class LayerStream : IDisposable
         checkpoint.Dispose();
     }
 
-    private void Forward(LayerWeights weights, int layer, Segment segment, PassWatch? watch, float[] state, CancellationToken cancel)
+    private static bool Drops(DropPlan plan, LayerGroup group) =>
+        Enumerable.Range(group.First, group.Count).Any(layer => plan.Rule(layer, generated: false) is not null);
+
+    private void Forward(LoadedLayers layers, Segment segment, PassWatch? watch, float[] state, CancellationToken cancel)
     {
         pass.Begin([segment], watch);
         float* x = pass.Stream(0);
         state.CopyTo(new Span<float>(x, state.Length));
-        LayerProgram.Run(LayerProgram.Layer(Config, layer), _ => weights, pass, cancel);
+        LayerProgram.Run(layers.Operators, layers.Of, pass, cancel);
         new ReadOnlySpan<float>(x, state.Length).CopyTo(state);
     }
 
@@ -191,7 +201,7 @@ internal sealed unsafe class LayerStream : IDisposable
 
         if (variants.Count == 0 || !variants[0].Request.IsNone)
             throw new ArgumentException("the first drop plan drops something, expected one that drops nothing: the others are compared with it");
-        long layer = Enumerable.Range(0, Config.Layers).Max(l => MemoryNeed.LayerBytes(Config, options.Weights, l));
+        long layer = groups.Max(group => Enumerable.Range(group.First, group.Count).Sum(l => MemoryNeed.LayerBytes(Config, options.Weights, l)));
         long states = windows.Sum(w => (long)w.Length) * Config.HiddenSize * sizeof(float) * variants.Count;
         MemoryBudget.Require(Math.Max(layer, MemoryNeed.HeadBytes(Config, options.Weights)) + states, $"{checkpoint.Folder}, layer by layer on {windows.Count} windows,");
     }

@@ -36,7 +36,7 @@ internal static class MemoryNeed
             return bytes + Mlp(config, format, cut, dense.Neurons);
         var moe = config.Moe!;
         bytes += Matrix(WeightFormat.F32, tensors.Router!) + ExpertBytes(config, options, layer);
-        if (tensors.SharedGate is { } gate)
+        if (tensors.CombineGate is { } gate)
             bytes += Matrix(WeightFormat.F32, gate);
         return moe.SharedIntermediate > 0 ? bytes + Mlp(config, format, cut, moe.SharedIntermediate) : bytes;
     }

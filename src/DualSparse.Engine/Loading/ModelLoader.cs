@@ -132,8 +132,8 @@ internal sealed class ModelLoader
         var placement = options.Placement?.Invoke(index, moe.Experts);
         var experts = RoutedExperts(index, tensors, placement);
         var shared = tensors.SharedExpert is { } wide ? Mlp(wide) : null;
-        var sharedGate = tensors.SharedGate is { } gate ? Linear([WeightSlice.Of(gate)], format: WeightFormat.F32) : null;
-        return new MoeLayer(router, experts, shared, sharedGate, placement, options.Peers?.Exchange ?? LocalExchange.Of(options.Rank));
+        var combineGate = tensors.CombineGate is { } gate ? Linear([WeightSlice.Of(gate)], format: WeightFormat.F32) : null;
+        return new MoeLayer(router, experts, shared, combineGate, placement, options.Peers?.Exchange ?? LocalExchange.Of(options.Rank));
     }
 
     // An MLP that every row takes, in this process's parts.

@@ -1,7 +1,7 @@
 namespace DualSparse.Engine.Loading;
 
-/// <summary>One window in one layer under one plan.</summary>
-/// <param name="Layer">The layer's index.</param>
+/// <summary>One window in one layer, or in those that a shortcut joins, under one plan.</summary>
+/// <param name="Layer">The layer's index, or the last one's.</param>
 /// <param name="Variant">The plan's index; 0 drops nothing.</param>
 /// <param name="Window">The window's index.</param>
 internal readonly record struct StreamStep(int Layer, int Variant, int Window);

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
 
@@ -10,6 +11,12 @@ namespace DualSparse.Engine.Moe;
 internal sealed class ExpertTicket : IDisposable
 {
     private readonly List<RankShare> shares = [];
+
+    /// <summary>Whose rows they are.</summary>
+    public ExpertLane Lane { get; set; }
+
+    /// <summary>The thresholds that these tokens were given, for their second routing.</summary>
+    public ThresholdMemo Thresholds { get; } = new();
 
     /// <summary>The rows' experts and weights, and what is computed of each pair.</summary>
     public RoutingPlan Routing { get; } = new();

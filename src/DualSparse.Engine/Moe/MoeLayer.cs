@@ -1,6 +1,9 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
+using DualSparse.Models;
 
 namespace DualSparse.Engine.Moe;
 
@@ -11,11 +14,14 @@ namespace DualSparse.Engine.Moe;
 /// <param name="router">Chooses experts.</param>
 /// <param name="experts">The routed experts that this process has.</param>
 /// <param name="shared">The shared experts, or null.</param>
-/// <param name="sharedGate">[1, D]: the shared output is multiplied with σ(g·x); null adds it as it is.</param>
+/// <param name="gate">What weighs shared and routed outputs, as the configuration says; null: nothing does.</param>
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
 /// <param name="exchange">How rows reach the ranks; null: all are this process.</param>
-internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, DenseMlp? shared = null, Linear? sharedGate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
+internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, DenseMlp? shared = null, Linear? gate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
 {
+    // Rows that one thread weighs at a time: a few microseconds.
+    private const int RowsPerItem = 4;
+
     private readonly IExchange exchange = exchange ?? LocalExchange.Instance;
     private readonly ExpertPlacement placement = placement is null ? ExpertPlacement.SingleRank(experts.Count)
         : placement.Experts == router.Experts ? placement
@@ -30,23 +36,30 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     /// <summary>Routes rows, decides what is computed of each pair, and sends them to their experts.</summary>
     /// <param name="pass">The rows' sequences; receives the layer's ticket.</param>
     /// <param name="layer">The layer's index.</param>
+    /// <param name="branch">1: the rows' second routing, by other experts than the first, which is open; else 0.</param>
     /// <param name="x">[rows, D] f32, normalised.</param>
-    public void Begin(Pass pass, int layer, float* x)
+    public void Begin(Pass pass, int layer, int branch, float* x)
     {
-        var ticket = pass.Tickets.Open(layer);
-        router.Route(pass.Work, x, pass.Rows, pass.Memory.RouterLogits.Floats((nint)pass.Rows * router.Experts), ticket.Routing);
+        var first = branch == 0 ? null : pass.Tickets.Of(layer).Routing;
+        var ticket = pass.Tickets.Open(layer, branch);
+        router.Route(pass.Work, x, pass.Rows, pass.Memory.RouterLogits.Floats((nint)pass.Rows * router.Experts), ticket.Routing, first);
         Dispatch(pass, layer, ticket, x);
     }
 
     /// <summary>The same for rows that are routed already.</summary>
     public void Dispatch(Pass pass, int layer, ExpertTicket ticket, float* x)
     {
+        var memo = router.Config.Dual ? pass.Tickets.Of(layer).Thresholds : null;
+        var replayed = ticket.Lane.Branch > 0 ? memo!.Replayed() : null;
+        if (replayed is null)
+            memo?.Clear();
         foreach (var segment in pass.Segments)
         {
             if (segment.Drop is not { } text)
                 continue;
             var plan = text.Plan;
-            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.AdaptiveRule(layer, segment.Generated), text.Thresholds);
+            var thresholds = replayed ?? memo?.Recording(text.Thresholds) ?? text.Thresholds;
+            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.AdaptiveRule(layer, segment.Generated), thresholds);
         }
 
         pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
@@ -56,9 +69,9 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     }
 
     /// <summary>Computes the rows that were sent.</summary>
-    public void Compute(Pass pass, int layer)
+    public void Compute(Pass pass, int layer, int branch = 0)
     {
-        var ticket = pass.Tickets.Of(layer);
+        var ticket = pass.Tickets.Of(layer, branch);
         foreach (var (batch, rows, count, sums) in exchange.Receive(pass, layer, ticket, experts))
             GroupedGemm.Forward(pass.Work, experts, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false);
     }
@@ -67,23 +80,30 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     /// <param name="pass">The pass.</param>
     /// <param name="layer">The layer's index.</param>
     /// <param name="y">[rows, D] f32, added to.</param>
-    public void End(Pass pass, int layer, float* y)
+    /// <param name="branch">As in <see cref="Begin"/>.</param>
+    public void End(Pass pass, int layer, float* y, int branch = 0)
     {
-        var ticket = pass.Tickets.Of(layer);
-        exchange.EndCombine(pass, layer, ticket, experts.Hidden, y);
-        for (int s = 0; s < pass.Segments.Length; s++)
+        if (router.Config.Combine != CombineGate.Both || pass.Rows == 0)
         {
-            var segment = pass.Segments[s];
-            if (segment.Drop is not { } text)
-                continue;
-            text.Plan.Means(layer, segment.Generated)?.Add(pass.Work.Team, ticket.Routing, segment.First, segment.Count, y);
-            pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, neurons));
+            Combine(pass, layer, branch, y);
+            return;
         }
 
-        pass.Tickets.Close(layer);
+        nint size = (nint)pass.Rows * pass.Hidden;
+        float* routed = pass.Memory.RoutedOutput.Floats(size), weights = pass.Memory.RoutedWeights.Current;
+        NativeMemory.Clear(routed, (nuint)size * sizeof(float));
+        Combine(pass, layer, branch, routed);
+        pass.Work.Team.For((pass.Rows + RowsPerItem - 1) / RowsPerItem, (item, _) =>
+        {
+            for (int t = item * RowsPerItem; t < Math.Min(pass.Rows, (item + 1) * RowsPerItem); t++)
+            {
+                var sum = new Span<float>(y + (nint)t * pass.Hidden, pass.Hidden);
+                TensorPrimitives.MultiplyAdd(new ReadOnlySpan<float>(routed + (nint)t * pass.Hidden, pass.Hidden), weights[t], sum, sum);
+            }
+        });
     }
 
-    /// <summary>Adds the shared experts' output.</summary>
+    /// <summary>Adds the shared experts' output, and weighs the routed ones' where a gate does both.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="x">[rows, D] f32, normalised.</param>
     /// <param name="y">[rows, D] f32, added to.</param>
@@ -91,13 +111,22 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     {
         int rows = pass.Rows;
         ReadOnlySpan<float> weights = default;
-        if (sharedGate is not null)
+        if (gate is not null)
         {
-            float* gates = pass.Memory.SharedGate.Floats(rows);
-            sharedGate.Forward(pass.Work, x, rows, gates);
+            bool both = router.Config.Combine == CombineGate.Both;
+            float* logits = pass.Memory.CombineGate.Floats((nint)rows * (both ? 2 : 1)), own = pass.Memory.SharedWeights.Floats(rows);
+            gate.Forward(pass.Work, x, rows, logits);
+            float* routed = both ? pass.Memory.RoutedWeights.Floats(rows) : null;
             for (int t = 0; t < rows; t++)
-                gates[t] = 1 / (1 + MathF.Exp(-gates[t]));
-            weights = new ReadOnlySpan<float>(gates, rows);
+            {
+                // A softmax of two is σ of their difference.
+                float logit = both ? logits[2 * t] - logits[2 * t + 1] : logits[t];
+                own[t] = 1 / (1 + MathF.Exp(-logit));
+                if (both)
+                    routed[t] = 1 / (1 + MathF.Exp(logit));
+            }
+
+            weights = new ReadOnlySpan<float>(own, rows);
         }
 
         shared!.Forward(pass, x, y, weights);
@@ -109,6 +138,22 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
         router.Dispose();
         experts.Dispose();
         shared?.Dispose();
-        sharedGate?.Dispose();
+        gate?.Dispose();
+    }
+
+    private void Combine(Pass pass, int layer, int branch, float* y)
+    {
+        var ticket = pass.Tickets.Of(layer, branch);
+        exchange.EndCombine(pass, layer, ticket, experts.Hidden, y);
+        for (int s = 0; s < pass.Segments.Length; s++)
+        {
+            var segment = pass.Segments[s];
+            if (segment.Drop is not { } text)
+                continue;
+            text.Plan.Means(layer, segment.Generated)?.Add(pass.Work.Team, ticket.Routing, segment.First, segment.Count, y);
+            pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, neurons));
+        }
+
+        pass.Tickets.Close(layer, branch);
     }
 }

@@ -8,6 +8,9 @@ namespace DualSparse.Engine.Moe;
 /// <param name="gate">[experts, D] in f32.</param>
 internal sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
 {
+    /// <summary>The rule.</summary>
+    public MoeConfig Config => config;
+
     /// <summary>E, routed experts.</summary>
     public int Experts => config.Experts;
 
@@ -17,11 +20,12 @@ internal sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
     /// <param name="tokens">Tokens.</param>
     /// <param name="logits">[tokens, experts] f32, scratch.</param>
     /// <param name="plan">Receives experts, weights and normalised scores; every pair is full.</param>
-    public void Route(Workspace work, float* x, int tokens, float* logits, RoutingPlan plan)
+    /// <param name="avoid">Whose first expert each token doesn't take again; null: any.</param>
+    public void Route(Workspace work, float* x, int tokens, float* logits, RoutingPlan plan, RoutingPlan? avoid = null)
     {
         plan.Reset(tokens, config.TopK);
         gate.Forward(work, x, tokens, logits);
-        RouterRule.Choose(work.Team, config, logits, plan);
+        RouterRule.Choose(work.Team, config, logits, plan, avoid);
     }
 
     /// <summary>Frees the weights.</summary>

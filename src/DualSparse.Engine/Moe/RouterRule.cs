@@ -19,7 +19,8 @@ internal static unsafe class RouterRule
     /// <param name="config">The rule.</param>
     /// <param name="logits">[tokens, experts] f32, overwritten.</param>
     /// <param name="plan">The plan, reset to the tokens; receives experts, weights and normalised scores.</param>
-    public static void Choose(ThreadTeam team, MoeConfig config, float* logits, RoutingPlan plan) =>
+    /// <param name="avoid">Whose first expert each token doesn't take again; null: any.</param>
+    public static void Choose(ThreadTeam team, MoeConfig config, float* logits, RoutingPlan plan, RoutingPlan? avoid = null) =>
         team.For((plan.Tokens + TokensPerItem - 1) / TokensPerItem, (item, _) =>
         {
             for (int t = item * TokensPerItem; t < Math.Min(plan.Tokens, (item + 1) * TokensPerItem); t++)
@@ -30,7 +31,8 @@ internal static unsafe class RouterRule
                     new Span<float>(logits + (nint)t * config.Experts, config.Experts),
                     plan.Experts.Slice(first, config.TopK),
                     plan.Weights.Slice(first, config.TopK),
-                    plan.Scores.Slice(first, config.TopK));
+                    plan.Scores.Slice(first, config.TopK),
+                    Avoided(avoid, t));
             }
         });
 
@@ -42,10 +44,13 @@ internal static unsafe class RouterRule
     /// <param name="logits">[experts], overwritten. A NaN or +∞ makes every score NaN: the first k experts are chosen, of the first groups.</param>
     /// <param name="experts">[k] receives the choice, best first; of equal scores the lower index.</param>
     /// <param name="weights">[k] receives the weight of each output.</param>
-    /// <param name="normalised">[k] receives ŝ, the scores over their sum, before any scaling.</param>
-    public static void Choose(MoeConfig config, Span<float> logits, Span<int> experts, Span<float> weights, Span<float> normalised)
+    /// <param name="normalised">[k] receives ŝ, the scores over their sum, before any scaling; a single expert's is its score, since its share says nothing.</param>
+    /// <param name="avoid">An expert that isn't chosen, of at least k + 1; −1: none.</param>
+    public static void Choose(MoeConfig config, Span<float> logits, Span<int> experts, Span<float> weights, Span<float> normalised, int avoid = -1)
     {
         Softmax.Forward(logits, logits);
+        if (avoid >= 0)
+            logits[avoid] = float.NegativeInfinity;
         if (config.Groups > 1)
             MaskGroups(config, logits);
         TopK.Select(logits, experts, normalised);
@@ -54,8 +59,12 @@ internal static unsafe class RouterRule
             sum += score;
         float scale = config.RoutedScale / (config.NormTopK ? sum : 1);
         TensorPrimitives.Multiply(normalised, scale, weights);
-        TensorPrimitives.Divide(normalised, sum, normalised);
+        if (normalised.Length > 1)
+            TensorPrimitives.Divide(normalised, sum, normalised);
     }
+
+    /// <summary>The expert that a token doesn't take again: the first of another plan's; −1: none.</summary>
+    public static int Avoided(RoutingPlan? avoid, int token) => avoid is null ? -1 : avoid.Experts[token * avoid.TopK];
 
     // Sets the scores of groups that aren't chosen to −∞.
     private static void MaskGroups(MoeConfig config, Span<float> scores)

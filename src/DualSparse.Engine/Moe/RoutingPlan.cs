@@ -33,7 +33,7 @@ internal sealed class RoutingPlan
     /// <summary>[tokens, k] the weight of each expert's output.</summary>
     public Span<float> Weights => weights.AsSpan(0, Tokens * TopK);
 
-    /// <summary>[tokens, k] the normalised gating scores ŝ: each token's sum to 1 (arXiv 2508.18376, §4).</summary>
+    /// <summary>[tokens, k] the normalised gating scores ŝ: each token's sum to 1 (arXiv 2508.18376, §4); a single expert's is its probability.</summary>
     public Span<float> Scores => scores.AsSpan(0, Tokens * TopK);
 
     /// <summary>[tokens, k] what is computed of each pair.</summary>

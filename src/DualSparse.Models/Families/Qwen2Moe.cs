@@ -35,7 +35,7 @@ internal static class Qwen2Moe
             Intermediate = fields.Width("moe_intermediate_size", 1408),
             NormTopK = fields.Flag("norm_topk_prob", false),
             SharedIntermediate = fields.Width("shared_expert_intermediate_size", 5632),
-            SharedGate = true,
+            Combine = CombineGate.Shared,
         };
         return used ? moe : null;
     }

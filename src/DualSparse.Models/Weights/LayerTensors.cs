@@ -46,8 +46,8 @@ internal sealed class LayerTensors
 
         if (moe.SharedIntermediate > 0)
             SharedExpert = Gated(moePrefix + model.Names.SharedExpert, "gate_proj", "up_proj", "down_proj", moe.SharedIntermediate);
-        if (moe.SharedGate)
-            SharedGate = new(moePrefix + model.Names.SharedExpert + "_gate.weight", 1, hidden);
+        if (moe.Combine != Models.CombineGate.None)
+            CombineGate = new($"{moePrefix}{model.Names.CombineGate}.weight", moe.Combine == Models.CombineGate.Both ? 2 : 1, hidden);
     }
 
     /// <summary>The norm before attention, [hidden].</summary>
@@ -68,8 +68,8 @@ internal sealed class LayerTensors
     /// <summary>The shared expert.</summary>
     public MlpTensors? SharedExpert { get; }
 
-    /// <summary>The shared expert's gate, [1, hidden].</summary>
-    public TensorSpec? SharedGate { get; }
+    /// <summary>What weighs the shared expert, [1, hidden]; or shared and routed experts, [2, hidden].</summary>
+    public TensorSpec? CombineGate { get; }
 
     /// <summary>
     /// Gate and up of all routed experts, where they are fused: [experts, 2 · neurons, hidden], an expert's gate rows before its up rows,
@@ -111,8 +111,8 @@ internal sealed class LayerTensors
         yield return PostAttentionNorm;
         if (Router is not null)
             yield return Router;
-        if (SharedGate is not null)
-            yield return SharedGate;
+        if (CombineGate is not null)
+            yield return CombineGate;
         if (ExpertsGateUp is not null)
             yield return ExpertsGateUp;
         if (ExpertsDown is not null)

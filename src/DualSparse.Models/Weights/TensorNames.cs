@@ -24,6 +24,9 @@ internal sealed record TensorNames
     /// <summary>The shared expert.</summary>
     public string SharedExpert { get; init; } = "shared_expert";
 
+    /// <summary>What weighs the shared expert.</summary>
+    public string CombineGate { get; init; } = "shared_expert_gate";
+
     /// <summary>What stands between the block and an expert's number, or between the block and a projection of all experts.</summary>
     public string ExpertList { get; init; } = "experts";
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using DualSparse.Kernels.Memory;
 using DualSparse.Models;
 using DualSparse.Training.Ops;
@@ -10,12 +9,11 @@ namespace DualSparse.Training.Layers;
 internal sealed unsafe class AttentionBlock : IBlock
 {
     private readonly int hidden, heads, keyValueHeads, size;
-    private readonly Norm input;
     private readonly Norm? queryNorm, keyNorm;
     private readonly bool perHead;
     private readonly Linear query, key, value, output;
     private readonly CausalAttention attention;
-    private readonly ScratchBuffer x = new(), normalised = new(), rawQueries = new(), rawKeys = new(), queries = new(), keys = new(), values = new(), attended = new(), logSums = new();
+    private readonly ScratchBuffer rawQueries = new(), rawKeys = new(), queries = new(), keys = new(), values = new(), attended = new(), logSums = new();
 
     /// <summary>Takes a layer's tensors.</summary>
     /// <exception cref="NotSupportedException">An operator has no gradient.</exception>
@@ -25,7 +23,7 @@ internal sealed unsafe class AttentionBlock : IBlock
         Refuse(model, layer);
         var tensors = model.Tensors.Layer(layer);
         (hidden, heads, keyValueHeads, size) = (model.HiddenSize, config.Heads, config.KeyValueHeads, config.HeadSize);
-        input = new Norm(set, set.Find(tensors.InputNorm));
+        Input = new BlockInput(set, set.Find(tensors.InputNorm));
         perHead = config.QueryKeyNorm == QueryKeyNorm.PerHead;
         queryNorm = set.Find(tensors.Attention.QueryNorm) is { } q ? new Norm(set, q) : null;
         keyNorm = set.Find(tensors.Attention.KeyNorm) is { } k ? new Norm(set, k) : null;
@@ -39,6 +37,9 @@ internal sealed unsafe class AttentionBlock : IBlock
     }
 
     /// <inheritdoc/>
+    public BlockInput Input { get; }
+
+    /// <inheritdoc/>
     public IEnumerable<Linear> Maps => [query, key, value, output];
 
     /// <inheritdoc/>
@@ -46,10 +47,8 @@ internal sealed unsafe class AttentionBlock : IBlock
     {
         var work = pass.Work;
         int tokens = pass.Tokens;
-        nint rows = (nint)tokens * hidden, queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
-        float* from = x.Floats(rows), n = normalised.Floats(rows), q = queries.Floats(queryRows), k = keys.Floats(keyRows), v = values.Floats(keyRows), o = attended.Floats(queryRows);
-        NativeMemory.Copy(h, from, (nuint)rows * sizeof(float));
-        input.Forward(pass, from, 1, n);
+        nint queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
+        float* n = Input.Forward(pass, h), q = queries.Floats(queryRows), k = keys.Floats(keyRows), v = values.Floats(keyRows), o = attended.Floats(queryRows);
         Project(pass, query, queryNorm, rawQueries, n, heads, q);
         Project(pass, key, keyNorm, rawKeys, n, keyValueHeads, k);
         value.Forward(work, n, tokens, v);
@@ -64,7 +63,7 @@ internal sealed unsafe class AttentionBlock : IBlock
         int tokens = pass.Tokens;
         nint queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
         float* dO = pass.Attended.Floats(queryRows), dq = pass.Queries.Floats(queryRows), dk = pass.Keys.Floats(keyRows), dv = pass.Values.Floats(keyRows);
-        float* n = normalised.Current, dn = pass.Normalised.Floats((nint)tokens * hidden);
+        float* n = Input.Rows, dn = pass.Normalised.Floats((nint)tokens * hidden);
         output.BackwardWeight(work, dh, attended.Current, tokens);
         output.BackwardInput(work, dh, tokens, dO, add: false);
         attention.Backward(work, pass.Windows, pass.Length, queries.Current, keys.Current, values.Current, attended.Current, logSums.Current, dO, dq, dk, dv);
@@ -72,13 +71,13 @@ internal sealed unsafe class AttentionBlock : IBlock
         BackwardProject(pass, key, keyNorm, rawKeys, dk, n, keyValueHeads, dn, add: true);
         value.BackwardWeight(work, dv, n, tokens);
         value.BackwardInput(work, dv, tokens, dn, add: true);
-        input.Backward(pass, dn, x.Current, 1, dh, add: true);
+        Input.Backward(pass, dn, dh);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var one in new IDisposable?[] { input, queryNorm, keyNorm, query, key, value, output, x, normalised, rawQueries, rawKeys, queries, keys, values, attended, logSums })
+        foreach (var one in new IDisposable?[] { Input, queryNorm, keyNorm, query, key, value, output, rawQueries, rawKeys, queries, keys, values, attended, logSums })
             one?.Dispose();
     }
 

@@ -5,6 +5,9 @@ namespace DualSparse.Training.Layers;
 /// <summary>Half a layer: it adds to the residual stream what it computes from it. <see cref="Forward"/> keeps what <see cref="Backward"/> needs.</summary>
 internal unsafe interface IBlock : IDisposable
 {
+    /// <summary>What it computes from.</summary>
+    BlockInput Input { get; }
+
     /// <summary>Its linear maps but the experts, each token's once.</summary>
     IEnumerable<Linear> Maps { get; }
 

@@ -7,117 +7,134 @@ using DualSparse.Training.Products;
 
 namespace DualSparse.Training.Layers;
 
-/// <summary>h += shared expert(norm(h)) + routed experts(norm(h)).</summary>
+/// <summary>
+/// h += shared expert(n) + routed experts(m), weighed where there is a gate: n = norm(h), and m too, unless a shortcut has the routed experts read what
+/// an earlier block did. DGMoE has both rows visit them.
+/// </summary>
 internal sealed unsafe class MoeBlock : IBlock
 {
     private readonly int hidden;
     private readonly MoeConfig config;
-    private readonly Norm norm;
+    private readonly BlockInput? shortcut;
     private readonly Linear router;
-    private readonly Linear? sharedGate;
+    private readonly Linear? gate;
     private readonly GatedMlp? shared;
-    private readonly RoutedExperts experts;
-    private readonly RoutingPlan plan = new();
-    private readonly ScratchBuffer x = new(), normalised = new(), probabilities = new(), logSums = new(), sharedOut = new(), gates = new();
+    private readonly Experts experts;
+    private readonly RoutedBranch[] branches;
+    private readonly ScratchBuffer sharedOut = new(), routedOut = new(), gates = new(), sharedGates = new(), routedGates = new();
 
     /// <summary>Takes a layer's tensors.</summary>
     /// <param name="work">In what products are computed; the router's in f32.</param>
     /// <param name="set">The tensors.</param>
     /// <param name="model">The model.</param>
     /// <param name="layer">The layer.</param>
+    /// <param name="shortcut">What the routed experts read; null: what this block reads.</param>
     /// <param name="parts">Which experts this process has.</param>
-    public MoeBlock(TrainingWork work, ParameterSet set, ModelConfig model, int layer, TrainingParts parts)
+    public MoeBlock(TrainingWork work, ParameterSet set, ModelConfig model, int layer, BlockInput? shortcut, TrainingParts parts)
     {
         var tensors = model.Tensors.Layer(layer);
-        (hidden, config) = (model.HiddenSize, model.Moe!);
-        norm = new Norm(set, set.Find(tensors.PostAttentionNorm));
+        (hidden, config, this.shortcut) = (model.HiddenSize, model.Moe!, shortcut);
+        Input = new BlockInput(set, set.Find(tensors.PostAttentionNorm));
         router = new Linear(work.Exact, set, set.Find(tensors.Router!));
-        sharedGate = tensors.SharedGate is { } gate ? new Linear(work.Exact, set, set.Find(gate)) : null;
+        gate = tensors.CombineGate is { } weighs ? new Linear(work.Exact, set, set.Find(weighs)) : null;
         shared = tensors.SharedExpert is { } mlp ? new GatedMlp(work.Arithmetic, set, mlp) : null;
-        experts = new RoutedExperts(work, set, model, layer, parts);
+        experts = new Experts(work.Arithmetic, set, tensors, config, hidden, parts);
+        branches = [.. Enumerable.Range(0, config.Dual ? 2 : 1).Select(b => new RoutedBranch(config, router, new ExpertRows(experts, config.Experts, hidden, new ExpertLane(layer, b), parts)))];
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Linear> Maps => [router, .. sharedGate is null ? [] : new[] { sharedGate }, .. shared?.Maps ?? []];
+    public BlockInput Input { get; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Linear> Maps => [router, .. gate is null ? [] : new[] { gate }, .. shared?.Maps ?? []];
 
     /// <summary>The routed experts.</summary>
-    public RoutedExperts Experts => experts;
+    public Experts Experts => experts;
 
-    /// <summary>[experts] the gradient of every token's router probabilities through the balance loss; set before <see cref="Backward"/>.</summary>
-    public float[] Balance { get; set; } = [];
+    /// <summary>The rows that they take, in the order in which their routers' totals are added to the pass.</summary>
+    public IReadOnlyList<RoutedBranch> Branches => branches;
 
-    /// <summary>The gradient of each token's squared log-sum; set before <see cref="Backward"/>.</summary>
-    public float RouterZ { get; set; }
+    private bool WeighsBoth => config.Combine == CombineGate.Both;
 
     /// <inheritdoc/>
     public void Forward(TrainingPass pass, float* h)
     {
-        nint size = (nint)pass.Tokens * hidden;
-        float* from = x.Floats(size), n = normalised.Floats(size);
-        NativeMemory.Copy(h, from, (nuint)size * sizeof(float));
-        norm.Forward(pass, from, 1, n);
-        Route(pass, n);
-        experts.Begin(pass, plan, n);
-        if (shared is not null && sharedGate is null)
+        float* n = Input.Forward(pass, h), m = shortcut is null ? n : shortcut.Rows;
+        branches[0].Begin(pass, m, avoid: null);
+        if (config.Dual)
+            branches[1].Begin(pass, n, branches[0].Plan);
+        if (shared is not null && gate is null)
             shared.Forward(pass, n, h, add: true);
         else if (shared is not null)
             ForwardGated(pass, n, h);
-        experts.Compute(pass);
-        experts.End(pass, h);
+        float* y = WeighsBoth ? Zeros(pass, routedOut) : h;
+        foreach (var branch in branches)
+            branch.Compute(pass);
+        foreach (var branch in branches)
+            branch.End(pass, y);
+        if (WeighsBoth)
+            SigmoidGate.Forward(pass.Work.Team, routedGates.Current, y, pass.Tokens, hidden, routedGates.Current, h);
     }
 
     /// <inheritdoc/>
     public void Backward(TrainingPass pass, float* dh)
     {
-        var work = pass.Work;
-        int tokens = pass.Tokens;
-        nint size = (nint)tokens * hidden;
-        float* n = normalised.Current, dn = pass.Normalised.Floats(size), dWeights = pass.PairWeights.Floats((nint)tokens * config.TopK);
-        new Span<float>(dn, checked((int)size)).Clear();
-        experts.BeginBackward(pass, dh);
-        experts.ComputeBackward(pass);
-        experts.EndBackward(pass, dn, dWeights);
-        float* dLogits = probabilities.Current;
-        RouterOp.Backward(work.Team, config, plan, dLogits, logSums.Current, dWeights, Balance, RouterZ, dLogits);
-        router.BackwardWeight(work, dLogits, n, tokens);
-        router.BackwardInput(work, dLogits, tokens, dn, add: true);
-        if (shared is not null && sharedGate is null)
+        float* n = Input.Rows, dn = Zeros(pass, pass.Normalised), dy = dh;
+        float* m = shortcut is null ? n : shortcut.Rows, dm = shortcut is null ? dn : shortcut.LaterGradient(pass);
+        if (WeighsBoth)
+            SigmoidGate.Backward(pass.Work.Team, dh, routedOut.Current, routedGates.Current, pass.Tokens, hidden, dy = routedOut.Current, routedGates.Current);
+        foreach (var branch in branches)
+            branch.BeginBackward(pass, dy);
+        foreach (var branch in branches)
+            branch.ComputeBackward(pass);
+        branches[0].EndBackward(pass, m, dm);
+        if (config.Dual)
+            branches[1].EndBackward(pass, n, dn);
+        if (shared is not null && gate is null)
             shared.Backward(pass, n, dh, dn, add: true);
         else if (shared is not null)
             BackwardGated(pass, n, dh, dn);
-        norm.Backward(pass, dn, x.Current, 1, dh, add: true);
+        Input.Backward(pass, dn, dh);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var one in new IDisposable?[] { norm, router, sharedGate, shared, experts, x, normalised, probabilities, logSums, sharedOut, gates })
+        foreach (var one in (IDisposable?[])[Input, router, gate, shared, experts, .. branches, sharedOut, routedOut, gates, sharedGates, routedGates])
             one?.Dispose();
     }
 
-    private void Route(TrainingPass pass, float* n)
+    private float* Zeros(TrainingPass pass, ScratchBuffer buffer)
     {
-        int tokens = pass.Tokens;
-        float* logits = probabilities.Floats((nint)tokens * config.Experts);
-        router.Forward(pass.Work, n, tokens, logits);
-        pass.Routers.Add(RouterOp.Forward(pass.Work.Team, config, logits, tokens, plan, logSums.Floats(tokens)));
+        nint size = (nint)pass.Tokens * hidden;
+        float* rows = buffer.Floats(size);
+        NativeMemory.Clear(rows, (nuint)size * sizeof(float));
+        return rows;
     }
 
-    // h += σ(g·n) · shared(n).
+    // h += σ(l)·shared(n). Of two logits a softmax weighs shared and routed experts: σ(l₀ − l₁) and σ(l₁ − l₀).
     private void ForwardGated(TrainingPass pass, float* n, float* h)
     {
-        float* s = sharedOut.Floats((nint)pass.Tokens * hidden), g = gates.Floats(pass.Tokens);
+        int tokens = pass.Tokens;
+        float* s = sharedOut.Floats((nint)tokens * hidden), g = sharedGates.Floats(tokens), l = WeighsBoth ? gates.Floats(2 * tokens) : g;
         shared!.Forward(pass, n, s, add: false);
-        sharedGate!.Forward(pass.Work, n, pass.Tokens, g);
-        SigmoidGate.Forward(pass.Work.Team, g, s, pass.Tokens, hidden, g, h);
+        gate!.Forward(pass.Work, n, tokens, l);
+        float* r = WeighsBoth ? routedGates.Floats(tokens) : null;
+        for (int t = 0; WeighsBoth && t < tokens; t++)
+            r[t] = -(g[t] = l[2 * t] - l[2 * t + 1]);
+        SigmoidGate.Forward(pass.Work.Team, g, s, tokens, hidden, g, h);
     }
 
+    // Behind the routed experts' backward pass, which leaves the gradient of their logit.
     private void BackwardGated(TrainingPass pass, float* n, float* dh, float* dn)
     {
-        float* s = sharedOut.Current, g = gates.Current;
-        SigmoidGate.Backward(pass.Work.Team, dh, s, g, pass.Tokens, hidden, s, g);
-        sharedGate!.BackwardWeight(pass.Work, g, n, pass.Tokens);
-        sharedGate.BackwardInput(pass.Work, g, pass.Tokens, dn, add: true);
+        int tokens = pass.Tokens;
+        float* s = sharedOut.Current, g = sharedGates.Current, l = WeighsBoth ? gates.Current : g, r = WeighsBoth ? routedGates.Current : null;
+        SigmoidGate.Backward(pass.Work.Team, dh, s, g, tokens, hidden, s, g);
+        for (int t = 0; WeighsBoth && t < tokens; t++)
+            l[2 * t + 1] = -(l[2 * t] = g[t] - r[t]);
+        gate!.BackwardWeight(pass.Work, l, n, tokens);
+        gate.BackwardInput(pass.Work, l, tokens, dn, add: true);
         shared!.Backward(pass, n, s, dn, add: true);
     }
 }

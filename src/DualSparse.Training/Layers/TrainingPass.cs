@@ -29,7 +29,7 @@ internal sealed class TrainingPass(TrainingWork work, Rope rope, float epsilon) 
     /// <summary>Tokens of all.</summary>
     public int Tokens => Windows * Length;
 
-    /// <summary>The sums of each MoE layer's router, in order.</summary>
+    /// <summary>The sums of each MoE layer's router, in order; where tokens are routed twice, of both.</summary>
     public List<RouterTotals> Routers { get; } = [];
 
     /// <summary>The gradient of a normalised input.</summary>

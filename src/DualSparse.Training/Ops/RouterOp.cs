@@ -21,8 +21,9 @@ internal static unsafe class RouterOp
     /// <param name="tokens">Tokens.</param>
     /// <param name="plan">Receives experts, weights and normalised scores.</param>
     /// <param name="logSums">[tokens] receives log Σ e^logit.</param>
+    /// <param name="avoid">Whose first expert each token doesn't take again; null: any.</param>
     /// <returns>The sums over tokens.</returns>
-    public static RouterTotals Forward(ThreadTeam team, MoeConfig config, float* logits, int tokens, RoutingPlan plan, float* logSums)
+    public static RouterTotals Forward(ThreadTeam team, MoeConfig config, float* logits, int tokens, RoutingPlan plan, float* logSums, RoutingPlan? avoid = null)
     {
         int experts = config.Experts, items = (tokens + TokensPerItem - 1) / TokensPerItem;
         plan.Reset(tokens, config.TopK);
@@ -36,7 +37,7 @@ internal static unsafe class RouterOp
             {
                 var row = new Span<float>(logits + (nint)t * experts, experts);
                 float max = TensorPrimitives.Max<float>(row);
-                Route(config, row, plan, t);
+                Route(config, row, plan, t, RouterRule.Avoided(avoid, t));
                 // The largest logit's probability is 1 / Σ e^(logit − max).
                 logSums[t] = (float)(max - Math.Log(TensorPrimitives.Max<float>(row)));
                 TensorPrimitives.Add(sum, row, sum);
@@ -95,18 +96,18 @@ internal static unsafe class RouterOp
     }
 
     // One token; its logits become p.
-    private static void Route(MoeConfig config, Span<float> row, RoutingPlan plan, int token)
+    private static void Route(MoeConfig config, Span<float> row, RoutingPlan plan, int token, int avoid)
     {
         int k = plan.TopK;
         Span<float> choice = row;
-        if (config.Groups > 1)
+        if (config.Groups > 1 || avoid >= 0)
         {
-            // The rule masks the groups that aren't chosen.
+            // The rule masks what may not be chosen.
             choice = row.ToArray();
             Softmax.Forward(row, row);
         }
 
-        RouterRule.Choose(config, choice, plan.Experts.Slice(token * k, k), plan.Weights.Slice(token * k, k), plan.Scores.Slice(token * k, k));
+        RouterRule.Choose(config, choice, plan.Experts.Slice(token * k, k), plan.Weights.Slice(token * k, k), plan.Scores.Slice(token * k, k), avoid);
     }
 
     private static void Chosen(MoeConfig config, ReadOnlySpan<float> p, ReadOnlySpan<int> ids, ReadOnlySpan<float> dWeights, Span<float> result)

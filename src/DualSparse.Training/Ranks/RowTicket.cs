@@ -17,7 +17,8 @@ internal sealed unsafe class RowTicket : IDisposable
 
     private readonly RankGroup group;
     private readonly ExpertPlacement placement;
-    private readonly int layer, hidden;
+    private readonly ExpertLane lane;
+    private readonly int hidden;
     private readonly BlockExchange exchange;
     private readonly string what;
     private readonly ScratchBuffer outRows = new(), outPairs = new(), inRows = new(), inPairs = new(), inWeights = new(), sums = new(), returned = new(), gradients = new(), back = new(), pairGradients = new();
@@ -31,11 +32,11 @@ internal sealed unsafe class RowTicket : IDisposable
     /// <summary>A layer's ticket.</summary>
     /// <param name="group">The ranks.</param>
     /// <param name="placement">Which has which expert.</param>
-    /// <param name="layer">The layer, for tags.</param>
+    /// <param name="lane">Whose rows these are, for tags.</param>
     /// <param name="hidden">Values of a row.</param>
-    public RowTicket(RankGroup group, ExpertPlacement placement, int layer, int hidden)
+    public RowTicket(RankGroup group, ExpertPlacement placement, ExpertLane lane, int hidden)
     {
-        (this.group, this.placement, this.layer, this.hidden, exchange, what) = (group, placement, layer, hidden, new BlockExchange(group), $"layer {layer}'s experts");
+        (this.group, this.placement, this.lane, this.hidden, exchange, what) = (group, placement, lane, hidden, new BlockExchange(group), $"layer {lane.Layer}'s experts");
         (rowsTo, pairsTo, rowsFrom, pairsFrom) = (new int[group.Size + 1], new int[group.Size + 1], new int[group.Size + 1], new int[group.Size + 1]);
     }
 
@@ -75,13 +76,13 @@ internal sealed unsafe class RowTicket : IDisposable
         for (int rank = 0; rank < group.Size; rank++)
             (counts[2 * rank], counts[2 * rank + 1]) = (rowsTo[rank + 1] - rowsTo[rank], pairsTo[rank + 1] - pairsTo[rank]);
         int* theirs = counts + 2 * group.Size;
-        exchange.Begin(RankTag.Rows(layer), counts, each, theirs, each, CountBytes);
+        exchange.Begin(RankTag.Rows(lane), counts, each, theirs, each, CountBytes);
         float* rows = Gather(team, x);
         exchange.End(what);
         for (int rank = 0; rank < group.Size; rank++)
             (rowsFrom[rank + 1], pairsFrom[rank + 1]) = (rowsFrom[rank] + theirs[2 * rank], pairsFrom[rank] + theirs[2 * rank + 1]);
-        exchange.Begin(RankTag.Rows(layer), outPairs.Current, pairsTo, inPairs.Floats((nint)sizeof(WirePair) / sizeof(float) * Pairs), pairsFrom, sizeof(WirePair));
-        exchange.Begin(RankTag.MoreRows(layer), rows, rowsTo, inRows.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
+        exchange.Begin(RankTag.Rows(lane), outPairs.Current, pairsTo, inPairs.Floats((nint)sizeof(WirePair) / sizeof(float) * Pairs), pairsFrom, sizeof(WirePair));
+        exchange.Begin(RankTag.MoreRows(lane), rows, rowsTo, inRows.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
     }
 
     /// <summary>Waits for the rows of all ranks, and sorts them by expert.</summary>
@@ -115,7 +116,7 @@ internal sealed unsafe class RowTicket : IDisposable
     public void Return(ThreadTeam team, float* y)
     {
         float* theirs = returned.Floats((nint)rowsTo[^1] * hidden);
-        exchange.Begin(RankTag.Sums(layer), sums.Current, rowsFrom, theirs, rowsTo, RowBytes);
+        exchange.Begin(RankTag.Sums(lane), sums.Current, rowsFrom, theirs, rowsTo, RowBytes);
         exchange.End(what);
         Add(team, theirs, y);
     }
@@ -124,7 +125,7 @@ internal sealed unsafe class RowTicket : IDisposable
     /// <param name="team">The threads.</param>
     /// <param name="dy">[tokens, hidden] f32.</param>
     public void DispatchGradients(ThreadTeam team, float* dy) =>
-        exchange.Begin(RankTag.MoreRows(layer), Gather(team, dy), rowsTo, gradients.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
+        exchange.Begin(RankTag.MoreRows(lane), Gather(team, dy), rowsTo, gradients.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
 
     /// <summary>Waits for the gradients of all ranks.</summary>
     public void ReceiveGradients()
@@ -141,8 +142,8 @@ internal sealed unsafe class RowTicket : IDisposable
     public void ReturnGradients(ThreadTeam team, float* dx, float* dWeights)
     {
         float* theirs = back.Floats((nint)rowsTo[^1] * hidden), theirWeights = pairGradients.Floats(pairsTo[^1]);
-        exchange.Begin(RankTag.Sums(layer), InputGradients, rowsFrom, theirs, rowsTo, RowBytes);
-        exchange.Begin(RankTag.Rows(layer), WeightGradients, pairsFrom, theirWeights, pairsTo, sizeof(float));
+        exchange.Begin(RankTag.Sums(lane), InputGradients, rowsFrom, theirs, rowsTo, RowBytes);
+        exchange.Begin(RankTag.Rows(lane), WeightGradients, pairsFrom, theirWeights, pairsTo, sizeof(float));
         exchange.End(what);
         Add(team, theirs, dx);
         for (int i = 0; i < pairsTo[^1]; i++)

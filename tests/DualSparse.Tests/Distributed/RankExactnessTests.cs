@@ -14,8 +14,8 @@ public class RankExactnessTests
 {
     private const string Slow = "DUALSPARSE_SLOW", OpenMpi = "mpirun.openmpi", Mpich = "mpirun.mpich";
 
-    // Grouped-query attention but for the last; scales of its own; a dense layer; a shared expert.
-    private static readonly string[] s_families = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v2"];
+    // Grouped-query attention but for one; scales of its own; a dense layer; a shared expert; a shortcut, with both outputs weighed, and with tokens routed twice.
+    private static readonly string[] s_families = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/pos2_cg2", "scmoe/dgmoe"];
 
     private static readonly string[] s_placements = ["own", "slice", "hybrid:2", "hybrid:4", "packed", "last"];
 

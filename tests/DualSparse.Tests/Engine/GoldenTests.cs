@@ -8,7 +8,7 @@ namespace DualSparse.Tests.Engine;
 /// <summary>Every family against another implementation's logits and greedy tokens.</summary>
 public class GoldenTests(GoldenModels models)
 {
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert", "scmoe/dgmoe", "scmoe/pos1", "scmoe/pos2", "scmoe/pos2_cg1", "scmoe/pos2_cg2", "scmoe/pos3", "scmoe/scmoe2"];
 
     [Theory]
     [MemberData(nameof(Families))]

@@ -169,7 +169,7 @@ public sealed unsafe class LayerProgramTests : IDisposable
 
         public Operator[] Shared(int layer) => checkpoint.Config.Moe!.SharedIntermediate > 0 ? [new(OperatorKind.Shared, layer)] : [];
 
-        public Operator[] Plain(int layer) => LayerProgram.Layer(checkpoint.Config, Indices[layer]);
+        public Operator[] Plain(int layer) => [.. LayerProgram.Of(checkpoint.Config).Where(o => o.Layer == Indices[layer])];
 
         // What one part of a layer adds to a state.
         public float[] Part(OperatorKind kind, int layer, float[] state, DropRequest? drop = null)

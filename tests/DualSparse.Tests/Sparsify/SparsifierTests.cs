@@ -13,7 +13,7 @@ namespace DualSparse.Tests.Sparsify;
 /// <summary>Sparsified checkpoints: the same function, the same types, the important neurons first, nothing half-written.</summary>
 public class SparsifierTests
 {
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/shared_expert", "scmoe/dgmoe", "scmoe/pos1", "scmoe/pos2", "scmoe/pos2_cg1", "scmoe/pos2_cg2", "scmoe/pos3", "scmoe/scmoe2"];
 
     private static EngineOptions F32 => new() { Weights = WeightFormat.F32 };
 

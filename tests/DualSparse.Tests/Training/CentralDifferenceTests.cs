@@ -41,6 +41,31 @@ public class CentralDifferenceTests
             0.05f, 0.01f
         },
         {
+            "experts that read the attention of their own layer, three a token, a sigmoid on the shared one",
+            """{"model_type":"scmoe","num_hidden_layers":4,"num_key_value_heads":2,"head_dim":4,"intermediate_size":9,"moe_intermediate_size":5,"num_experts":4,"shortcut_position":1,"combine":"cg1","shared_expert":true,"shared_expert_intermediate_size":6,"num_experts_per_tok":3""",
+            0.05f, 0
+        },
+        {
+            "experts that read the MLP before, a softmax over shared and routed",
+            """{"model_type":"scmoe","num_hidden_layers":4,"num_key_value_heads":2,"head_dim":4,"intermediate_size":9,"moe_intermediate_size":5,"num_experts":4,"shortcut_position":2,"combine":"cg2","shared_expert":true,"shared_expert_intermediate_size":6,"num_experts_per_tok":2""",
+            0.05f, 0.01f
+        },
+        {
+            "experts that read the attention of the layer before, none shared",
+            """{"model_type":"scmoe","num_hidden_layers":4,"num_key_value_heads":2,"head_dim":4,"intermediate_size":9,"moe_intermediate_size":5,"num_experts":4,"shortcut_position":3,"num_experts_per_tok":1""",
+            0.05f, 0
+        },
+        {
+            "tokens routed twice, beside a shared expert, a softmax over both",
+            """{"model_type":"scmoe","num_hidden_layers":4,"num_key_value_heads":2,"head_dim":4,"intermediate_size":9,"moe_intermediate_size":5,"num_experts":4,"shortcut_position":3,"routing":"dual","combine":"cg2","shared_expert":true,"shared_expert_intermediate_size":6,"num_experts_per_tok":1""",
+            0.05f, 0.02f
+        },
+        {
+            "tokens routed twice by the same rows",
+            """{"model_type":"scmoe","num_hidden_layers":4,"num_key_value_heads":2,"head_dim":4,"intermediate_size":9,"moe_intermediate_size":5,"num_experts":4,"routing":"dual","num_experts_per_tok":1""",
+            0.05f, 0
+        },
+        {
             "a shared expert behind a gate",
             """{"model_type":"qwen2_moe","num_hidden_layers":1,"num_key_value_heads":4,"moe_intermediate_size":5,"shared_expert_intermediate_size":8,"num_experts":4,"num_experts_per_tok":2""",
             0.05f, 0

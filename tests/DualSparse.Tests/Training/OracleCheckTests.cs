@@ -8,7 +8,7 @@ namespace DualSparse.Tests.Training;
 /// <summary>Training beside what other implementations computed, and what is said of a file that differs, lacks something, or isn't the model's.</summary>
 public class OracleCheckTests
 {
-    public static TheoryData<string> Oracles => ["scmoe/top2", "scmoe/shared_expert", "train/mixtral", "train/olmoe", "train/qwen2_moe"];
+    public static TheoryData<string> Oracles => ["scmoe/top2", "scmoe/shared_expert", "scmoe/dgmoe", "scmoe/pos1", "scmoe/pos2", "scmoe/pos2_cg1", "scmoe/pos2_cg2", "scmoe/pos3", "scmoe/scmoe2", "train/mixtral", "train/olmoe", "train/qwen2_moe"];
 
     [Theory]
     [MemberData(nameof(Oracles))]

@@ -10,8 +10,8 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
 {
     private readonly double[] frequencies = [.. Enumerable.Range(0, config.Rope.Size / 2).Select(i => Math.Pow(config.Rope.Theta, -2.0 * i / config.Rope.Size))];
 
-    // Of the batch so far, a list for each MoE layer: each token's probabilities, what it chose, and log Σ e^logit.
-    private readonly List<(double[] Probabilities, int[] Chosen, double LogSum)>[] routed = [.. config.LayerPlan.Select(_ => new List<(double[], int[], double)>())];
+    // Of the batch so far, a list for each MoE layer, and for its second routing: each token's probabilities, what it chose, and log Σ e^logit.
+    private readonly List<(double[] Probabilities, int[] Chosen, double LogSum)>[] routed = [.. config.LayerPlan.Concat(config.LayerPlan).Select(_ => new List<(double[], int[], double)>())];
 
     /// <summary>Cross-entropy and what is added to it.</summary>
     public double Of(WindowBatch batch, LossCoefficients coefficients)
@@ -35,8 +35,8 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         return sum / batch.Targets.Count(target => target >= 0) + coefficients.Balance * Balance(layers) + coefficients.RouterZ * z;
     }
 
-    private double Balance(List<(double[] Probabilities, int[] Chosen, double LogSum)>[] layers) => config.ModelType == "scmoe"
-        ? layers.Average(layer => Balance(layer, pairsOfAToken: config.Moe!.TopK))
+    private double Balance(List<(double[] Probabilities, int[] Chosen, double LogSum)>[] layers) => config.Moe!.BalancesEachLayer
+        ? layers.Average(layer => Balance(layer, pairsOfAToken: config.Moe.TopK))
         : Balance([.. layers.SelectMany(layer => layer)], pairsOfAToken: 1);
 
     // E · Σ f·p̄, f the pairs over tokens · pairsOfAToken.
@@ -50,16 +50,17 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         var x = new double[ids.Length][];
         for (int t = 0; t < x.Length; t++)
             x[t] = embedding.AsSpan(ids[t] * config.HiddenSize, config.HiddenSize).ToArray();
+        // What each half layer reads, attention and MLP in turn.
+        List<double[][]> inputs = [];
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);
-            double[][] attended = Attention(layer.Attention, [.. x.Select(row => Norm(row, layer.InputNorm))]);
-            for (int t = 0; t < x.Length; t++)
-            {
-                x[t] = Sum(x[t], attended[t], 1);
-                double[] normed = Norm(x[t], layer.PostAttentionNorm);
-                x[t] = Sum(x[t], layer.Mlp is { } dense ? Expert(dense, normed) : Experts(l, layer, normed), 1);
-            }
+            inputs.Add([.. x.Select(row => Norm(row, layer.InputNorm))]);
+            double[][] attended = Attention(layer.Attention, inputs[^1]);
+            x = [.. x.Zip(attended, (row, more) => Sum(row, more, 1))];
+            inputs.Add([.. x.Select(row => Norm(row, layer.PostAttentionNorm))]);
+            double[][] now = inputs[^1], earlier = inputs[^(1 + config.LayerPlan[l].Shortcut)];
+            x = [.. x.Select((row, t) => Sum(row, layer.Mlp is { } dense ? Expert(dense, now[t]) : Experts(l, layer, now[t], earlier[t]), 1))];
         }
 
         return [.. x.Select(row => Multiply(config.Tensors.Head, null, Norm(row, config.Tensors.FinalNorm)))];
@@ -106,18 +107,27 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         })];
     }
 
-    private double[] Experts(int l, LayerTensors layer, double[] x)
+    private double[] Experts(int l, LayerTensors layer, double[] x, double[] earlier)
+    {
+        var (sum, first) = Routed(l, layer, earlier, avoid: -1);
+        if (config.Moe!.Dual)
+            sum = Sum(sum, Routed(config.Layers + l, layer, x, first).Sum, 1);
+        if (layer.SharedExpert is not { } shared)
+            return sum;
+        double[] gate = layer.CombineGate is { } weighs ? Multiply(weighs, null, x) : [], own = Expert(shared, x);
+        return gate.Length == 2 ? Sum(Sum(new double[x.Length], own, Softmax(gate)[0]), sum, Softmax(gate)[1]) : Sum(sum, own, gate.Length == 1 ? 1 / (1 + Math.Exp(-gate[0])) : 1);
+    }
+
+    private (double[] Sum, int First) Routed(int list, LayerTensors layer, double[] x, int avoid)
     {
         var moe = config.Moe!;
         double[] logits = Multiply(layer.Router!, null, x), probabilities = Softmax(logits), sum = new double[x.Length];
-        int[] chosen = [.. Enumerable.Range(0, moe.Experts).OrderByDescending(e => probabilities[e]).Take(moe.TopK)];
-        routed[l].Add((probabilities, chosen, LogSumExp(logits)));
+        int[] chosen = [.. Enumerable.Range(0, moe.Experts).Where(e => e != avoid).OrderByDescending(e => probabilities[e]).Take(moe.TopK)];
+        routed[list].Add((probabilities, chosen, LogSumExp(logits)));
         double all = moe.NormTopK ? chosen.Sum(e => probabilities[e]) : 1;
         foreach (int e in chosen)
             sum = Sum(sum, Expert(layer.Expert(e), x), probabilities[e] / all);
-        return layer.SharedExpert is { } shared
-            ? Sum(sum, Expert(shared, x), layer.SharedGate is { } gate ? 1 / (1 + Math.Exp(-Multiply(gate, null, x)[0])) : 1)
-            : sum;
+        return (sum, chosen[0]);
     }
 
     private double[] Expert(MlpTensors mlp, double[] x)

@@ -12,7 +12,7 @@ public class TrainableModelTests
 {
     private static readonly LossCoefficients s_coefficients = new(Balance: 0.02f, RouterZ: 0.003f);
 
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "scmoe/top2", "scmoe/shared_expert"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "scmoe/top2", "scmoe/shared_expert", "scmoe/dgmoe", "scmoe/pos1", "scmoe/pos2", "scmoe/pos2_cg1", "scmoe/pos2_cg2", "scmoe/pos3", "scmoe/scmoe2"];
 
     [Theory]
     [MemberData(nameof(Families))]

@@ -12,7 +12,7 @@ public class DropTests
 {
     private static readonly int[] s_ids = [.. Enumerable.Range(3, 37)];
 
-    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2"];
+    public static TheoryData<string> Families => ["mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "scmoe/top2", "scmoe/scmoe2"];
 
     [Theory]
     [MemberData(nameof(Families))]

@@ -80,6 +80,22 @@ public class RouterRuleTests
         },
         iter: 100);
 
+    // A second routing by other rows: where it wouldn't meet the first's expert, nothing changes.
+    [Fact]
+    public void A_token_does_not_take_an_expert_again() => (from c in s_rules where c.Config.TopK < c.Config.Experts / c.Config.Groups && c.Kind != LogitKind.NaN from again in Gen.Int select (c, again)).Sample(t =>
+    {
+        var (config, kind, seed) = t.c;
+        int avoid = (int)((uint)t.again % (uint)config.Experts);
+        var logits = Logits(config, tokens: 1, kind == LogitKind.Forbidden ? LogitKind.Spread : kind, seed);
+        var (experts, weights, _) = Scan(config, [.. logits]);
+        int[] chosen = new int[config.TopK];
+        float[] given = new float[config.TopK], scores = new float[config.TopK];
+        RouterRule.Choose(config, logits, chosen, given, scores, avoid);
+        return !chosen.Contains(avoid) && (config.Groups > 1 || experts.Contains(avoid)
+            ? chosen.Distinct().Count() == config.TopK
+            : chosen.SequenceEqual(experts) && SameBits(given, weights));
+    });
+
     private enum LogitKind
     {
         Spread,
@@ -140,7 +156,7 @@ public class RouterRuleTests
         foreach (int e in experts)
             sum += scores[e];
         float scale = config.RoutedScale / (config.NormTopK ? sum : 1);
-        return (experts, [.. experts.Select(e => scores[e] * scale)], [.. experts.Select(e => scores[e] / sum)]);
+        return (experts, [.. experts.Select(e => scores[e] * scale)], [.. experts.Select(e => config.TopK == 1 ? scores[e] : scores[e] / sum)]);
     }
 
     private static bool SameBits(ReadOnlySpan<float> a, ReadOnlySpan<float> b) =>

@@ -13,6 +13,9 @@ public class ReferenceTests
     private const string DeepSeek =
         """{"model_type":"deepseek_v2","vocab_size":77,"hidden_size":44,"num_hidden_layers":2,"num_attention_heads":3,"kv_lora_rank":20,"v_head_dim":35,"intermediate_size":51,"moe_intermediate_size":21,"n_routed_experts":4,"num_experts_per_tok":2""";
 
+    private const string ScMoe =
+        """{"model_type":"scmoe","vocab_size":61,"hidden_size":40,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":50,"moe_intermediate_size":33""";
+
     public static TheoryData<string> Configurations => new()
     {
         """{"model_type":"mixtral","vocab_size":33,"hidden_size":48,"num_hidden_layers":2,"num_attention_heads":6,"num_key_value_heads":2,"head_dim":10,"intermediate_size":37,"num_local_experts":3,"num_experts_per_tok":3,"sliding_window":5}""",
@@ -22,6 +25,10 @@ public class ReferenceTests
         """{"model_type":"qwen2_moe","vocab_size":65,"hidden_size":40,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":4,"intermediate_size":50,"moe_intermediate_size":33,"shared_expert_intermediate_size":70,"num_experts":4,"num_experts_per_tok":2,"decoder_sparse_step":2,"mlp_only_layers":[1],"use_sliding_window":true,"sliding_window":7,"max_window_layers":3}""",
         """{"model_type":"qwen3_moe","vocab_size":63,"hidden_size":31,"num_hidden_layers":3,"num_attention_heads":5,"num_key_value_heads":1,"head_dim":34,"intermediate_size":50,"moe_intermediate_size":1,"num_experts":9,"num_experts_per_tok":4,"decoder_sparse_step":2,"norm_topk_prob":true,"attention_bias":true,"use_sliding_window":true,"sliding_window":100,"rope_scaling":{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64}}""",
         """{"model_type":"deepseek_v2","vocab_size":77,"hidden_size":44,"num_hidden_layers":3,"num_attention_heads":3,"kv_lora_rank":20,"q_lora_rank":13,"qk_nope_head_dim":14,"qk_rope_head_dim":6,"v_head_dim":35,"intermediate_size":51,"moe_intermediate_size":21,"n_routed_experts":12,"num_experts_per_tok":4,"n_shared_experts":3,"topk_method":"group_limited_greedy","n_group":4,"topk_group":2,"routed_scaling_factor":2.5,"first_k_dense_replace":1,"attention_bias":true,"rope_scaling":{"type":"yarn","factor":40.0,"original_max_position_embeddings":64,"mscale":0.7,"mscale_all_dim":0.9}}""",
+        ScMoe + ""","num_experts":7,"num_experts_per_tok":3,"shortcut_position":1,"shared_expert":true,"shared_expert_intermediate_size":70,"combine":"cg2"}""",
+        ScMoe + ""","num_experts":5,"num_experts_per_tok":2,"shortcut_position":3,"shared_expert":true,"combine":"cg1"}""",
+        ScMoe + ""","num_experts":2,"num_experts_per_tok":1,"shortcut_position":3,"shared_expert":true,"combine":"cg2","routing":"dual"}""",
+        ScMoe + ""","num_experts":6,"num_experts_per_tok":1,"routing":"dual","tie_word_embeddings":false}""",
         DeepSeek + ""","qk_nope_head_dim":15,"qk_rope_head_dim":8}""",
         DeepSeek + ""","qk_nope_head_dim":14,"qk_rope_head_dim":66}""",
         DeepSeek + ""","qk_nope_head_dim":65,"qk_rope_head_dim":128}""",

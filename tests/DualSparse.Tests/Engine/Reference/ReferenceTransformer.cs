@@ -36,16 +36,18 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
     {
         double[] embedding = Values(config.Tensors.Embedding);
         double[][] x = [.. ids.Select(id => embedding.AsSpan(id * config.HiddenSize, config.HiddenSize).ToArray())];
+        // What each half layer reads, attention and MLP in turn.
+        List<double[][]> inputs = [];
         for (int l = 0; l < config.Layers; l++)
         {
             var tensors = config.Tensors.Layer(l);
-            double[][] normed = [.. x.Select(row => Norm(tensors.InputNorm, row))];
-            var attended = Attention(tensors.Attention, normed, config.LayerPlan[l].SlidingWindow ?? int.MaxValue);
+            inputs.Add([.. x.Select(row => Norm(tensors.InputNorm, row))]);
+            var attended = Attention(tensors.Attention, inputs[^1], config.LayerPlan[l].SlidingWindow ?? int.MaxValue);
             for (int t = 0; t < x.Length; t++)
-            {
                 Add(x[t], attended[t], 1);
-                Add(x[t], Mlp(tensors, Norm(tensors.PostAttentionNorm, x[t])), 1);
-            }
+            inputs.Add([.. x.Select(row => Norm(tensors.PostAttentionNorm, row))]);
+            for (int t = 0; t < x.Length; t++)
+                Add(x[t], Mlp(tensors, inputs[^1][t], inputs[^(1 + config.LayerPlan[l].Shortcut)][t]), 1);
         }
 
         return [.. x.Select(row => Multiply("head", config.Tensors.Head, Norm(config.Tensors.FinalNorm, row)))];
@@ -210,21 +212,34 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         })];
     }
 
-    private double[] Mlp(LayerTensors tensors, double[] x)
+    private double[] Mlp(LayerTensors tensors, double[] x, double[] earlier)
     {
         if (tensors.Mlp is { } dense)
             return Expert("dense", dense, x);
+        var (routed, first) = Routed(tensors, earlier, avoid: -1);
+        if (config.Moe!.Dual)
+            Add(routed, Routed(tensors, x, first).Sum, 1);
+        double[] gate = tensors.CombineGate is { } weighs ? Exact("combine gate", weighs, x) : [];
+        double[] sum = new double[x.Length];
+        double own = gate.Length switch { 0 => 1, 1 => 1 / (1 + Math.Exp(-gate[0])), _ => Softmax(gate)[0] };
+        Add(sum, routed, gate.Length == 2 ? Softmax(gate)[1] : 1);
+        if (tensors.SharedExpert is { } shared)
+            Add(sum, Expert("shared", shared, x), own);
+        return sum;
+    }
+
+    // The sum of a token's experts, and the best of them.
+    private (double[] Sum, int First) Routed(LayerTensors tensors, double[] x, int avoid)
+    {
         var moe = config.Moe!;
         double[] scores = Softmax(Exact("router", tensors.Router!, x)), sum = new double[x.Length];
         int groupSize = moe.Experts / moe.Groups;
         var groups = Enumerable.Range(0, moe.Groups).OrderByDescending(g => scores.Skip(g * groupSize).Take(groupSize).Max()).Take(moe.TopKGroups).ToHashSet();
-        int[] chosen = [.. Enumerable.Range(0, moe.Experts).Where(e => groups.Contains(e / groupSize)).OrderByDescending(e => scores[e]).Take(moe.TopK)];
+        int[] chosen = [.. Enumerable.Range(0, moe.Experts).Where(e => groups.Contains(e / groupSize) && e != avoid).OrderByDescending(e => scores[e]).Take(moe.TopK)];
         double all = moe.NormTopK ? chosen.Sum(e => scores[e]) : 1;
         foreach (int e in chosen)
             Add(sum, Expert("expert", tensors.Expert(e), x), scores[e] / all * moe.RoutedScale);
-        if (tensors.SharedExpert is { } shared)
-            Add(sum, Expert("shared", shared, x), tensors.SharedGate is { } gate ? 1 / (1 + Math.Exp(-Exact("shared gate", gate, x)[0])) : 1);
-        return sum;
+        return (sum, chosen[0]);
     }
 
     private double[] Expert(string kind, MlpTensors tensors, double[] x)

@@ -67,7 +67,7 @@ public class GoldenFolderTests
         Assert.Equal((QueryKeyNorm.FullWidth, false), (olmoe.Attention.QueryKeyNorm, olmoe.Moe!.NormTopK));
         var qwen2 = ModelConfig.Load(TestPaths.Golden("qwen2_moe"));
         Assert.Equal([true, false, true], qwen2.LayerPlan.Select(layer => layer.IsMoe));
-        Assert.Equal((96, true, true, false), (qwen2.Moe!.SharedIntermediate, qwen2.Moe.SharedGate, qwen2.Attention.QkvBias, qwen2.Attention.OutputBias));
+        Assert.Equal((96, true, true, false), (qwen2.Moe!.SharedIntermediate, qwen2.Moe.Combine == CombineGate.Shared, qwen2.Attention.QkvBias, qwen2.Attention.OutputBias));
         var qwen3 = ModelConfig.Load(TestPaths.Golden("qwen3_moe"));
         Assert.Equal((QueryKeyNorm.PerHead, 32, true, 16), (qwen3.Attention.QueryKeyNorm, qwen3.Attention.HeadSize, qwen3.Moe!.NormTopK, qwen3.Moe.Experts));
     }
@@ -80,7 +80,7 @@ public class GoldenFolderTests
         Assert.Equal((6, 2, 32, true, 0), (several.Moe!.Experts, several.Moe.TopK, several.Moe.Intermediate, several.Moe.NormTopK, several.Moe.SharedIntermediate));
         Assert.True(several.TieEmbeddings);
         var one = ModelConfig.Load(TestPaths.Golden("scmoe/shared_expert")).Moe!;
-        Assert.Equal((1, false, 32, false), (one.TopK, one.NormTopK, one.SharedIntermediate, one.SharedGate));
+        Assert.Equal((1, false, 32, false), (one.TopK, one.NormTopK, one.SharedIntermediate, one.Combine != CombineGate.None));
     }
 
     [Fact]

@@ -1,17 +1,15 @@
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Memory;
-using DualSparse.Models;
 using DualSparse.Training.Ops;
-using DualSparse.Training.Products;
 using DualSparse.Training.Ranks;
 
 namespace DualSparse.Training.Layers;
 
 /// <summary>
-/// A layer's routed experts, here or on several ranks. Either way of a pass has three steps, so that others may stand between them: rows begin their
+/// Rows on their way through a layer's routed experts, here or on several ranks, and what of it the backward pass needs. Either way of a pass has three steps, so that others may stand between them: rows begin their
 /// way, experts compute, sums come back. In one process only the last of them does something.
 /// </summary>
-internal sealed unsafe class RoutedExperts : IDisposable
+internal sealed unsafe class ExpertRows : IDisposable
 {
     private readonly Experts experts;
     private readonly int all;
@@ -21,23 +19,17 @@ internal sealed unsafe class RoutedExperts : IDisposable
     private RoutingPlan plan = new();
     private float* input, gradient;
 
-    /// <summary>Takes a layer's experts.</summary>
-    /// <exception cref="OutOfMemoryException">There is no room.</exception>
-    public RoutedExperts(TrainingWork work, ParameterSet set, ModelConfig model, int layer, TrainingParts parts)
+    /// <summary>Takes a layer's experts, which stay the caller's.</summary>
+    /// <param name="experts">Those that this process has.</param>
+    /// <param name="all">Experts of the layer.</param>
+    /// <param name="hidden">Values of a row.</param>
+    /// <param name="lane">Which rows.</param>
+    /// <param name="parts">Where the others are.</param>
+    public ExpertRows(Experts experts, int all, int hidden, ExpertLane lane, TrainingParts parts)
     {
-        all = model.Moe!.Experts;
-        experts = new Experts(work.Arithmetic, set, model.Tensors.Layer(layer), model.Moe, model.HiddenSize, parts);
-        ticket = parts.Group is { } group ? new RowTicket(group, parts.Place(all), layer, model.HiddenSize) : null;
+        (this.experts, this.all) = (experts, all);
+        ticket = parts.Group is { } group ? new RowTicket(group, parts.Place(all), lane, hidden) : null;
     }
-
-    /// <summary>Packs the weights as they are now.</summary>
-    public void Pack(TrainingWork work) => experts.Pack(work);
-
-    /// <summary>Sets the gradients of other ranks' parts to 0.</summary>
-    public void ClearParts() => experts.ClearParts();
-
-    /// <summary>Adds them to the set's.</summary>
-    public void AddParts(TrainingWork work) => experts.AddParts(work.Team);
 
     /// <summary>Rows begin their way.</summary>
     /// <param name="pass">The pass.</param>
@@ -107,7 +99,7 @@ internal sealed unsafe class RoutedExperts : IDisposable
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
-        foreach (var one in new IDisposable?[] { experts, ticket, weights, kept })
+        foreach (var one in new IDisposable?[] { ticket, weights, kept })
             one?.Dispose();
     }
 }
