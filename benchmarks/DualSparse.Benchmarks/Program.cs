@@ -1,6 +1,7 @@
 using DualSparse.Benchmarks;
 using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
+using DualSparse.Benchmarks.Wiring;
 
 return args switch
 {
@@ -15,12 +16,13 @@ return args switch
     ["attention", .. var options] => AttentionBenchmark.Run(options),
     ["training", .. var options] => TrainingBenchmark.Run(options),
     ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
+    ["wirings", .. var options] => WiringBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | ort [options]");
     return 1;
 }

@@ -14,6 +14,8 @@ internal sealed class FineTunedModel(FineTuningOptions options, int parts, int? 
 {
     private readonly string folder = Directory.CreateDirectory(Path.Combine(options.Output, Name(parts, seed))).FullName;
 
+    private StepFiles Files => new(folder);
+
     /// <summary>P.</summary>
     public int Parts => parts;
 
@@ -27,22 +29,22 @@ internal sealed class FineTunedModel(FineTuningOptions options, int parts, int? 
         string completed = Completed();
         var figures = new JsonObject { ["parts"] = parts, ["seed"] = seed };
         if (seed is not null)
-            figures["training"] = Step("training", () => Train(completed));
+            figures["training"] = Files.Step("training", () => Train(completed));
         string trained = seed is null ? completed : Path.Combine(folder, "model");
         string ordered = Path.Combine(folder, "ordered");
         // Neurons in order of importance: of a drop with two thresholds, the first half stays.
         if (!Directory.Exists(ordered))
             ProgramRun.Of("sparsify", trained, "-o", ordered, "--no-search");
         string[] texts = [.. options.Evaluation.SelectMany(text => new[] { "--text", text }), "--windows", Number(options.Windows), "--json"];
-        figures["dense"] = Step("dense", () => ProgramRun.Of(["eval", ordered, .. texts]))["texts"]!.DeepClone();
-        figures["dropped"] = Step("dropped", () => ProgramRun.Of(["eval", ordered, "--sweep", "--methods", "1t,2t", "--rates", Number(options.Rate), .. texts]))["sweep"]!.DeepClone();
+        figures["dense"] = Files.Step("dense", () => ProgramRun.Of(["eval", ordered, .. texts]))["texts"]!.DeepClone();
+        figures["dropped"] = Files.Step("dropped", () => ProgramRun.Of(["eval", ordered, "--sweep", "--methods", "1t,2t", "--rates", Number(options.Rate), .. texts]))["sweep"]!.DeepClone();
         if (options.Tasks is not null)
         {
-            figures["tasks"] = Step("tasks", () => ProgramRun.Of(
+            figures["tasks"] = Files.Step("tasks", () => ProgramRun.Of(
                 "eval", ordered, "--tasks", "all", "--data", options.Tasks, "--limit", Number(options.Limit), "--drop", Number(options.Rate), "--json"))["tasks"]!.DeepClone();
         }
 
-        Write(folder + ".json", figures.ToString());
+        StepFiles.Write(folder + ".json", figures.ToString());
         return figures;
     }
 
@@ -62,21 +64,6 @@ internal sealed class FineTunedModel(FineTuningOptions options, int parts, int? 
         return Directory.Exists(Path.Combine(model, "training"))
             ? ProgramRun.Of("train", "--resume", model, "--json")
             : ProgramRun.Of(["train", "--init", completed, "--text", .. options.Texts, "-o", model, "--tokens", Number(options.Tokens), "--seed", Number(seed!.Value), "--json", .. options.Training]);
-    }
-
-    // Where the step's file is there the step is done.
-    private JsonNode Step(string name, Func<string> run)
-    {
-        string path = Path.Combine(folder, name + ".json");
-        if (!File.Exists(path))
-            Write(path, run());
-        return JsonNode.Parse(File.ReadAllText(path))!;
-    }
-
-    private static void Write(string path, string text)
-    {
-        File.WriteAllText(path + ".new", text);
-        File.Move(path + ".new", path, overwrite: true);
     }
 
     private static string Name(int parts, int? seed) => seed is null ? $"p{parts}-before" : $"p{parts}-seed{seed}";
