@@ -23,6 +23,9 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
     private int[] rowsOf = new int[group.Size];
     private long lastProgress;
 
+    /// <summary>How many rows each rank has in this pass.</summary>
+    public int[] RowsOfPass => rowsOf;
+
     /// <summary>Begins a pass: how many rows each rank has in it. Ranks without rows send none.</summary>
     public void BeginPass(int[] rows) => rowsOf = rows;
 
@@ -34,6 +37,8 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         var crossing = free.TryPop(out var used) ? used : new Crossing(group);
         open.Add(ticket.Lane, crossing);
         pass.Work.Team.Between = Progress;
+        if (pass.Clock is { } clock)
+            group.Waited = clock.Waited;
         for (int rank = 0; rank < group.Size; rank++)
         {
             if (rank != group.Rank && rowsOf[rank] > 0)
@@ -52,6 +57,8 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             if (rank != group.Rank)
                 crossing.To[rank].Send(ticket.Lane, batch, ticket.Rows, pass.Rows, experts.Hidden);
         }
+
+        crossing.Sent = Stopwatch.GetTimestamp();
     }
 
     /// <inheritdoc/>
@@ -63,10 +70,12 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         var format = pass.Work.Kernels[experts.Format].Activations;
         int[] sources = [.. Enumerable.Range(1, group.Size - 1).Select(step => (group.Rank + step) % group.Size).Where(rank => rowsOf[rank] > 0)];
         bool together = rowsOf.Sum() <= FewRows && sources.Length + (hasOwn ? 1 : 0) > 1;
-        if (hasOwn && !together)
-            yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
         if (!together)
         {
+            // Rows that have come by now go first: their sums travel while the own share is computed.
+            bool late = sources.Length == 0 || !Array.TrueForAll(sources, rank => crossing.From[rank].HasCome(ticket.Lane));
+            if (hasOwn && late)
+                yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
             foreach (int rank in sources)
             {
                 var from = crossing.From[rank];
@@ -77,6 +86,9 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
                 from.Answer(ticket.Lane, experts.Hidden);
             }
 
+            crossing.Answered = Stopwatch.GetTimestamp();
+            if (hasOwn && !late)
+                yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
             yield break;
         }
 
@@ -100,6 +112,8 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             foreach (var from in inbound)
                 from.Answer(ticket.Lane, experts.Hidden);
         }
+
+        crossing.Answered = Stopwatch.GetTimestamp();
     }
 
     /// <inheritdoc/>
@@ -118,7 +132,10 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             LocalExchange.Instance.EndCombine(pass, layer, ticket, hidden, y);
         }
 
-        foreach (var from in crossing!.From)
+        long came = crossing!.From.Max(from => from.CameAt), back = crossing.To.Max(to => to.BackAt);
+        ticket.Travel = ticket.Travel with { Sent = crossing.Sent, RowsCame = came, Answered = crossing.Answered, SumsCame = Math.Max(back, crossing.Answered) };
+
+        foreach (var from in crossing.From)
             from.Finish(ticket.Lane);
         free.Push(crossing);
         if (open.Count == 0)
@@ -155,6 +172,11 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         public InboundRows[] From { get; } = [.. Enumerable.Range(0, group.Size).Select(rank => new InboundRows(group, rank))];
 
         public MergedRows Merged { get; } = new();
+
+        // In ticks of a stopwatch.
+        public long Sent { get; set; }
+
+        public long Answered { get; set; }
 
         public void Dispose()
         {

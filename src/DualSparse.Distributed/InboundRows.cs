@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
@@ -24,22 +25,37 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     /// <summary>[rows, D] f32: the answer.</summary>
     public ScratchBuffer Sums { get; } = new();
 
+    /// <summary>When all were first seen to be here, in ticks of <see cref="Stopwatch"/>; 0: none are expected.</summary>
+    public long CameAt { get; private set; }
+
     /// <summary>Makes ready for the rows.</summary>
     public void Expect(ExpertLane lane)
     {
-        begun = false;
+        (begun, CameAt) = (false, 0);
         first.Add(group.Receive(rank, RankTag.Rows(lane), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
     }
 
     /// <summary>Lets what is under way move on.</summary>
     public void Progress(ExpertLane lane)
     {
-        if (!begun && first.Count > 0 && first[0].Done())
-            TakeRest(lane);
-        foreach (var part in rest)
-            part.Done();
+        HasCome(lane);
         foreach (var part in answer)
             part.Done();
+    }
+
+    /// <summary>Whether all rows are here; asking moves them on.</summary>
+    public bool HasCome(ExpertLane lane)
+    {
+        if (CameAt > 0)
+            return true;
+        if (!begun && first.Count > 0 && first[0].Done())
+            TakeRest(lane);
+        bool all = begun;
+        foreach (var part in rest)
+            all &= part.Done();
+        if (all)
+            CameAt = Stopwatch.GetTimestamp();
+        return all;
     }
 
     /// <summary>Waits for them.</summary>
@@ -52,6 +68,7 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
         if (!begun)
             TakeRest(lane);
         group.WaitAll(rest, $"layer {lane.Layer}'s dispatch");
+        CameAt = CameAt > 0 ? CameAt : Stopwatch.GetTimestamp();
         message.Unpack(Batch, Rows, format, hidden);
     }
 

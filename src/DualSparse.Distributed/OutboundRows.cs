@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
@@ -10,6 +11,10 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     private readonly ShareMessage share = new();
     private readonly ScratchBuffer sums = new();
     private readonly List<RankMessage> messages = [];
+    private RankMessage? back;
+
+    /// <summary>When the sums were first seen to be here, in ticks of <see cref="Stopwatch"/>; 0: there are none.</summary>
+    public long BackAt { get; private set; }
 
     /// <summary>Sends rows; without any, the rank learns that there are none.</summary>
     /// <param name="lane">Whose rows they are.</param>
@@ -21,8 +26,9 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     {
         share.Pack(batch, encoded, rows, hidden);
         int bytes = checked(share.Header.Rows * hidden * sizeof(float)), first = Math.Min(share.Header.Bytes, ShareMessage.FirstPart);
-        if (bytes > 0)
-            messages.Add(group.Receive(rank, RankTag.Sums(lane), sums.Floats(bytes / sizeof(float)), bytes));
+        (back, BackAt) = (bytes > 0 ? group.Receive(rank, RankTag.Sums(lane), sums.Floats(bytes / sizeof(float)), bytes) : null, 0);
+        if (back is not null)
+            messages.Add(back);
         messages.Add(group.Send(rank, RankTag.Rows(lane), share.Bytes, first));
         if (share.Header.Bytes > first)
             messages.Add(group.Send(rank, RankTag.MoreRows(lane), share.Bytes + first, share.Header.Bytes - first));
@@ -33,6 +39,8 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     {
         foreach (var message in messages)
             message.Done();
+        if (back?.Done() == true && BackAt == 0)
+            BackAt = Stopwatch.GetTimestamp();
     }
 
     /// <summary>Waits for the sums and spreads them over all rows; those that the rank didn't get are zero, as they are in one process.</summary>
@@ -43,6 +51,13 @@ internal sealed unsafe class OutboundRows(RankGroup group, int rank) : IDisposab
     /// <param name="hidden">D.</param>
     public void Finish(ExpertLane lane, ExpertBatch batch, ScratchBuffer target, int rows, int hidden)
     {
+        if (back is not null && BackAt == 0)
+        {
+            group.Wait(back, $"layer {lane.Layer}'s experts");
+            BackAt = Stopwatch.GetTimestamp();
+        }
+
+        back = null;
         group.WaitAll(messages, $"layer {lane.Layer}'s experts");
         if (batch.Tokens.Count == 0)
             return;

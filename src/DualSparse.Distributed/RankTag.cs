@@ -23,6 +23,9 @@ internal static class RankTag
     /// <summary>Of measurements: stages, barriers, figures, and the end of what rank 0 does alone.</summary>
     public const int Stage = 12, Barrier = 13, Figures = 14, Alone = 15;
 
+    /// <summary>Times by which experts are scheduled.</summary>
+    public const int Schedule = 17;
+
     // Rows of several layers may be under way, of a layer those of two routings.
     private const int FirstOfLanes = 32, PerLane = 3, Branches = 2;
 

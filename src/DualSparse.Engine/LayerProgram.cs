@@ -117,6 +117,7 @@ internal static unsafe class LayerProgram
         {
             var (kind, layer, from, to, back, branch) = pass.Running = step;
             cancel.ThrowIfCancellationRequested();
+            pass.Clock?.Begin(step);
             // A rank without rows still has experts for those of others.
             if (pass.Rows == 0 && kind is not (OperatorKind.BeginExperts or OperatorKind.Experts or OperatorKind.EndExperts))
                 continue;
@@ -152,5 +153,7 @@ internal static unsafe class LayerProgram
 
             pass.Wrote(to);
         }
+
+        pass.Clock?.End();
     }
 }

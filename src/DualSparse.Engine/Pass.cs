@@ -1,5 +1,6 @@
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
@@ -42,6 +43,9 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
 
     /// <summary>The operator that runs.</summary>
     public Operator Running { get; set; }
+
+    /// <summary>Measures operators; null: nothing does.</summary>
+    public OperatorClock? Clock { get; set; }
 
     /// <summary>Threads, kernels and scratch memory of products.</summary>
     public Workspace Work => work;

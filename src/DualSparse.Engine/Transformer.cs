@@ -1,5 +1,6 @@
 using DualSparse.Engine.Loading;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Threading;
@@ -18,6 +19,7 @@ internal sealed unsafe class Transformer : IDisposable
     private readonly Embedding embedding;
     private readonly LayerWeights[] layers;
     private readonly Operator[] program;
+    private readonly ExpertSchedule? schedule;
     private readonly OutputHead head;
     private readonly ThreadTeam team;
     private readonly Workspace work;
@@ -38,6 +40,7 @@ internal sealed unsafe class Transformer : IDisposable
         (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.Peers?.Exchange is null ? 1 : options.Ranks);
         pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
         program = LayerProgram.Of(checkpoint.Config);
+        schedule = ExpertSchedule.Of(checkpoint.Config, options.Peers);
     }
 
     /// <summary>The model's configuration.</summary>
@@ -157,7 +160,8 @@ internal sealed unsafe class Transformer : IDisposable
     {
         pass.Begin(Segments(batch), watch);
         Embed(batch, pass.Stream(0));
-        LayerProgram.Run(program, l => layers[l], pass, cancel);
+        LayerProgram.Run(schedule?.Begin(pass) ?? program, l => layers[l], pass, cancel);
+        schedule?.End(pass);
         int rows = KeepLogitRows(batch, pass.Stream(0));
         float* logits = pass.Memory.Logits.Floats((nint)rows * Config.VocabSize);
         if (rows > 0)

@@ -70,6 +70,7 @@ public partial class ArchitectureTests
         "Distributed/RankCollective.cs",
         "Distributed/RankGroup.cs",
         "Distributed/RankLetter.cs",
+        "Distributed/RankMeeting.cs",
         "Distributed/RankMessage.cs",
         "Distributed/RankProbe.cs",
         "Distributed/RankPulse.cs",

@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
 
@@ -14,6 +15,9 @@ internal sealed class ExpertTicket : IDisposable
 
     /// <summary>Whose rows they are.</summary>
     public ExpertLane Lane { get; set; }
+
+    /// <summary>When its rows were on their way, where a clock runs.</summary>
+    public TravelTimes Travel { get; set; }
 
     /// <summary>The thresholds that these tokens were given, for their second routing.</summary>
     public ThresholdMemo Thresholds { get; } = new();

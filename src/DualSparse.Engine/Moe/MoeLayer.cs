@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using DualSparse.Engine.Moe.Drop;
@@ -73,7 +74,12 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     {
         var ticket = pass.Tickets.Of(layer, branch);
         foreach (var (batch, rows, count, sums) in exchange.Receive(pass, layer, ticket, experts))
+        {
+            long began = pass.Clock is null ? 0 : Stopwatch.GetTimestamp();
             GroupedGemm.Forward(pass.Work, experts, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false);
+            if (pass.Clock is not null && rows == ticket.Rows)
+                ticket.Travel = ticket.Travel with { OwnTicks = ticket.Travel.OwnTicks + Stopwatch.GetTimestamp() - began };
+        }
     }
 
     /// <summary>Adds the routed experts' outputs and the mean compensation, and closes the ticket.</summary>
@@ -154,6 +160,7 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
             pass.Count(layer, s, DropCounts.Of(ticket.Routing, segment.First, segment.Count, neurons));
         }
 
+        pass.Clock?.Travelled(ticket.Travel);
         pass.Tickets.Close(layer, branch);
     }
 }

@@ -1,3 +1,5 @@
+using DualSparse.Engine.Moe.Overlap;
+
 namespace DualSparse.Engine.Moe;
 
 /// <summary>Rows on their way: a layer's, or of a layer that routes tokens twice those of one routing.</summary>
@@ -19,7 +21,7 @@ internal sealed class TicketPool : IDisposable
         if (open.ContainsKey(lane))
             throw new InvalidOperationException($"layer {layer}'s experts have begun twice");
         var ticket = open[lane] = free.TryPop(out var used) ? used : new ExpertTicket();
-        ticket.Lane = lane;
+        (ticket.Lane, ticket.Travel) = (lane, new TravelTimes { Lane = lane });
         return ticket;
     }
 

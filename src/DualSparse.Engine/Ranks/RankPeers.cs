@@ -11,6 +11,12 @@ internal sealed record RankPeers
     /// <summary>How rows reach the routed experts of other ranks; null: every rank has all rows.</summary>
     public IExchange? Exchange { get; init; }
 
+    /// <summary>How many rows each rank has in the pass that begins; null: all have the same.</summary>
+    public Func<int[]>? RowsOfPass { get; init; }
+
+    /// <summary>Gives every rank the numbers of all, by rank, as many of each; all call it together.</summary>
+    public Func<double[], double[][]>? Share { get; init; }
+
     /// <summary>On the first rank, whose passes the others run too; else null.</summary>
     public IPassLeader? Leader { get; init; }
 }

@@ -1,4 +1,11 @@
 using DualSparse.Engine;
+using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Overlap;
+using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
+using DualSparse.Kernels.Threading;
+using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Tests.Engine;
 
@@ -32,6 +39,47 @@ public class ShortcutTests
                 _ => "E",
             };
             return step.Branch > 0 ? letter.ToLowerInvariant() : letter;
+        }
+    }
+
+    // The sequential run is the program's own order.
+    [Theory]
+    [InlineData("scmoe/shared_expert", WeightFormat.F32)]
+    [InlineData("scmoe/pos1", WeightFormat.Bf16)]
+    [InlineData("scmoe/pos2_cg1", WeightFormat.Int8)]
+    [InlineData("scmoe/pos2_cg2", WeightFormat.F32)]
+    [InlineData("scmoe/pos3", WeightFormat.Int4)]
+    [InlineData("scmoe/scmoe2", WeightFormat.Bf16)]
+    [InlineData("scmoe/dgmoe", WeightFormat.F32)]
+    public unsafe void Wherever_experts_compute_the_bits_are_those_of_the_sequential_run(string family, WeightFormat weights)
+    {
+        using var checkpoint = Checkpoint.Open(TestPaths.Golden(family));
+        using var team = new ThreadTeam(2);
+        using var work = new Workspace(team, KernelSet.Best());
+        // As two ranks would add up.
+        var loader = new ModelLoader(checkpoint, new EngineOptions { Weights = weights, Placement = (_, experts) => ExpertPlacement.Blocks(2, experts) }, team);
+        var layers = Enumerable.Range(0, checkpoint.Config.Layers).Select(loader.LoadLayer).ToArray();
+        using var pass = new Pass(checkpoint.Config, work);
+        using var cache = new KvCache(checkpoint.Config, weights, s_ids.Length);
+        KvCache.Reserve([new SequenceChunk(cache, s_ids)]);
+        var groups = LayerProgram.Groups(checkpoint.Config);
+        float[] expected = Run(LayerProgram.Of(checkpoint.Config));
+        Assert.All(expected, value => Assert.True(float.IsFinite(value)));
+        var orders = groups.Select(group => SlotChoice.Orders(group.Operators)).ToArray();
+        Assert.True(orders[^1].Count > 1);
+        for (int choice = 0; choice < orders[^1].Count; choice++)
+            Assert.Equal(expected, Run([.. orders.SelectMany(of => of[choice % of.Count])]));
+        Array.ForEach(layers, layer => layer.Dispose());
+
+        float[] Run(Operator[] program)
+        {
+            pass.Begin([new Segment(cache, 0, s_ids.Length)], watch: null);
+            var x = new Span<float>(pass.Stream(0), s_ids.Length * checkpoint.Config.HiddenSize);
+            var random = new Random(1);
+            foreach (ref float value in x)
+                value = random.NextSingle() * 2 - 1;
+            LayerProgram.Run(program, l => layers[l], pass, TestContext.Current.CancellationToken);
+            return x.ToArray();
         }
     }
 
