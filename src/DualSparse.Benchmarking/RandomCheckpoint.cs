@@ -35,14 +35,25 @@ internal sealed class RandomCheckpoint : IDisposable
     {
         if (layers is < 1 or > MostLayers)
             throw new ArgumentException($"layers is {layers}, expected 1 to {MostLayers}");
-        string config = Config(LayerShape.Named(shape), layers);
+        return Write(Config(LayerShape.Named(shape), layers), $"{layers} layers of {shape}", weights, cancel);
+    }
+
+    /// <summary>Writes a checkpoint of any model.</summary>
+    /// <param name="config">Its config.json.</param>
+    /// <param name="what">What messages call it.</param>
+    /// <param name="weights">The format in which it will be loaded.</param>
+    /// <param name="cancel">Cancels between two writes; nothing is left.</param>
+    /// <exception cref="ModelFormatException">It is larger than the memory that is free.</exception>
+    /// <exception cref="IOException">There is no room on the disk; nothing is left.</exception>
+    public static RandomCheckpoint Write(string config, string what, WeightFormat weights, CancellationToken cancel = default)
+    {
         if (!Directory.Exists(Path.GetTempPath()))
             throw new IOException($"the weights are written to {Path.GetTempPath()}, the temporary folder, and there is no such folder: make it, or set TMPDIR to another");
         var checkpoint = new RandomCheckpoint(Directory.CreateTempSubdirectory("dualsparse-").FullName);
         try
         {
             File.WriteAllText(Path.Combine(checkpoint.Folder, "config.json"), config);
-            checkpoint.WriteTensors($"{layers} layers of {shape}", weights, cancel);
+            checkpoint.WriteTensors(what, weights, cancel);
             return checkpoint;
         }
         catch

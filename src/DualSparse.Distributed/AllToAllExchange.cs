@@ -23,6 +23,9 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
     private int[] rowsOf = new int[group.Size];
     private long lastProgress;
 
+    /// <summary>Whether something is computed while rows travel; else all are waited for first, and all sums are sent at last, to compare with.</summary>
+    public bool Overlaps { get; set; } = true;
+
     /// <summary>How many rows each rank has in this pass.</summary>
     public int[] RowsOfPass => rowsOf;
 
@@ -72,20 +75,26 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         bool together = rowsOf.Sum() <= FewRows && sources.Length + (hasOwn ? 1 : 0) > 1;
         if (!together)
         {
+            for (int i = 0; !Overlaps && i < sources.Length; i++)
+                crossing.From[sources[i]].Await(ticket.Lane, format, experts.Hidden);
             // Rows that have come by now go first: their sums travel while the own share is computed.
-            bool late = sources.Length == 0 || !Array.TrueForAll(sources, rank => crossing.From[rank].HasCome(ticket.Lane));
+            bool late = !Overlaps || sources.Length == 0 || !Array.TrueForAll(sources, rank => crossing.From[rank].HasCome(ticket.Lane));
             if (hasOwn && late)
                 yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
             foreach (int rank in sources)
             {
                 var from = crossing.From[rank];
-                from.Await(ticket.Lane, format, experts.Hidden);
+                if (Overlaps)
+                    from.Await(ticket.Lane, format, experts.Hidden);
                 if (from.Batch.Tokens.Count == 0)
                     continue;
                 yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
-                from.Answer(ticket.Lane, experts.Hidden);
+                if (Overlaps)
+                    from.Answer(ticket.Lane, experts.Hidden);
             }
 
+            foreach (var from in sources.Where(_ => !Overlaps).Select(rank => crossing.From[rank]).Where(from => from.Batch.Tokens.Count > 0))
+                from.Answer(ticket.Lane, experts.Hidden);
             crossing.Answered = Stopwatch.GetTimestamp();
             if (hasOwn && !late)
                 yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);

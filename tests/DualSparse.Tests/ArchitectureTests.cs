@@ -54,6 +54,7 @@ public partial class ArchitectureTests
         "Benchmarking/ExpertParallel/WatchedExchange.cs",
         "Benchmarking/LayerBenchmark.cs",
         "Benchmarking/RandomExperts.cs",
+        "Benchmarking/ShortcutExperts/ScMoeRank.cs",
         "Distributed/AllToAllExchange.cs",
         "Distributed/Handshake.cs",
         "Distributed/InboundRows.cs",

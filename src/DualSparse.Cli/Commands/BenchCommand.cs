@@ -9,7 +9,7 @@ using DualSparse.Kernels.Threading;
 
 namespace DualSparse.Cli.Commands;
 
-/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>; <c>bench placements</c>; <c>bench serve</c>.</summary>
+/// <summary><c>dualsparse bench</c>: a model's tokens a second; <c>bench layer</c>: one layer's experts beside the machine's floor; <c>bench exchange</c>; <c>bench ep</c>; <c>bench scmoe</c>; <c>bench placements</c>; <c>bench serve</c>.</summary>
 internal static class BenchCommand
 {
     private const string LayerWord = "layer";
@@ -21,7 +21,7 @@ internal static class BenchCommand
 
     public static Command Create()
     {
-        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel(), Placements(), Server() };
+        var command = new Command("bench", "Times a model's prompts and generation, as medians of rounds.") { Layer(), Exchange(), ExpertParallel(), BenchScMoeCommand.Create(), Placements(), Server() };
         var folder = new ModelArgument(command, positional: true);
         var prompts = new Option<string>("--prompt") { Description = "Lengths of prompts, in tokens.", HelpName = "n,n", DefaultValueFactory = _ => "128,512,2048" };
         var generate = NumberOption.Create<int>("--generate", $"Tokens to generate; 0: none. [default: {DefaultGenerate}]");

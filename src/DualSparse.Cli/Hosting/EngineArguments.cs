@@ -17,18 +17,17 @@ internal sealed class EngineArguments
 
     private static readonly string Choice = $"{string.Join(", ", Formats[..^1])} or {Formats[^1]}";
 
-    private readonly Option<string> weights = new("--weights", "-w")
-    {
-        Description = $"How weights are kept in memory: {Choice}.",
-        HelpName = "format",
-        DefaultValueFactory = _ => Formats[0],
-    };
+    private readonly Option<string> weights = new("--weights", "-w") { Description = $"How weights are kept in memory: {Choice}.", HelpName = "format" };
 
     private readonly Option<int?> threads = NumberOption.Create<int>("--threads", "Threads to compute on. [default: as many as this process may use]", "-t");
 
     /// <summary>Adds the options to a command.</summary>
-    public EngineArguments(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="usual">The weights where none are named; null: the engine's.</param>
+    public EngineArguments(Command command, WeightFormat? usual = null)
     {
+        string name = usual is { } format ? WeightFormats.All.Single(f => f.Format == format).Name : Formats[0];
+        weights.DefaultValueFactory = _ => name;
         weights.Validators.Add(result =>
         {
             string value = result.GetValueOrDefault<string>();

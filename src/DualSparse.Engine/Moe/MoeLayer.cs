@@ -34,6 +34,9 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
 
+    /// <summary>The same weights under another rule, which stay this layer's.</summary>
+    public MoeLayer With(MoeConfig other) => new(router.With(other), experts, shared, gate, placement, exchange);
+
     /// <summary>Routes rows, decides what is computed of each pair, and sends them to their experts.</summary>
     /// <param name="pass">The rows' sequences; receives the layer's ticket.</param>
     /// <param name="layer">The layer's index.</param>

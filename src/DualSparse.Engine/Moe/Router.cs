@@ -28,6 +28,9 @@ internal sealed unsafe class Router(MoeConfig config, Linear gate) : IDisposable
         RouterRule.Choose(work.Team, config, logits, plan, avoid);
     }
 
+    /// <summary>The same weights under another rule, which stay this router's.</summary>
+    public Router With(MoeConfig other) => new(other, gate);
+
     /// <summary>Frees the weights.</summary>
     public void Dispose() => gate.Dispose();
 }
