@@ -16,6 +16,7 @@ internal static class Program
         ServeCommand.Create(),
         TrainCommand.Create(),
         SparsifyCommand.Create(),
+        ConvertCommand.Create(),
         EvalCommand.Create(),
         VerifyCommand.Create(),
         InspectCommand.Create(),

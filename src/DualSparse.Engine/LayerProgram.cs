@@ -50,10 +50,12 @@ internal static unsafe class LayerProgram
 {
     /// <summary>
     /// A model's operators, layer by layer: x += attention(norm(x)), then x += MLP(norm(x)), or shared and routed experts. Routed experts begin
-    /// where the input that they read is made, and compute where their layer is.
+    /// where the input that they read is made, and compute where their layer is. With FarSkip the MLP or experts stand before the layer's attention.
     /// </summary>
     public static IReadOnlyList<LayerGroup> Groups(ModelConfig config)
     {
+        if (config.Wiring == Wiring.FarSkip)
+            return [.. Enumerable.Range(0, config.Layers).Select(layer => new LayerGroup(layer, 1, [.. FarSkip(config, layer)]))];
         var begins = Enumerable.Range(0, config.Layers).Where(l => config.LayerPlan[l].IsMoe).ToLookup(l => 2 * l + 1 - config.LayerPlan[l].Shortcut);
         List<LayerGroup> groups = [];
         List<Operator> operators = [];
@@ -95,6 +97,23 @@ internal static unsafe class LayerProgram
     /// <summary>All groups' operators.</summary>
     public static Operator[] Of(ModelConfig config) => [.. Groups(config).SelectMany(group => group.Operators)];
 
+    // Stream 0 is whole, stream 1 lacks the routed experts of the layer before. The layer's own attention isn't in what its MLP or experts read.
+    private static IEnumerable<Operator> FarSkip(ModelConfig config, int layer)
+    {
+        bool isMoe = config.LayerPlan[layer].IsMoe;
+        if (layer == 0)
+            yield return new(OperatorKind.Copy, layer, From: 0, To: 1);
+        yield return new(isMoe ? OperatorKind.BeginExperts : OperatorKind.Dense, layer);
+        if (isMoe && config.Moe!.SharedIntermediate > 0)
+            yield return new(OperatorKind.Shared, layer);
+        yield return new(OperatorKind.Attention, layer, From: 1, To: 0);
+        yield return new(OperatorKind.Copy, layer, From: 0, To: 1);
+        if (!isMoe)
+            yield break;
+        yield return new(OperatorKind.Experts, layer);
+        yield return new(OperatorKind.EndExperts, layer);
+    }
+
     // What follows once the rows of a token's first routing are on their way.
     private static IEnumerable<Operator> Experts(MoeConfig moe, int layer)
     {
@@ -106,6 +125,7 @@ internal static unsafe class LayerProgram
             .. shared, .. branches.Select(branch => new Operator(OperatorKind.EndExperts, layer, Branch: branch)),
         ];
     }
+
     /// <summary>Runs operators in order.</summary>
     /// <param name="program">The operators.</param>
     /// <param name="layers">Returns a layer's weights.</param>

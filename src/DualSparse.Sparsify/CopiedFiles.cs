@@ -41,7 +41,7 @@ internal static class CopiedFiles
         {
             string name = Path.GetFileName(file), target = Path.Combine(folder, name);
             // What is written anew, or speaks of the neurons in their old order.
-            if (own.Contains(name) || name is ShardIndex.FileName or DropProfile.FileName or CompensationFile.FileName || File.Exists(target))
+            if (own.Contains(name) || name == ShardIndex.NameOf(source.Config.WeightsName) || name is DropProfile.FileName or CompensationFile.FileName || File.Exists(target))
                 continue;
             if (!ModelFile.Exists(file) || name == Adapter || IsWeights(file))
                 left.Add(name);

@@ -19,7 +19,7 @@ internal static class ReorderedCheckpoint
         var moved = Moves(source.Config, orders).ToLookup(move => move.Tensor);
         TensorView[] tensors = [.. source.Names.Select(name => source.TryGet(name, out var tensor) ? tensor : null!)];
         long written = 0, total = tensors.Sum(t => t.ByteLength);
-        using (var writer = new CheckpointWriter(folder, [.. tensors.Select(t => new TensorDeclaration(t.Name, t.Type, [.. t.Shape]))]))
+        using (var writer = new CheckpointWriter(folder, [.. tensors.Select(t => new TensorDeclaration(t.Name, t.Type, [.. t.Shape]))], name: source.Config.WeightsName))
         {
             foreach (var tensor in tensors)
             {

@@ -18,6 +18,8 @@ internal sealed class Learner : IDisposable
     private readonly TrainingParts parts;
     private readonly TrainingPeers? peers;
     private readonly ParameterSums? sums;
+    private readonly TrainableModel? teacher;
+    private float[] predictions = [];
 
     /// <summary>Makes a model whose values are zero.</summary>
     /// <param name="config">The model.</param>
@@ -25,11 +27,12 @@ internal sealed class Learner : IDisposable
     /// <param name="team">The threads, which stay the caller's.</param>
     /// <param name="parts">Which parts of a step this process computes.</param>
     /// <param name="peers">The other ranks; null: this process computes all.</param>
+    /// <param name="teacher">Whose predictions are learned; null: the texts' next tokens. It becomes the learner's to dispose.</param>
     /// <exception cref="NotSupportedException">An operator of the model has no gradient.</exception>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>
-    public Learner(ModelConfig config, TrainingOptions options, ThreadTeam team, TrainingParts parts, TrainingPeers? peers)
+    public Learner(ModelConfig config, TrainingOptions options, ThreadTeam team, TrainingParts parts, TrainingPeers? peers, TrainableModel? teacher = null)
     {
-        (this.options, this.parts, this.peers) = (options, parts, peers);
+        (this.options, this.parts, this.peers, this.teacher) = (options, parts, peers, teacher);
         Model = new TrainableModel(config, team, RunSetup.Products(options.Products), parts);
         Optimizer = new AdamW(Model.Parameters, new AdamWOptions { Beta1 = options.Beta1, Beta2 = options.Beta2, Epsilon = options.Epsilon, WeightDecay = options.WeightDecay });
         sums = parts.Mine.Count > 1 ? new ParameterSums(Model.Parameters) : null;
@@ -72,7 +75,8 @@ internal sealed class Learner : IDisposable
             Model.ClearGradients();
             for (int pass = 0; pass < options.Accumulation; pass++)
             {
-                var losses = Model.Backward(step.Slice((part * options.Accumulation + pass) * PassWindows, PassWindows), options.Coefficients(), 1f / passes);
+                var batch = step.Slice((part * options.Accumulation + pass) * PassWindows, PassWindows);
+                var losses = Model.Backward(batch, options.Coefficients(), 1f / passes, Predictions(batch));
                 foreach (double figure in (double[])[losses.CrossEntropy, losses.Balance, losses.RouterZ, losses.Targets])
                     figures[at++] = figure;
             }
@@ -137,8 +141,20 @@ internal sealed class Learner : IDisposable
     public void Dispose()
     {
         sums?.Dispose();
+        teacher?.Dispose();
         Optimizer.Dispose();
         Model.Dispose();
+    }
+
+    private float[]? Predictions(WindowBatch batch)
+    {
+        if (teacher is null)
+            return null;
+        int length = checked(batch.Tokens * Model.Config.VocabSize);
+        if (predictions.Length != length)
+            predictions = new float[length];
+        teacher.Forward(batch, predictions);
+        return predictions;
     }
 
     private IEnumerable<Parameter> TensorsOf(int rank)

@@ -37,7 +37,7 @@ internal sealed unsafe class ParameterSet : IDisposable
             end = (end + parameter.Count + Alignment - 1) / Alignment * Alignment;
         }
 
-        (All, Length) = (all, end);
+        (All, Length, WeightsName) = (all, end, config.WeightsName);
         Held = [.. all.Where(parameter => parameter.Expert is not { } expert || parts.Holds(expert, config.Moe!.Experts))];
         Chunks = [.. Held.SelectMany(parameter => ChunksOf(parameter, all.IndexOf(parameter)))];
         values = new AlignedBuffer((nuint)end * sizeof(float));
@@ -55,6 +55,9 @@ internal sealed unsafe class ParameterSet : IDisposable
 
     /// <summary>The held tensors with the gaps after them, in pieces for threads, in order.</summary>
     public IReadOnlyList<ParameterChunk> Chunks { get; }
+
+    /// <summary>See <see cref="ModelConfig.WeightsName"/>.</summary>
+    public string WeightsName { get; }
 
     /// <summary>Elements of all, gaps included.</summary>
     public long Length { get; }

@@ -18,6 +18,8 @@ internal sealed unsafe class TrainableModel : IDisposable
     private readonly TrainingWork work;
     private readonly TrainingPass pass;
     private readonly List<IBlock> blocks = [];
+    private readonly List<LayerPair> layers = [];
+    private readonly Streams streams;
     private readonly Parameter embedding;
     private readonly Norm finalNorm;
     private readonly Linear head;
@@ -41,12 +43,17 @@ internal sealed unsafe class TrainableModel : IDisposable
         pass = new TrainingPass(work, new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved), config.NormEpsilon);
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            blocks.Add(new AttentionBlock(work.Arithmetic, Parameters, config, layer));
+            var attention = new AttentionBlock(work.Arithmetic, Parameters, config, layer);
+            blocks.Add(attention);
             int back = config.LayerPlan[layer].Shortcut;
-            blocks.Add(config.LayerPlan[layer].IsMoe
+            IMlpBlock mlp = config.LayerPlan[layer].IsMoe
                 ? new MoeBlock(work, Parameters, config, layer, back == 0 ? null : blocks[^back].Input, parts)
-                : new DenseBlock(work.Arithmetic, Parameters, config, layer));
+                : new DenseBlock(work.Arithmetic, Parameters, config, layer);
+            blocks.Add(mlp);
+            layers.Add(new LayerPair(attention, mlp));
         }
+
+        streams = new Streams(layers, config.Wiring, config.HiddenSize);
 
         embedding = Parameters.Find(config.Tensors.Embedding);
         finalNorm = new Norm(Parameters, Parameters.Find(config.Tensors.FinalNorm));
@@ -102,13 +109,14 @@ internal sealed unsafe class TrainableModel : IDisposable
     /// <param name="batch">The windows.</param>
     /// <param name="coefficients">What is added to the cross-entropy.</param>
     /// <param name="scale">Of the gradient: 1 / batches where several are accumulated.</param>
+    /// <param name="teacher">[windows · length, vocabulary] another model's logits: the loss is their mean KL divergence, KL(teacher ‖ model), instead of the cross-entropy; null: the cross-entropy.</param>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or a window longer than the context.</exception>
-    public Losses Backward(WindowBatch batch, LossCoefficients coefficients, float scale = 1)
+    public Losses Backward(WindowBatch batch, LossCoefficients coefficients, float scale = 1, float[]? teacher = null)
     {
         float* h = ForwardLayers(batch);
         nint size = (nint)batch.Tokens * Config.HiddenSize;
         float* dh = gradient.Floats(size);
-        var losses = Head(batch, h, dh, scale, logits: null);
+        var losses = Head(batch, h, dh, scale, logits: null, teacher);
         finalNorm.Backward(pass, dh, h, 1, dh, add: false);
         var (balance, z) = Balance();
         int router = 0;
@@ -118,8 +126,7 @@ internal sealed unsafe class TrainableModel : IDisposable
             branch.RouterZ = scale * coefficients.RouterZ / (batch.Tokens * (float)pass.Routers.Count);
         }
 
-        for (int b = blocks.Count - 1; b >= 0; b--)
-            blocks[b].Backward(pass, dh);
+        streams.Backward(pass, dh);
         EmbeddingOp.Backward(work.Team, dh, batch.Inputs, Config.HiddenSize, Parameters.Gradients + embedding.Offset);
         return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
     }
@@ -131,7 +138,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     public Losses Forward(WindowBatch batch, float[]? logits = null)
     {
         float* h = ForwardLayers(batch);
-        var losses = Head(batch, h, null, 0, logits);
+        var losses = Head(batch, h, null, 0, logits, teacher: null);
         var (balance, z) = Balance();
         return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
     }
@@ -141,7 +148,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         foreach (var block in blocks)
             block.Dispose();
-        foreach (var one in new IDisposable[] { finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
+        foreach (var one in new IDisposable[] { streams, finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
             one.Dispose();
     }
 
@@ -153,8 +160,7 @@ internal sealed unsafe class TrainableModel : IDisposable
         pass.Begin(batch);
         float* h = residual.Floats((nint)batch.Tokens * Config.HiddenSize);
         EmbeddingOp.Forward(work.Team, Parameters.Values + embedding.Offset, batch.Inputs, Config.HiddenSize, h);
-        foreach (var block in blocks)
-            block.Forward(pass, h);
+        streams.Forward(pass, h);
         return h;
     }
 
@@ -169,7 +175,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     }
 
     // Some tokens' logits at a time: they are the largest rows there are. dh: null, or receives the gradient of the final norm's output.
-    private Losses Head(WindowBatch batch, float* h, float* dh, float scale, float[]? logits)
+    private Losses Head(WindowBatch batch, float* h, float* dh, float scale, float[]? logits, float[]? teacher)
     {
         int tokens = batch.Tokens, hidden = Config.HiddenSize, vocabulary = Config.VocabSize;
         int together = Math.Min(tokens, Math.Max(Product.Block, LogitsAtOnce / vocabulary / Product.Block * Product.Block));
@@ -191,7 +197,9 @@ internal sealed unsafe class TrainableModel : IDisposable
                 continue;
             }
 
-            loss += CrossEntropy.Backward(work.Team, rows, vocabulary, wanted, scale / Math.Max(1, targets));
+            loss += teacher is null
+                ? CrossEntropy.Backward(work.Team, rows, vocabulary, wanted, scale / Math.Max(1, targets))
+                : Distillation.Backward(work.Team, rows, vocabulary, teacher.AsMemory(first * vocabulary, count * vocabulary), wanted, scale / Math.Max(1, targets));
             head.BackwardWeight(work, rows, some, count);
             head.BackwardInput(work, rows, count, dh + (nint)first * hidden, add: false);
         }

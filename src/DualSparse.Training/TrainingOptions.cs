@@ -100,6 +100,9 @@ public sealed record TrainingOptions
     /// <summary>A checkpoint is written once so many seconds have passed since the last.</summary>
     public double CheckpointSeconds { get; init; } = 300;
 
+    /// <summary>The folder of a model with the same vocabulary whose predictions are learned, by KL divergence, instead of the texts' next tokens; null: none.</summary>
+    public string? Teacher { get; init; }
+
     /// <summary>The type of the model's weights as written: <see cref="WeightFormat.Bf16"/> or <see cref="WeightFormat.F32"/>.</summary>
     public WeightFormat Weights { get; init; } = WeightFormat.Bf16;
 

@@ -129,7 +129,22 @@ internal sealed class TrainingStart
         }
     }
 
-    private Learner New(ModelConfig config, TrainingOptions options, ThreadTeam team) => new(config, options, team, new TrainingParts(options.Parts, Peers?.Group), Peers);
+    private Learner New(ModelConfig config, TrainingOptions options, ThreadTeam team) =>
+        new(config, options, team, new TrainingParts(options.Parts, Peers?.Group), Peers, Teacher(config, options, team));
+
+    private TrainableModel? Teacher(ModelConfig config, TrainingOptions options, ThreadTeam team)
+    {
+        if (options.Teacher is null)
+            return null;
+        if (Peers is not null)
+            throw new ArgumentException("a teacher's predictions are learned in one process: leave out --ranks");
+        using var checkpoint = Checkpoint.Open(options.Teacher);
+        if (checkpoint.Config.VocabSize != config.VocabSize)
+            throw new ArgumentException($"{options.Teacher}: the teacher's vocabulary has {checkpoint.Config.VocabSize} ids, expected the model's {config.VocabSize}");
+        var teacher = new TrainableModel(checkpoint.Config, team, RunSetup.Products(options.Products));
+        teacher.Parameters.Load(checkpoint);
+        return teacher;
+    }
 
     private static Trainer Ready(string output, ThreadTeam team, Learner learner, TrainingData data, TrainingCurve curve, TrainingState state, TrainingFolder folder)
     {

@@ -16,6 +16,7 @@ internal static class TrainCommand
     private static readonly Option<string?> s_resume = new("--resume") { Description = "Go on with the run in this folder, from its last checkpoint.", HelpName = "folder" };
     private static readonly Option<string[]> s_text = new("--text") { Description = "The texts to train on, UTF-8; a line <|endoftext|> ends a document.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string[]> s_validation = new("--validation") { Description = "Texts to measure the held-out loss on. [default: the last part of the text]", HelpName = "file", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<string?> s_teacher = new("--teacher") { Description = "Learn this model's predictions, by KL divergence, instead of the texts' next tokens.", HelpName = "model" };
     private static readonly Option<string?> s_output = new("--output", "-o") { Description = "The folder to write to; it must be new or empty.", HelpName = "folder" };
     private static readonly Option<int?> s_threads = NumberOption.Create<int>("--threads", "Threads to compute on; they change no bit of the result. [default: as many as this process may use]", "-t");
     private static readonly Option<bool> s_json = new("--json") { Description = "Write the results as JSON." };
@@ -23,7 +24,7 @@ internal static class TrainCommand
     public static Command Create()
     {
         var command = new Command("train", "Trains a model on text, a new one or one that there is.");
-        foreach (var option in new Option[] { s_config, s_tokenizer, s_init, s_resume, s_text, s_validation, s_output })
+        foreach (var option in new Option[] { s_config, s_tokenizer, s_init, s_resume, s_text, s_validation, s_teacher, s_output })
             command.Options.Add(option);
         var arguments = new TrainArguments(command);
         command.Options.Add(s_threads);
@@ -45,11 +46,18 @@ internal static class TrainCommand
     private static int? Threads(ParseResult parsed) =>
         parsed.GetValue(s_threads) ?? (MpiLaunch.Current is { Size: > 1 } launch ? Math.Max(1, ThreadTeam.Available / launch.LocalSize) : null);
 
-    private static int Run(ParseResult parsed, TrainArguments arguments, TrainingPeers? peers)
+    private static int Run(ParseResult parsed, TrainArguments arguments, TrainingPeers? peers) =>
+        Run(parsed.InvocationConfiguration, parsed.GetValue(s_json), peers, start => Begin(parsed, arguments, start));
+
+    /// <summary>Makes a run's steps to its end, or until it is interrupted.</summary>
+    /// <param name="streams">Receives what it says.</param>
+    /// <param name="json">Whether the results are JSON.</param>
+    /// <param name="peers">The other ranks; null: there is none.</param>
+    /// <param name="begin">Begins the run.</param>
+    public static int Run(InvocationConfiguration streams, bool json, TrainingPeers? peers, Func<TrainingStart, Trainer> begin)
     {
-        var streams = parsed.InvocationConfiguration;
         using var interrupt = new Interrupt();
-        using var trainer = ProgressBars.Show(streams.Error, bars => Begin(parsed, arguments, new TrainingStart { Progress = bars?.Stage("reading text"), Cancel = interrupt.Token, Peers = peers }));
+        using var trainer = ProgressBars.Show(streams.Error, bars => begin(new TrainingStart { Progress = bars?.Stage("reading text"), Cancel = interrupt.Token, Peers = peers }));
         var output = new TrainOutput(streams, trainer, trainer.MeasureRate());
         try
         {
@@ -78,7 +86,7 @@ internal static class TrainCommand
             return CommandHost.Interrupted;
         }
 
-        output.End(parsed.GetValue(s_json));
+        output.End(json);
         return 0;
     }
 
@@ -107,6 +115,8 @@ internal static class TrainCommand
             throw new ArgumentException("--text is missing: name the files to train on");
         if (config is not null && parsed.GetValue(s_tokenizer) is null)
             throw new ArgumentException("--tokenizer is missing: --config says nothing of one");
+        if (resumes && parsed.GetValue(s_teacher) is not null)
+            throw new ArgumentException($"{s_teacher.Name} can't be given with --resume: the run goes on as it was begun");
         if (config is null && parsed.GetValue(s_tokenizer) is not null)
             throw new ArgumentException($"--tokenizer can't be given with {way}: the model has its own");
     }
@@ -121,7 +131,7 @@ internal static class TrainCommand
             return start.Resume(run, Threads(parsed), texts is [] ? null : texts, validation is [] ? null : validation);
         }
 
-        var options = arguments.Options(parsed) with { Threads = Threads(parsed), Validation = [.. validation.Select(Path.GetFullPath)] };
+        var options = arguments.Options(parsed) with { Threads = Threads(parsed), Validation = [.. validation.Select(Path.GetFullPath)], Teacher = parsed.GetValue(s_teacher) is { } teacher ? ModelFolder.Find(teacher) : null };
         string output = parsed.GetValue(s_output)!;
         return parsed.GetValue(s_init) is { } model
             ? start.BeginFrom(ModelFolder.Find(model), texts, output, options)

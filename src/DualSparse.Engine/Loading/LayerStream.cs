@@ -41,6 +41,9 @@ internal sealed unsafe class LayerStream : IDisposable
     /// <summary>The model's configuration.</summary>
     public ModelConfig Config => checkpoint.Config;
 
+    // Residual streams that lead from layer to layer.
+    private int Streams => Config.Wiring == Wiring.FarSkip ? 2 : 1;
+
     /// <summary>Bytes of the weights in the checkpoint.</summary>
     public long CheckpointBytes => Config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
 
@@ -142,10 +145,12 @@ internal sealed unsafe class LayerStream : IDisposable
     private void Forward(LoadedLayers layers, Segment segment, PassWatch? watch, float[] state, CancellationToken cancel)
     {
         pass.Begin([segment], watch);
-        float* x = pass.Stream(0);
-        state.CopyTo(new Span<float>(x, state.Length));
+        int size = state.Length / Streams;
+        for (int s = 0; s < Streams; s++)
+            state.AsSpan(s * size, size).CopyTo(new Span<float>(pass.Stream(s), size));
         LayerProgram.Run(layers.Operators, layers.Of, pass, cancel);
-        new ReadOnlySpan<float>(x, state.Length).CopyTo(state);
+        for (int s = 0; s < Streams; s++)
+            new ReadOnlySpan<float>(pass.Stream(s), size).CopyTo(state.AsSpan(s * size, size));
     }
 
     private void Logits(int windows, int variants, StreamStates states, WindowLogits observer, Action<int> done, CancellationToken cancel)
@@ -156,7 +161,7 @@ internal sealed unsafe class LayerStream : IDisposable
         for (int w = 0; w < windows; w++)
         {
             cancel.ThrowIfCancellationRequested();
-            int tokens = states.Of(0, w).Length / hidden;
+            int tokens = states.Of(0, w).Length / Streams / hidden;
             for (int first = 0; first < tokens; first += block)
             {
                 int rows = Math.Min(block, tokens - first);
@@ -181,7 +186,7 @@ internal sealed unsafe class LayerStream : IDisposable
 
     private float[] Embed(Embedding embedding, int[] ids)
     {
-        float[] state = new float[ids.Length * Config.HiddenSize];
+        float[] state = new float[Streams * ids.Length * Config.HiddenSize];
         fixed (float* x = state)
             embedding.Read(ids, x);
         return state;

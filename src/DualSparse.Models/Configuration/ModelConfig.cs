@@ -41,6 +41,12 @@ internal sealed record ModelConfig
     /// <summary>The mixture of experts of those layers that have one; null where none has.</summary>
     public required MoeConfig? Moe { get; init; }
 
+    /// <summary>Which residual stream each half layer reads.</summary>
+    public Wiring Wiring { get; init; }
+
+    /// <summary>What weight files' names begin with. Another wiring has another name, since readers that don't know it would compute something else.</summary>
+    public string WeightsName => Wiring == Wiring.FarSkip ? "farskip" : "model";
+
     /// <summary>How the family names its tensors.</summary>
     public TensorNames Names { get; init; } = new();
 
@@ -71,6 +77,7 @@ internal sealed record ModelConfig
     {
         var fields = ConfigFields.Parse(config, configName);
         var model = FamilyTable.Read(fields);
+        model = model with { Wiring = WiringField.Read(fields, model) };
         var defaults = GenerationDefaults.Read(fields, generation is null ? null : () => ConfigFields.Parse(generation(), generationName), model.VocabSize);
         KnownFields.Finish(fields);
         ConfigChecks.Check(model, fields);

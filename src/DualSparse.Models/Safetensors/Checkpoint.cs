@@ -78,7 +78,7 @@ internal sealed class Checkpoint : IDisposable
 
     private void OpenFiles()
     {
-        string single = Path.Combine(Folder, "model.safetensors"), index = Path.Combine(Folder, ShardIndex.FileName);
+        string single = Path.Combine(Folder, $"{Config.WeightsName}.safetensors"), index = Path.Combine(Folder, ShardIndex.NameOf(Config.WeightsName));
         if (ModelFile.Exists(single))
         {
             foreach (var (name, tensor) in Open(single).Tensors)
@@ -87,7 +87,7 @@ internal sealed class Checkpoint : IDisposable
         }
 
         if (!ModelFile.Exists(index))
-            throw new ModelFormatException($"{Folder}: {FolderKind.WithoutWeights(new FolderContents(Folder))}");
+            throw new ModelFormatException($"{Folder}: {(Config.Wiring == Wiring.Standard ? FolderKind.WithoutWeights(new FolderContents(Folder)) : $"config.json has '{WiringField.Name}', but there is neither '{Path.GetFileName(single)}' nor '{Path.GetFileName(index)}'")}");
         var shards = ShardIndex.Read(index);
         string[] names = [.. shards.Values.Distinct().Order(StringComparer.Ordinal)];
         if (names.Where(shard => !ModelFile.Exists(Path.Combine(Folder, shard))).ToArray() is [_, ..] missing)

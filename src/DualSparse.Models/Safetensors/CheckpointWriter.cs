@@ -3,12 +3,12 @@ using System.Text.Json;
 namespace DualSparse.Models.Safetensors;
 
 /// <summary>
-/// Writes a checkpoint's tensors into a folder: one <c>model.safetensors</c>, or several shards of at most a given size and their index.
+/// Writes a checkpoint's tensors into a folder: one <c>NAME.safetensors</c>, or several shards of at most a given size and their index.
 /// Tensors are appended in the order declared. Nothing has its name before <see cref="Commit"/>.
 /// </summary>
 internal sealed class CheckpointWriter : IDisposable
 {
-    private readonly string folder;
+    private readonly string folder, name;
     private readonly List<List<TensorDeclaration>> shards;
     private readonly Dictionary<string, int> shardOf = new(StringComparer.Ordinal);
     private readonly List<SafetensorsWriter> writers = [];
@@ -17,11 +17,12 @@ internal sealed class CheckpointWriter : IDisposable
     /// <param name="folder">An existing folder.</param>
     /// <param name="tensors">All tensors, in the order in which they will be appended.</param>
     /// <param name="maxShardBytes">The most bytes of data in a shard; a larger tensor gets a shard of its own.</param>
+    /// <param name="name">What the files' names begin with (<see cref="ModelConfig.WeightsName"/>).</param>
     /// <exception cref="ArgumentException">A name stands there twice.</exception>
     /// <exception cref="IOException">A file can't be made, or the disk has no room for it.</exception>
-    public CheckpointWriter(string folder, IReadOnlyList<TensorDeclaration> tensors, long maxShardBytes = 5_000_000_000)
+    public CheckpointWriter(string folder, IReadOnlyList<TensorDeclaration> tensors, long maxShardBytes = 5_000_000_000, string name = "model")
     {
-        this.folder = folder;
+        (this.folder, this.name) = (folder, name);
         shards = [[]];
         long bytes = 0;
         foreach (var tensor in tensors)
@@ -44,12 +45,12 @@ internal sealed class CheckpointWriter : IDisposable
     /// <summary>Appends elements to a tensor, rounded to its type, as <see cref="SafetensorsWriter.Append"/> does.</summary>
     /// <exception cref="InvalidOperationException">It isn't this tensor's turn, or there would be too many elements.</exception>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
-    public void Append(string name, ReadOnlySpan<float> values) => WriterOf(name).Append(name, values);
+    public void Append(string tensor, ReadOnlySpan<float> values) => WriterOf(tensor).Append(tensor, values);
 
     /// <summary>Appends a tensor's bytes as they are.</summary>
     /// <exception cref="InvalidOperationException">It isn't this tensor's turn, or there would be too many bytes.</exception>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
-    public void AppendBytes(string name, ReadOnlySpan<byte> bytes) => WriterOf(name).AppendBytes(name, bytes);
+    public void AppendBytes(string tensor, ReadOnlySpan<byte> bytes) => WriterOf(tensor).AppendBytes(tensor, bytes);
 
     /// <summary>Gives all files their names, the index last.</summary>
     /// <exception cref="InvalidOperationException">A tensor is not complete.</exception>
@@ -62,7 +63,7 @@ internal sealed class CheckpointWriter : IDisposable
             writer.Commit();
         if (shards.Count == 1)
             return;
-        string index = Path.Combine(folder, ShardIndex.FileName), temporary = $"{index}.{Environment.ProcessId}.tmp";
+        string index = Path.Combine(folder, ShardIndex.NameOf(name)), temporary = $"{index}.{Environment.ProcessId}.tmp";
         try
         {
             using (var stream = File.Create(temporary))
@@ -79,10 +80,10 @@ internal sealed class CheckpointWriter : IDisposable
     /// <summary>Closes all files, and removes those that were not committed.</summary>
     public void Dispose() => writers.ForEach(writer => writer.Dispose());
 
-    private SafetensorsWriter WriterOf(string name)
+    private SafetensorsWriter WriterOf(string tensor)
     {
-        if (!shardOf.TryGetValue(name, out int shard) || shard < writers.Count - 1)
-            throw new InvalidOperationException($"tensor '{name}' is not declared, or its file is complete");
+        if (!shardOf.TryGetValue(tensor, out int shard) || shard < writers.Count - 1)
+            throw new InvalidOperationException($"tensor '{tensor}' is not declared, or its file is complete");
         while (writers.Count <= shard)
             Start(writers.Count);
         return writers[^1];
@@ -96,7 +97,7 @@ internal sealed class CheckpointWriter : IDisposable
         writers.Add(new SafetensorsWriter(Path.Combine(folder, NameOf(shard)), shards[shard]));
     }
 
-    private string NameOf(int shard) => shards.Count == 1 ? "model.safetensors" : $"model-{shard + 1:00000}-of-{shards.Count:00000}.safetensors";
+    private string NameOf(int shard) => shards.Count == 1 ? $"{name}.safetensors" : $"{name}-{shard + 1:00000}-of-{shards.Count:00000}.safetensors";
 
     private void WriteIndex(Stream stream)
     {
@@ -106,8 +107,8 @@ internal sealed class CheckpointWriter : IDisposable
         json.WriteNumber("total_size", shards.Sum(shard => shard.Sum(tensor => tensor.ByteLength)));
         json.WriteEndObject();
         json.WriteStartObject("weight_map");
-        foreach (var (name, shard) in shardOf.OrderBy(pair => pair.Key, StringComparer.Ordinal))
-            json.WriteString(name, NameOf(shard));
+        foreach (var (tensor, shard) in shardOf.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            json.WriteString(tensor, NameOf(shard));
         json.WriteEndObject();
         json.WriteEndObject();
     }

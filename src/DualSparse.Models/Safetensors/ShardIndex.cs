@@ -3,8 +3,11 @@ namespace DualSparse.Models.Safetensors;
 /// <summary>The index of a sharded checkpoint: which file holds which tensor.</summary>
 internal static class ShardIndex
 {
-    /// <summary>The index's name in its folder.</summary>
+    /// <summary>The index's name in its folder, of ordinary checkpoints.</summary>
     public const string FileName = "model.safetensors.index.json";
+
+    /// <summary>The index's name where weight files' names begin with another word than <c>model</c>.</summary>
+    public static string NameOf(string weights) => $"{weights}.safetensors.index.json";
 
     // The largest releases have some ten megabytes.
     private const long MaxBytes = 64 << 20;

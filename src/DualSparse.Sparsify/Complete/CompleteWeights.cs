@@ -41,7 +41,7 @@ internal sealed class CompleteWeights
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
     public void Write(string folder, IProgress<double> progress, CancellationToken cancel)
     {
-        using var writer = new CheckpointWriter(folder, [.. pieces.Select(piece => piece.Declaration)]);
+        using var writer = new CheckpointWriter(folder, [.. pieces.Select(piece => piece.Declaration)], name: source.Config.WeightsName);
         double total = pieces.Sum(piece => (double)piece.Declaration.ByteLength), done = 0;
         foreach (var piece in pieces)
         {

@@ -41,12 +41,12 @@ internal static class ModelFiles
         new[] { Path.GetDirectoryName(Path.GetFullPath(config))!, File.Exists(tokenizer) ? Path.GetDirectoryName(Path.GetFullPath(tokenizer))! : tokenizer }
             .Select(folder => Path.Combine(folder, Generation)).FirstOrDefault(ModelFile.Exists);
 
-    /// <summary>Writes the weights, rounded to their type, as <c>model.safetensors</c>: the old file or the whole new one is there.</summary>
+    /// <summary>Writes the weights, rounded to their type, as a checkpoint's: the old file or the whole new one is there.</summary>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>
     public static void WriteWeights(string folder, ParameterSet set, WeightFormat weights)
     {
         var type = weights == WeightFormat.F32 ? TensorType.F32 : TensorType.BF16;
-        using var writer = new CheckpointWriter(folder, [.. set.All.Select(p => new TensorDeclaration(p.Name, type, p.Shape))]);
+        using var writer = new CheckpointWriter(folder, [.. set.All.Select(p => new TensorDeclaration(p.Name, type, p.Shape))], name: set.WeightsName);
         foreach (var parameter in set.All)
             writer.Append(parameter.Name, set.ValuesOf(parameter));
         writer.Commit();

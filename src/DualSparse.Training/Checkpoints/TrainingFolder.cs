@@ -157,6 +157,6 @@ internal sealed partial class TrainingFolder : IDisposable
     private static partial Regex CheckpointName();
 
     // Temporary names of this program: of checkpoints, weights and curves.
-    [GeneratedRegex(@"^(step-[0-9]+|model[\w.-]*|curve\.\w+)\.[0-9]+\.tmp$")]
+    [GeneratedRegex(@"^(step-[0-9]+|(model|farskip)[\w.-]*|curve\.\w+)\.[0-9]+\.tmp$")]
     private static partial Regex Unfinished();
 }

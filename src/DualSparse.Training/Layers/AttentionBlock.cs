@@ -42,36 +42,42 @@ internal sealed unsafe class AttentionBlock : IBlock
     /// <inheritdoc/>
     public IEnumerable<Linear> Maps => [query, key, value, output];
 
-    /// <inheritdoc/>
-    public void Forward(TrainingPass pass, float* h)
+    /// <summary>to += attention(norm(from)).</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="from">[tokens, hidden] f32.</param>
+    /// <param name="to">[tokens, hidden] f32; may be <paramref name="from"/> itself.</param>
+    public void Forward(TrainingPass pass, float* from, float* to)
     {
         var work = pass.Work;
         int tokens = pass.Tokens;
         nint queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
-        float* n = Input.Forward(pass, h), q = queries.Floats(queryRows), k = keys.Floats(keyRows), v = values.Floats(keyRows), o = attended.Floats(queryRows);
+        float* n = Input.Forward(pass, from), q = queries.Floats(queryRows), k = keys.Floats(keyRows), v = values.Floats(keyRows), o = attended.Floats(queryRows);
         Project(pass, query, queryNorm, rawQueries, n, heads, q);
         Project(pass, key, keyNorm, rawKeys, n, keyValueHeads, k);
         value.Forward(work, n, tokens, v);
         attention.Forward(work, pass.Windows, pass.Length, q, k, v, o, logSums.Floats((nint)tokens * heads));
-        output.Forward(work, o, tokens, h, add: true);
+        output.Forward(work, o, tokens, to, add: true);
     }
 
-    /// <inheritdoc/>
-    public void Backward(TrainingPass pass, float* dh)
+    /// <summary>dFrom += the gradient through attention; those of its tensors are added.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="dTo">[tokens, hidden] f32: the gradient of what was added to.</param>
+    /// <param name="dFrom">[tokens, hidden] f32; may be <paramref name="dTo"/> itself.</param>
+    public void Backward(TrainingPass pass, float* dTo, float* dFrom)
     {
         var work = pass.Work;
         int tokens = pass.Tokens;
         nint queryRows = (nint)tokens * heads * size, keyRows = (nint)tokens * keyValueHeads * size;
         float* dO = pass.Attended.Floats(queryRows), dq = pass.Queries.Floats(queryRows), dk = pass.Keys.Floats(keyRows), dv = pass.Values.Floats(keyRows);
         float* n = Input.Rows, dn = pass.Normalised.Floats((nint)tokens * hidden);
-        output.BackwardWeight(work, dh, attended.Current, tokens);
-        output.BackwardInput(work, dh, tokens, dO, add: false);
+        output.BackwardWeight(work, dTo, attended.Current, tokens);
+        output.BackwardInput(work, dTo, tokens, dO, add: false);
         attention.Backward(work, pass.Windows, pass.Length, queries.Current, keys.Current, values.Current, attended.Current, logSums.Current, dO, dq, dk, dv);
         BackwardProject(pass, query, queryNorm, rawQueries, dq, n, heads, dn, add: false);
         BackwardProject(pass, key, keyNorm, rawKeys, dk, n, keyValueHeads, dn, add: true);
         value.BackwardWeight(work, dv, n, tokens);
         value.BackwardInput(work, dv, tokens, dn, add: true);
-        Input.Backward(pass, dn, dh);
+        Input.Backward(pass, dn, dFrom);
     }
 
     /// <inheritdoc/>

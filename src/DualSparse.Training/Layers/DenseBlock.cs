@@ -5,7 +5,7 @@ using DualSparse.Training.Products;
 namespace DualSparse.Training.Layers;
 
 /// <summary>h += mlp(norm(h)).</summary>
-internal sealed unsafe class DenseBlock : IBlock
+internal sealed unsafe class DenseBlock : IMlpBlock
 {
     private readonly int hidden;
     private readonly GatedMlp mlp;
@@ -26,10 +26,15 @@ internal sealed unsafe class DenseBlock : IBlock
     public IEnumerable<Linear> Maps => mlp.Maps;
 
     /// <inheritdoc/>
-    public void Forward(TrainingPass pass, float* h) => mlp.Forward(pass, Input.Forward(pass, h), h, add: true);
+    public void Begin(TrainingPass pass, float* h) => mlp.Forward(pass, Input.Forward(pass, h), h, add: true);
 
     /// <inheritdoc/>
-    public void Backward(TrainingPass pass, float* dh)
+    public void End(TrainingPass pass, float* h)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void Backward(TrainingPass pass, float* dRouted, float* dh)
     {
         float* dn = pass.Normalised.Floats((nint)pass.Tokens * hidden);
         mlp.Backward(pass, Input.Rows, dh, dn, add: false);

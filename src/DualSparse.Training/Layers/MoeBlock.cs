@@ -11,7 +11,7 @@ namespace DualSparse.Training.Layers;
 /// h += shared expert(n) + routed experts(m), weighed where there is a gate: n = norm(h), and m too, unless a shortcut has the routed experts read what
 /// an earlier block did. DGMoE has both rows visit them.
 /// </summary>
-internal sealed unsafe class MoeBlock : IBlock
+internal sealed unsafe class MoeBlock : IMlpBlock
 {
     private readonly int hidden;
     private readonly MoeConfig config;
@@ -57,7 +57,7 @@ internal sealed unsafe class MoeBlock : IBlock
     private bool WeighsBoth => config.Combine == CombineGate.Both;
 
     /// <inheritdoc/>
-    public void Forward(TrainingPass pass, float* h)
+    public void Begin(TrainingPass pass, float* h)
     {
         float* n = Input.Forward(pass, h), m = shortcut is null ? n : shortcut.Rows;
         branches[0].Begin(pass, m, avoid: null);
@@ -67,6 +67,11 @@ internal sealed unsafe class MoeBlock : IBlock
             shared.Forward(pass, n, h, add: true);
         else if (shared is not null)
             ForwardGated(pass, n, h);
+    }
+
+    /// <inheritdoc/>
+    public void End(TrainingPass pass, float* h)
+    {
         float* y = WeighsBoth ? Zeros(pass, routedOut) : h;
         foreach (var branch in branches)
             branch.Compute(pass);
@@ -77,12 +82,12 @@ internal sealed unsafe class MoeBlock : IBlock
     }
 
     /// <inheritdoc/>
-    public void Backward(TrainingPass pass, float* dh)
+    public void Backward(TrainingPass pass, float* dRouted, float* dh)
     {
-        float* n = Input.Rows, dn = Zeros(pass, pass.Normalised), dy = dh;
+        float* n = Input.Rows, dn = Zeros(pass, pass.Normalised), dy = dRouted;
         float* m = shortcut is null ? n : shortcut.Rows, dm = shortcut is null ? dn : shortcut.LaterGradient(pass);
         if (WeighsBoth)
-            SigmoidGate.Backward(pass.Work.Team, dh, routedOut.Current, routedGates.Current, pass.Tokens, hidden, dy = routedOut.Current, routedGates.Current);
+            SigmoidGate.Backward(pass.Work.Team, dRouted, routedOut.Current, routedGates.Current, pass.Tokens, hidden, dy = routedOut.Current, routedGates.Current);
         foreach (var branch in branches)
             branch.BeginBackward(pass, dy);
         foreach (var branch in branches)

@@ -26,6 +26,11 @@ public class CentralDifferenceTests
             0.05f, 0
         },
         {
+            "two streams, a shared expert behind a gate, a dense layer",
+            """{"model_type":"qwen2_moe","wiring":"farskip","num_hidden_layers":3,"mlp_only_layers":[1],"num_key_value_heads":4,"intermediate_size":9,"moe_intermediate_size":5,"shared_expert_intermediate_size":8,"num_experts":4,"num_experts_per_tok":2""",
+            0.05f, 0.01f
+        },
+        {
             "biases of all projections",
             """{"model_type":"qwen3_moe","num_hidden_layers":1,"num_key_value_heads":1,"head_dim":4,"moe_intermediate_size":7,"num_experts":3,"num_experts_per_tok":2,"attention_bias":true""",
             0.05f, 0

@@ -52,9 +52,20 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
             x[t] = embedding.AsSpan(ids[t] * config.HiddenSize, config.HiddenSize).ToArray();
         // What each half layer reads, attention and MLP in turn.
         List<double[][]> inputs = [];
+        // The stream that attention reads, where it lacks the experts of the layer before.
+        double[][] behind = x;
         for (int l = 0; l < config.Layers; l++)
         {
             var layer = config.Tensors.Layer(l);
+            if (config.Wiring == Wiring.FarSkip)
+            {
+                double[][] far = Attention(layer.Attention, [.. behind.Select(row => Norm(row, layer.InputNorm))]);
+                var parts = x.Select(row => Norm(row, layer.PostAttentionNorm)).Select(n => layer.Mlp is { } mlp ? (Expert(mlp, n), new double[n.Length]) : Parts(l, layer, n, n)).ToArray();
+                behind = [.. x.Select((row, t) => Sum(Sum(row, parts[t].Item1, 1), far[t], 1))];
+                x = [.. behind.Select((row, t) => Sum(row, parts[t].Item2, 1))];
+                continue;
+            }
+
             inputs.Add([.. x.Select(row => Norm(row, layer.InputNorm))]);
             double[][] attended = Attention(layer.Attention, inputs[^1]);
             x = [.. x.Zip(attended, (row, more) => Sum(row, more, 1))];
@@ -107,15 +118,19 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         })];
     }
 
-    private double[] Experts(int l, LayerTensors layer, double[] x, double[] earlier)
+    private double[] Experts(int l, LayerTensors layer, double[] x, double[] earlier) => Parts(l, layer, x, earlier) is var (now, later) ? Sum(now, later, 1) : [];
+
+    // What every token computes, and what its routed experts give.
+    private (double[] Now, double[] Later) Parts(int l, LayerTensors layer, double[] x, double[] earlier)
     {
         var (sum, first) = Routed(l, layer, earlier, avoid: -1);
         if (config.Moe!.Dual)
             sum = Sum(sum, Routed(config.Layers + l, layer, x, first).Sum, 1);
         if (layer.SharedExpert is not { } shared)
-            return sum;
+            return (new double[x.Length], sum);
         double[] gate = layer.CombineGate is { } weighs ? Multiply(weighs, null, x) : [], own = Expert(shared, x);
-        return gate.Length == 2 ? Sum(Sum(new double[x.Length], own, Softmax(gate)[0]), sum, Softmax(gate)[1]) : Sum(sum, own, gate.Length == 1 ? 1 / (1 + Math.Exp(-gate[0])) : 1);
+        var (weight, rest) = gate.Length switch { 2 => (Softmax(gate)[0], Softmax(gate)[1]), 1 => (1 / (1 + Math.Exp(-gate[0])), 1), _ => (1, 1) };
+        return (Sum(new double[x.Length], own, weight), Sum(new double[x.Length], sum, rest));
     }
 
     private (double[] Sum, int First) Routed(int list, LayerTensors layer, double[] x, int avoid)

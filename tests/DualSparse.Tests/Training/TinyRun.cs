@@ -50,7 +50,7 @@ internal sealed class TinyRun : IDisposable
     {
         string path = Path.Combine(parent, output);
         var rows = System.IO.File.ReadAllLines(Path.Combine(path, TrainingFolder.Name, TrainingCurve.FileName)).Select(row => row[..row.LastIndexOf(',')]);
-        return (Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes(Path.Combine(path, "model.safetensors")))), string.Join('\n', rows));
+        return (Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes(Directory.GetFiles(path, "*.safetensors").Single()))), string.Join('\n', rows));
     }
 
     public void Dispose() => folder.Dispose();

@@ -21,6 +21,7 @@ public sealed class TrainRanksTests : IDisposable
         { "mpirun.openmpi", 2, """{"model_type":"qwen2_moe","num_hidden_layers":2,"mlp_only_layers":[0],"moe_intermediate_size":24,"shared_expert_intermediate_size":40,"num_experts":6,"num_experts_per_tok":3,"norm_topk_prob":true""" },
         { "mpirun.mpich", 2, """{"model_type":"scmoe","num_hidden_layers":2,"head_dim":16,"moe_intermediate_size":24,"num_experts":4,"num_experts_per_tok":1,"shared_expert":true,"shared_expert_intermediate_size":24""" },
         { "mpirun.openmpi", 2, """{"model_type":"scmoe","routing":"dual","shared_expert":false,"combine":"add","shortcut_position":2,"num_hidden_layers":4,"head_dim":16,"moe_intermediate_size":24,"num_experts":4,"num_experts_per_tok":1""" },
+        { "mpirun.openmpi", 2, """{"model_type":"qwen3_moe","wiring":"farskip","num_hidden_layers":3,"head_dim":16,"moe_intermediate_size":24,"num_experts":4,"num_experts_per_tok":2""" },
         { "mpirun.mpich", 2, """{"model_type":"scmoe","shortcut_position":2,"combine":"cg2","num_hidden_layers":4,"head_dim":16,"moe_intermediate_size":24,"num_experts":4,"num_experts_per_tok":1,"shared_expert":true,"shared_expert_intermediate_size":24""" },
     };
 

@@ -14,9 +14,10 @@ internal static class RandomModel
     {
         var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("config.json"), config[..^1] + ""","rms_norm_eps":1e-5,"max_position_embeddings":2048}""");
-        var tensors = ModelConfig.Load(folder.Path).Tensors.All().ToArray();
+        var loaded = ModelConfig.Load(folder.Path);
+        var tensors = loaded.Tensors.All().ToArray();
         var random = new Random(1);
-        using var writer = new CheckpointWriter(folder.Path, [.. tensors.Select(t => new TensorDeclaration(t.Name, TensorType.F32, t.Shape))]);
+        using var writer = new CheckpointWriter(folder.Path, [.. tensors.Select(t => new TensorDeclaration(t.Name, TensorType.F32, t.Shape))], name: loaded.WeightsName);
         foreach (var tensor in tensors)
         {
             bool vector = tensor.Shape.Length == 1, norm = vector && tensor.Name.Contains("norm", StringComparison.Ordinal);

@@ -29,6 +29,8 @@ public class ReferenceTests
         ScMoe + ""","num_experts":5,"num_experts_per_tok":2,"shortcut_position":3,"shared_expert":true,"combine":"cg1"}""",
         ScMoe + ""","num_experts":2,"num_experts_per_tok":1,"shortcut_position":3,"shared_expert":true,"combine":"cg2","routing":"dual"}""",
         ScMoe + ""","num_experts":6,"num_experts_per_tok":1,"routing":"dual","tie_word_embeddings":false}""",
+        """{"model_type":"qwen2_moe","wiring":"farskip","vocab_size":65,"hidden_size":40,"num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":50,"moe_intermediate_size":33,"shared_expert_intermediate_size":70,"num_experts":4,"num_experts_per_tok":2,"mlp_only_layers":[0]}""",
+        """{"model_type":"mixtral","wiring":"farskip","vocab_size":61,"hidden_size":36,"num_hidden_layers":3,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":10,"intermediate_size":45,"num_local_experts":5,"num_experts_per_tok":2}""",
         DeepSeek + ""","qk_nope_head_dim":15,"qk_rope_head_dim":8}""",
         DeepSeek + ""","qk_nope_head_dim":14,"qk_rope_head_dim":66}""",
         DeepSeek + ""","qk_nope_head_dim":65,"qk_rope_head_dim":128}""",

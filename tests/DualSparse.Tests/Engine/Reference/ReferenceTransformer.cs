@@ -38,16 +38,38 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         double[][] x = [.. ids.Select(id => embedding.AsSpan(id * config.HiddenSize, config.HiddenSize).ToArray())];
         // What each half layer reads, attention and MLP in turn.
         List<double[][]> inputs = [];
+        // The stream that attention reads, where it lacks the experts of the layer before.
+        double[][] behind = [.. x.Select(row => row.ToArray())];
         for (int l = 0; l < config.Layers; l++)
         {
             var tensors = config.Tensors.Layer(l);
+            if (config.Wiring == Wiring.FarSkip)
+            {
+                var far = Attention(tensors.Attention, [.. behind.Select(row => Norm(tensors.InputNorm, row))], config.LayerPlan[l].SlidingWindow ?? int.MaxValue);
+                for (int t = 0; t < x.Length; t++)
+                {
+                    double[] n = Norm(tensors.PostAttentionNorm, x[t]);
+                    var (now, later) = Mlp(tensors, n, n);
+                    Add(x[t], now, 1);
+                    Add(x[t], far[t], 1);
+                    behind[t] = [.. x[t]];
+                    Add(x[t], later, 1);
+                }
+
+                continue;
+            }
+
             inputs.Add([.. x.Select(row => Norm(tensors.InputNorm, row))]);
             var attended = Attention(tensors.Attention, inputs[^1], config.LayerPlan[l].SlidingWindow ?? int.MaxValue);
             for (int t = 0; t < x.Length; t++)
                 Add(x[t], attended[t], 1);
             inputs.Add([.. x.Select(row => Norm(tensors.PostAttentionNorm, row))]);
             for (int t = 0; t < x.Length; t++)
-                Add(x[t], Mlp(tensors, inputs[^1][t], inputs[^(1 + config.LayerPlan[l].Shortcut)][t]), 1);
+            {
+                var (now, later) = Mlp(tensors, inputs[^1][t], inputs[^(1 + config.LayerPlan[l].Shortcut)][t]);
+                Add(now, later, 1);
+                Add(x[t], now, 1);
+            }
         }
 
         return [.. x.Select(row => Multiply("head", config.Tensors.Head, Norm(config.Tensors.FinalNorm, row)))];
@@ -212,20 +234,21 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         })];
     }
 
-    private double[] Mlp(LayerTensors tensors, double[] x, double[] earlier)
+    // What every token computes, and what its routed experts give.
+    private (double[] Now, double[] Later) Mlp(LayerTensors tensors, double[] x, double[] earlier)
     {
         if (tensors.Mlp is { } dense)
-            return Expert("dense", dense, x);
+            return (Expert("dense", dense, x), new double[x.Length]);
         var (routed, first) = Routed(tensors, earlier, avoid: -1);
         if (config.Moe!.Dual)
             Add(routed, Routed(tensors, x, first).Sum, 1);
         double[] gate = tensors.CombineGate is { } weighs ? Exact("combine gate", weighs, x) : [];
-        double[] sum = new double[x.Length];
+        double[] now = new double[x.Length], later = new double[x.Length];
         double own = gate.Length switch { 0 => 1, 1 => 1 / (1 + Math.Exp(-gate[0])), _ => Softmax(gate)[0] };
-        Add(sum, routed, gate.Length == 2 ? Softmax(gate)[1] : 1);
+        Add(later, routed, gate.Length == 2 ? Softmax(gate)[1] : 1);
         if (tensors.SharedExpert is { } shared)
-            Add(sum, Expert("shared", shared, x), own);
-        return sum;
+            Add(now, Expert("shared", shared, x), own);
+        return (now, later);
     }
 
     // The sum of a token's experts, and the best of them.
