@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
-using DualSparse.Kernels.Gemm;
+using DualSparse.Engine.Moe.Balance;
+using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Distributed;
@@ -20,6 +21,8 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
 
     private readonly Dictionary<ExpertLane, Crossing> open = [];
     private readonly Stack<Crossing> free = new();
+    private readonly ScratchBuffer loadBytes = new();
+    private readonly List<RankMessage> loadMessages = [];
     private int[] rowsOf = new int[group.Size];
     private long lastProgress;
 
@@ -31,6 +34,31 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
 
     /// <summary>Begins a pass: how many rows each rank has in it. Ranks without rows send none.</summary>
     public void BeginPass(int[] rows) => rowsOf = rows;
+
+    /// <inheritdoc/>
+    public void ShareLoads(Pass pass, ExpertTicket ticket, LoadTable loads)
+    {
+        int bytes = loads.Bytes, stride = (bytes + sizeof(float) - 1) / sizeof(float);
+        float* all = loadBytes.Floats((nint)stride * group.Size);
+        loads.Write(new Span<byte>(all + stride * group.Rank, bytes));
+        // Who has no rows has nothing to say, but has experts that others ask for.
+        for (int rank = 0; rank < group.Size; rank++)
+        {
+            if (rank == group.Rank)
+                continue;
+            if (rowsOf[rank] > 0)
+                loadMessages.Add(group.Receive(rank, RankTag.Loads(ticket.Lane), all + stride * rank, bytes));
+            if (pass.Rows > 0)
+                loadMessages.Add(group.Send(rank, RankTag.Loads(ticket.Lane), all + stride * group.Rank, bytes));
+        }
+
+        group.WaitAll(loadMessages, $"layer {ticket.Lane.Layer}'s loads");
+        for (int rank = 0; rank < group.Size; rank++)
+        {
+            if (rank != group.Rank && rowsOf[rank] > 0)
+                loads.Merge(new ReadOnlySpan<byte>(all + stride * rank, bytes));
+        }
+    }
 
     /// <inheritdoc/>
     public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x)
@@ -48,20 +76,23 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
                 crossing.From[rank].Expect(ticket.Lane);
         }
 
-        if (pass.Rows == 0)
-            return;
-        GroupedGemm.Encode(pass.Work, experts, x, pass.Rows, ticket.Rows);
-        // The others' rows first: they travel while the own list is made and computed.
-        for (int step = 1; step <= group.Size; step++)
+        if (pass.Rows > 0)
         {
-            int rank = (group.Rank + step) % group.Size;
-            var batch = ticket.Ranks[rank].Batch;
-            RowLists.Build(ticket.Routing, placement, rank, batch, ownIndex: true);
-            if (rank != group.Rank)
-                crossing.To[rank].Send(ticket.Lane, batch, ticket.Rows, pass.Rows, experts.Hidden);
+            ticket.Encode(pass.Work, experts, x, pass.Rows);
+            // The others' rows first: they travel while the own list is made and computed.
+            for (int step = 1; step <= group.Size; step++)
+            {
+                int rank = (group.Rank + step) % group.Size;
+                var batch = ticket.Ranks[rank].Batch;
+                RowLists.Build(ticket.Routing, placement, rank, batch, ownIndex: true);
+                if (rank != group.Rank)
+                    crossing.To[rank].Send(ticket.Lane, batch, ticket.RowsFor(rank), pass.Rows, experts.Hidden);
+            }
         }
 
         crossing.Sent = Stopwatch.GetTimestamp();
+        // And while experts are converted, where this rank has switched.
+        ticket.PrepareExperts(pass.Work, experts, placement, group.Rank, ticket.Ranks[group.Rank], ownIndex: true);
     }
 
     /// <inheritdoc/>
@@ -70,7 +101,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         var crossing = open[ticket.Lane];
         var own = ticket.Ranks[group.Rank];
         bool hasOwn = pass.Rows > 0 && own.Batch.Tokens.Count > 0;
-        var format = pass.Work.Kernels[experts.Format].Activations;
+        var format = ticket.FormFor(pass.Work, experts, group.Rank);
         int[] sources = [.. Enumerable.Range(1, group.Size - 1).Select(step => (group.Rank + step) % group.Size).Where(rank => rowsOf[rank] > 0)];
         bool together = rowsOf.Sum() <= FewRows && sources.Length + (hasOwn ? 1 : 0) > 1;
         if (!together)
@@ -80,7 +111,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
             // Rows that have come by now go first: their sums travel while the own share is computed.
             bool late = !Overlaps || sources.Length == 0 || !Array.TrueForAll(sources, rank => crossing.From[rank].HasCome(ticket.Lane));
             if (hasOwn && late)
-                yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
+                yield return new ExpertShare(own.Batch, ticket.RowsFor(group.Rank), ticket.RowCount, own.Experts!, own.Sums);
             foreach (int rank in sources)
             {
                 var from = crossing.From[rank];
@@ -88,7 +119,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
                     from.Await(ticket.Lane, format, experts.Hidden);
                 if (from.Batch.Tokens.Count == 0)
                     continue;
-                yield return new ExpertShare(from.Batch, from.Rows, from.Count, from.Sums);
+                yield return new ExpertShare(from.Batch, from.Rows, from.Count, own.Experts!, from.Sums);
                 if (Overlaps)
                     from.Answer(ticket.Lane, experts.Hidden);
             }
@@ -97,7 +128,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
                 from.Answer(ticket.Lane, experts.Hidden);
             crossing.Answered = Stopwatch.GetTimestamp();
             if (hasOwn && !late)
-                yield return new ExpertShare(own.Batch, ticket.Rows, ticket.RowCount, own.Sums);
+                yield return new ExpertShare(own.Batch, ticket.RowsFor(group.Rank), ticket.RowCount, own.Experts!, own.Sums);
             yield break;
         }
 
@@ -107,9 +138,9 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
         if (inbound.Length + (hasOwn ? 1 : 0) > 0)
         {
             var merged = crossing.Merged;
-            merged.Reset(format, experts.Hidden);
+            merged.Reset(format, own.Experts!);
             if (hasOwn)
-                merged.Add(own.Batch, ticket.Rows, ticket.RowCount);
+                merged.Add(own.Batch, ticket.RowsFor(group.Rank), ticket.RowCount);
             foreach (var from in inbound)
                 merged.Add(from.Batch, from.Rows, from.Count);
             yield return merged.Share();
@@ -156,6 +187,7 @@ internal sealed unsafe class AllToAllExchange(RankGroup group) : IExchange, IDis
     {
         while (free.TryPop(out var crossing))
             crossing.Dispose();
+        loadBytes.Dispose();
     }
 
     private void Progress()

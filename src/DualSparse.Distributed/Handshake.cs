@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels;
 
 namespace DualSparse.Distributed;
@@ -50,7 +51,7 @@ internal static unsafe class Handshake
     public static void Offer(RankGroup group, string folder, EngineOptions options, RankPlacement placement)
     {
         var kernels = options.Kernels ?? KernelSet.Best();
-        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, VectorBytes, placement);
+        var offer = new RankOffer(Version, Fingerprint(folder), options.Weights, kernels[options.Weights].Name, VectorBytes, placement, options.Balance, Low(options.Balance) is { } low ? kernels[low].Name : null);
         string[] answers = new string[group.Size];
         for (int rank = 1; rank < group.Size; rank++)
             Send(group, rank, RankTag.Handshake, JsonSerializer.Serialize(offer), "the handshake");
@@ -74,7 +75,7 @@ internal static unsafe class Handshake
         var offer = JsonSerializer.Deserialize<RankOffer>(Receive(group, 0, RankTag.Handshake, "the handshake"))!;
         KernelSet? kernels = null;
         Send(group, 0, RankTag.Handshake, fault ?? Differs() ?? "", "the handshake");
-        return Receive(group, 0, RankTag.Handshake, "the handshake") == "go" ? offer.Placement.Apply(options) with { Weights = offer.Weights, Kernels = kernels } : null;
+        return Receive(group, 0, RankTag.Handshake, "the handshake") == "go" ? offer.Placement.Apply(options) with { Weights = offer.Weights, Kernels = kernels, Balance = offer.Balance } : null;
 
         string? Differs()
         {
@@ -94,7 +95,10 @@ internal static unsafe class Handshake
 
             if (offer.Model != mine)
                 return $"{folder} on {Environment.MachineName} is another model than at rank 0: its config.json or the sizes of its weights differ";
-            kernels = KernelSet.Named(offer.Kernel);
+            // Rows that are sent to a rank that has switched are encoded for its kernel of the lower precision.
+            kernels = new KernelSet(format => KernelSet.Named(offer.LowKernel is { } kernel && format == Low(offer.Balance) ? kernel : offer.Kernel)[format]);
+            if (Low(offer.Balance) is { } low && kernels[low].Name != offer.LowKernel)
+                return $"{Environment.MachineName} has no kernel {offer.LowKernel}, to which rank 0 switches for --balance, but {kernels[low].Name}: force one that all have by {KernelTable.Variable}";
             if (kernels[offer.Weights].Name != offer.Kernel)
                 return $"{Environment.MachineName} has no kernel {offer.Kernel}, which rank 0 uses for {offer.Weights} weights, but {kernels[offer.Weights].Name}: force one that all have by {KernelTable.Variable}";
             // Every rank decides for itself what is dropped of rows that all have: norms and routers must give the same bits.
@@ -117,6 +121,8 @@ internal static unsafe class Handshake
                 throw new MpiException($"rank {rank}: {fault}");
         }
     }
+
+    private static WeightFormat? Low(BalanceSetting? balance) => balance is { Switches: true } ? LowExperts.Format(balance.Low) : null;
 
     // Sums of norms and of attention are made in vectors of this width.
     private static int VectorBytes => Vector512.IsHardwareAccelerated ? 64 : Vector<byte>.Count;
@@ -159,5 +165,5 @@ internal static unsafe class Handshake
         return System.Text.Encoding.UTF8.GetString(bytes).TrimEnd();
     }
 
-    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel, int VectorBytes, RankPlacement Placement);
+    private sealed record RankOffer(string Version, string Model, WeightFormat Weights, string Kernel, int VectorBytes, RankPlacement Placement, BalanceSetting? Balance, string? LowKernel);
 }

@@ -2,6 +2,7 @@ using DualSparse.Engine.Moe;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Distributed;
 
@@ -12,15 +13,16 @@ internal sealed unsafe class MergedRows : IDisposable
     private readonly ActivationRows rows = new();
     private readonly ScratchBuffer sums = new();
     private readonly List<(ExpertBatch Batch, ActivationRows Rows, int Count)> parts = [];
+    private PackedExperts? experts;
     private ActivationFormat format;
     private int inputs;
 
     /// <summary>Empties it.</summary>
     /// <param name="form">How rows are encoded.</param>
-    /// <param name="width">D.</param>
-    public void Reset(ActivationFormat form, int width)
+    /// <param name="own">The experts that will compute them.</param>
+    public void Reset(ActivationFormat form, PackedExperts own)
     {
-        (format, inputs) = (form, width);
+        (format, inputs, experts) = (form, own.Hidden, own);
         parts.Clear();
     }
 
@@ -60,7 +62,7 @@ internal sealed unsafe class MergedRows : IDisposable
             }
         }
 
-        return new ExpertShare(batch, rows, count, sums);
+        return new ExpertShare(batch, rows, count, experts!, sums);
 
         static List<(int Token, float Weight)> Of(SortedDictionary<int, List<(int, float)>> lists, int expert) =>
             lists.TryGetValue(expert, out var list) ? list : lists[expert] = [];

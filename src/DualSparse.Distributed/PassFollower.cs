@@ -24,6 +24,7 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
                 Apply(change);
             exchange?.BeginPass(PassMessage.RowsOf(pass.Chunks, group.Size));
             SequenceChunk[] chunks = [.. pass.Chunks.Where(chunk => chunk.Home is null || chunk.Home == group.Rank).Select(Chunk)];
+            model.Balanced = pass.Balanced;
             var logits = model.Forward(chunks);
             if (exchange is not null)
                 Report(chunks, logits);
@@ -48,7 +49,7 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
         var text = chunk.Text is { } number ? texts[number] : null;
         text?.Truncate(chunk.Followed);
         Range? appended = chunk.AppendedFrom is { } from ? from..chunk.AppendedTo!.Value : null;
-        return new SequenceChunk(cache, chunk.Ids, chunk.Logits, chunk.Generated, text, appended);
+        return new SequenceChunk(cache, chunk.Ids, chunk.Logits, chunk.Generated, text, appended, chunk.MarkedFrom..chunk.MarkedTo);
     }
 
     private void Apply(TextChange change)

@@ -42,7 +42,7 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     /// <inheritdoc/>
     /// <exception cref="Mpi.MpiException">One of them couldn't load its part.</exception>
     /// <exception cref="Mpi.PeerLostException">One of them is lost.</exception>
-    public void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes)
+    public void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes, bool balanced)
     {
         if (failed is not null)
             throw new InvalidOperationException($"the ranks can't go on: a pass failed on the first of them, and the others are in the middle of it ({failed.Message})", failed);
@@ -62,13 +62,14 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
         for (int i = 0; i < batch.Length; i++)
         {
             var chunk = batch[i];
+            var (marked, count) = chunk.Marked.GetOffsetAndLength(chunk.Ids.Length);
             chunks.Add(new ChunkMessage(
                 caches.Number(chunk.Cache), chunk.Cache.Capacity, chunk.Cache.Length, chunk.Ids.ToArray(), chunk.Logits, chunk.Generated,
-                chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i]));
+                chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i], marked, marked + count));
         }
 
         exchange?.BeginPass(PassMessage.RowsOf(chunks, group.Size));
-        letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended).ToBytes(), "the beginning of a pass");
+        letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended, balanced).ToBytes(), "the beginning of a pass");
         ended = [];
     }
 

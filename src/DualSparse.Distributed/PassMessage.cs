@@ -8,7 +8,8 @@ namespace DualSparse.Distributed;
 /// <param name="Changes">What has happened to texts since the last pass, in order.</param>
 /// <param name="Chunks">The pass's chunks; none: there are no more passes.</param>
 /// <param name="Ended">Caches and texts that won't come again.</param>
-internal sealed record PassMessage(IReadOnlyList<TextChange> Changes, IReadOnlyList<ChunkMessage> Chunks, IReadOnlyList<int> Ended)
+/// <param name="Balanced">Whether loads are balanced in it, where that is asked for.</param>
+internal sealed record PassMessage(IReadOnlyList<TextChange> Changes, IReadOnlyList<ChunkMessage> Chunks, IReadOnlyList<int> Ended, bool Balanced = true)
 {
     // Thresholds may be infinite.
     private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
@@ -51,4 +52,6 @@ internal sealed record TextChange(int Text, int? Parent = null, DropRequest? Pla
 /// <param name="Text">The text's number; null: it has no drop.</param>
 /// <param name="Followed">The tokens that the text's thresholds have adapted to.</param>
 /// <param name="Home">The rank that runs it; null: all do.</param>
-internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed, int? Home);
+/// <param name="MarkedFrom">The first of the tokens that are marked …</param>
+/// <param name="MarkedTo">… and the one after the last.</param>
+internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed, int? Home, int MarkedFrom = 0, int MarkedTo = 0);

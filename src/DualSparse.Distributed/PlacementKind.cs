@@ -6,7 +6,8 @@ namespace DualSparse.Distributed;
 /// <summary>How experts are placed: as somebody asks for it, or by what costs the least.</summary>
 /// <param name="Parts">The parts of each expert; null: as many as ranks.</param>
 /// <param name="Setting">What a choice goes by, if it is free.</param>
-internal sealed record PlacementKind(int? Parts, PlacementSetting? Setting = null)
+/// <param name="InOrder">Whether experts are dealt out in the checkpoint's order, even if calibration has counted them.</param>
+internal sealed record PlacementKind(int? Parts, PlacementSetting? Setting = null, bool InOrder = false)
 {
     /// <summary>Whole experts, each on one rank.</summary>
     public static readonly PlacementKind Own = new(1);
@@ -17,7 +18,7 @@ internal sealed record PlacementKind(int? Parts, PlacementSetting? Setting = nul
     /// <summary>The one that is predicted to take the least time.</summary>
     public static PlacementKind Fastest(PlacementSetting setting) => new(null, setting);
 
-    /// <summary>What the command line calls it: own, slice, or hybrid:P.</summary>
+    /// <summary>What the command line calls it: own, own:in-order, slice, or hybrid:P.</summary>
     /// <exception cref="ArgumentException">It is none of them.</exception>
     public static PlacementKind Parse(string text)
     {
@@ -25,9 +26,10 @@ internal sealed record PlacementKind(int? Parts, PlacementSetting? Setting = nul
         return name switch
         {
             "own" => Own,
+            "own:in-order" => Own with { InOrder = true },
             "slice" => Slice,
             _ when name.StartsWith("hybrid:", StringComparison.Ordinal) && int.TryParse(name["hybrid:".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int parts) && parts > 0 => new(parts),
-            _ => throw new ArgumentException($"--placement is '{text}', expected own, slice or hybrid:P with the number of parts"),
+            _ => throw new ArgumentException($"--placement is '{text}', expected own, own:in-order, slice or hybrid:P with the number of parts"),
         };
     }
 }

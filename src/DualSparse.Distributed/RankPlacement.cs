@@ -34,6 +34,8 @@ internal sealed record RankPlacement(int Ranks, int Parts, string Reason, long[]
         if (how.Setting is { } setting)
             return Fastest(folder, config, ranks, setting);
         int parts = how.Parts ?? ranks;
+        if (how.InOrder)
+            counts = null;
         if (!ExpertPlacement.CanCut(moe.Intermediate, parts))
             throw new ArgumentException($"experts of {moe.Intermediate} neurons can't be cut into {parts} parts, each with an equal share of the major and of the minor half");
         return Fits(moe, ranks, parts) ? new RankPlacement(ranks, parts, "as asked for", counts).WithBalance() : throw TooMany(moe, ranks, parts);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Probe;
@@ -17,7 +18,7 @@ internal static unsafe class RankProbe
     private const string What = "the probe of the ranks";
 
     // Orders: a number of bytes that follow, or one of these.
-    private const long End = -1, Rates = -2, Cross = -3;
+    private const long End = -1, Rates = -2, Cross = -3, Experts = -4;
 
     // As large as the messages whose bandwidth matters, yet 21 ms at 100 Mbit/s.
     private const int LargeBytes = 256 << 10;
@@ -71,6 +72,34 @@ internal static unsafe class RankProbe
         return (machine, link);
     }
 
+    /// <summary>Rank 0's side where loads are to be balanced: all ranks measure at once, the slowest counts.</summary>
+    /// <param name="group">The ranks.</param>
+    /// <param name="weights">The format of the weights.</param>
+    /// <param name="hidden">D.</param>
+    /// <param name="neurons">F of a part of an expert.</param>
+    /// <param name="threads">Threads of a rank.</param>
+    public static ExpertRates MeasureExperts(RankGroup group, WeightFormat weights, int hidden, int neurons, int threads)
+    {
+        long* sizes = stackalloc long[] { hidden, neurons };
+        for (int rank = 1; rank < group.Size; rank++)
+        {
+            Send(group, rank, Experts);
+            using var message = group.Send(rank, RankTag.Probe, sizes, 2 * sizeof(long));
+            group.Wait(message, What);
+        }
+
+        var rates = ExpertProbe.Measure(weights, hidden, neurons, threads);
+        for (int rank = 1; rank < group.Size; rank++)
+        {
+            ExpertRates other;
+            using var answer = group.Receive(rank, RankTag.Probe, &other, sizeof(ExpertRates));
+            group.Wait(answer, What);
+            rates = ExpertRates.Lower(rates, other);
+        }
+
+        return rates;
+    }
+
     /// <summary>Rank 0's side where nothing is to be measured, or no more.</summary>
     public static void Finish(RankGroup group)
     {
@@ -83,6 +112,7 @@ internal static unsafe class RankProbe
     {
         using var buffer = new AlignedBuffer(2 * LargeBytes);
         NativeMemory.Fill(buffer.Pointer, buffer.Bytes, 1);
+        long* sizes = stackalloc long[2];
         for (; ; )
         {
             long order;
@@ -90,6 +120,16 @@ internal static unsafe class RankProbe
                 group.Wait(message, What);
             if (order == End)
                 return;
+            if (order == Experts)
+            {
+                using (var message = group.Receive(0, RankTag.Probe, sizes, 2 * sizeof(long)))
+                    group.Wait(message, What);
+                var rates = ExpertProbe.Measure(weights, (int)sizes[0], (int)sizes[1], threads);
+                using var answer = group.Send(0, RankTag.Probe, &rates, sizeof(ExpertRates));
+                group.Wait(answer, What);
+                continue;
+            }
+
             if (order == Rates)
             {
                 var rates = Machine(weights, threads);

@@ -27,7 +27,7 @@ internal static class RankTag
     public const int Schedule = 17;
 
     // Rows of several layers may be under way, of a layer those of two routings.
-    private const int FirstOfLanes = 32, PerLane = 3, Branches = 2;
+    private const int FirstOfLanes = 32, PerLane = 4, Branches = 2;
 
     /// <summary>The first part of a rank's rows for a layer's experts.</summary>
     public static int Rows(ExpertLane lane) => FirstOfLanes + PerLane * (Branches * lane.Layer + lane.Branch);
@@ -37,4 +37,7 @@ internal static class RankTag
 
     /// <summary>The sums of these experts.</summary>
     public static int Sums(ExpertLane lane) => Rows(lane) + 2;
+
+    /// <summary>What a rank's rows ask of the others in a layer.</summary>
+    public static int Loads(ExpertLane lane) => Rows(lane) + 3;
 }

@@ -2,6 +2,7 @@ using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Threading;
+using DualSparse.Models;
 
 namespace DualSparse.Distributed;
 
@@ -63,12 +64,26 @@ public static class Ranks
         {
             if (group.Rank != 0)
                 RankProbe.Answer(group, options.Weights, options.Threads.Value);
-            else if (how is null)
+            else
+                Choose(group);
+            return RankedModel.Run(group, folder, options, how, work);
+        }, tell);
+
+        void Choose(RankGroup group)
+        {
+            // How its experts are cut isn't known yet where that is free: rates of whole ones are near.
+            if (options.Balance is { } balance && balance.Rates == default)
+            {
+                var config = ModelConfig.Load(folder());
+                int neurons = (config.Moe?.Intermediate ?? 1) / (how is { Setting: null } ? Math.Max(1, how.Parts ?? group.Size) : 1);
+                options = options with { Balance = balance with { Rates = RankProbe.MeasureExperts(group, options.Weights, config.HiddenSize, Math.Max(1, neurons), options.Threads!.Value) } };
+            }
+
+            if (how is null)
                 how = PlacementKind.Fastest(Measure(group, options, use()));
             else
                 RankProbe.Finish(group);
-            return RankedModel.Run(group, folder, options, how, work);
-        }, tell);
+        }
     }
 
     /// <summary>Joins the ranks of a launcher, without a model.</summary>

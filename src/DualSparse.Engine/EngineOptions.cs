@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 
@@ -45,6 +46,9 @@ public sealed record EngineOptions
 
     /// <summary>The number of processes that share the model.</summary>
     internal int Ranks { get; init; } = 1;
+
+    /// <summary>How loads are balanced between ranks; null: they aren't. A row then depends on the others of its pass.</summary>
+    internal BalanceSetting? Balance { get; init; }
 
     /// <summary>How this process meets the others; null: all ranks are this process.</summary>
     internal RankPeers? Peers { get; init; }

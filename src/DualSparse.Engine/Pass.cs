@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
@@ -15,7 +16,8 @@ namespace DualSparse.Engine;
 /// <param name="Generated">Whether the model generated the tokens.</param>
 /// <param name="Appended">See <see cref="SequenceChunk.Appended"/>.</param>
 /// <param name="Drop">The text's drop; null: nothing is dropped or counted.</param>
-internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false, Range? Appended = null, TextDrop? Drop = null);
+/// <param name="Marked">See <see cref="SequenceChunk.Marked"/>.</param>
+internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false, Range? Appended = null, TextDrop? Drop = null, Range Marked = default);
 
 /// <summary>
 /// The state of a forward pass: its rows' sequences, residual streams, scratch memory, open tickets and counts. Weights aren't part of it.
@@ -28,6 +30,7 @@ internal readonly record struct Segment(KvCache Cache, int First, int Count, boo
 /// <param name="collective">What ranks do together; null: there is one, or all are this process.</param>
 internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspace work, ICollective? collective = null) : IDisposable
 {
+    private bool[] marks = [];
     private readonly bool[] streams = new bool[PassMemory.Streams];
     private DropCounts[] counts = [];
     private (int Stream, float[] Norm)? normalised;
@@ -59,6 +62,15 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     /// <summary>The number of rows, of all sequences together.</summary>
     public int Rows { get; private set; }
 
+    /// <summary>[rows] whether each is marked; empty: none is.</summary>
+    public ReadOnlySpan<bool> Marks => marks;
+
+    /// <summary>Whether loads are balanced between ranks, where layers do so.</summary>
+    public bool IsBalanced { get; set; } = true;
+
+    /// <summary>What balancing has come to, over all passes since it was cleared.</summary>
+    public BalanceTally Balance { get; } = new();
+
     /// <summary>Observers, or null.</summary>
     public PassWatch? Watch { get; private set; }
 
@@ -78,6 +90,7 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
     {
         (Segments, Watch, Rows) = (segments, watch, segments.Sum(s => s.Count));
         Tickets.CloseAll();
+        Mark();
         normalised = null;
         if (counts.Length < layers * segments.Length)
             counts = new DropCounts[layers * segments.Length];
@@ -112,6 +125,20 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
         RmsNorm.Forward(work.Team, Stream(stream), Rows, Hidden, norm, epsilon, normed, Hidden);
         normalised = (stream, norm);
         return normed;
+    }
+
+    private void Mark()
+    {
+        marks = [];
+        foreach (var segment in Segments)
+        {
+            var (first, count) = segment.Marked.GetOffsetAndLength(segment.Count);
+            if (count == 0)
+                continue;
+            if (marks.Length == 0)
+                marks = new bool[Rows];
+            marks.AsSpan(segment.First + first, count).Fill(true);
+        }
     }
 
     /// <summary>Counts the routed experts' work of a layer on a segment.</summary>

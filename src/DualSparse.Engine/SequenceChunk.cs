@@ -28,8 +28,9 @@ internal enum LogitRows
 /// The positions of the tokens that are appended together, of which the chunk may be a part; null: not known. Latent attention depends on
 /// it (<see cref="LatentHeads.AbsorbedIsCheaper"/>) and so not on how the tokens are cut into passes.
 /// </param>
+/// <param name="Marked">Of the tokens those that the caller marks, as of an image: where they are the most, ranks may compute in a lower precision.</param>
 internal readonly record struct SequenceChunk(
-    KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null)
+    KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null, Range Marked = default)
 {
     /// <summary>The number of rows of logits.</summary>
     public int LogitRowCount => Logits switch { LogitRows.All => Ids.Length, LogitRows.Last => 1, _ => 0 };

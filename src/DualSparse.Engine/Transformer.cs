@@ -1,4 +1,5 @@
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
@@ -36,8 +37,8 @@ internal sealed unsafe class Transformer : IDisposable
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
         (embedding, layers, head) = parts;
-        (cut, leader) = (options.Trunk, options.Peers?.Leader);
-        (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.Peers?.Exchange is null ? 1 : options.Ranks);
+        (cut, leader, BalanceSetting) = (options.Trunk, options.Peers?.Leader, options.Balance);
+        (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.TrunkParts > 1 ? 1 : options.Ranks);
         pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
         program = LayerProgram.Of(checkpoint.Config);
         schedule = ExpertSchedule.Of(checkpoint.Config, options.Peers);
@@ -145,7 +146,7 @@ internal sealed unsafe class Transformer : IDisposable
         KvCache.Reserve(here);
         try
         {
-            leader.Announce(batch, homes);
+            leader.Announce(batch, homes, Balanced);
             var logits = Run(here, watch, CancellationToken.None);
             return here.Length == batch.Length ? logits : leader.Gather(batch, homes!, logits, Config.VocabSize);
         }
@@ -159,6 +160,7 @@ internal sealed unsafe class Transformer : IDisposable
     private ReadOnlySpan<float> Run(scoped ReadOnlySpan<SequenceChunk> batch, PassWatch? watch, CancellationToken cancel)
     {
         pass.Begin(Segments(batch), watch);
+        pass.IsBalanced = Balanced;
         Embed(batch, pass.Stream(0));
         LayerProgram.Run(schedule?.Begin(pass) ?? program, l => layers[l], pass, cancel);
         schedule?.End(pass);
@@ -172,6 +174,15 @@ internal sealed unsafe class Transformer : IDisposable
 
     /// <summary>[layers] the routed experts' work on a chunk of the last pass.</summary>
     internal ReadOnlySpan<DropCounts> Counts(int chunk) => pass.Counts(chunk);
+
+    /// <summary>Whether the next passes balance loads, where <see cref="EngineOptions.Balance"/> asks for it: a run to compare with doesn't.</summary>
+    internal bool Balanced { get; set; } = true;
+
+    /// <summary>How loads are balanced between ranks; null: they aren't.</summary>
+    internal BalanceSetting? BalanceSetting { get; }
+
+    /// <summary>What balancing loads between ranks has come to, over all passes.</summary>
+    internal BalanceTally Balance => pass.Balance;
 
     /// <summary>The sequences that one pass runs side by side, each on a rank of its own; 1: all ranks work on each.</summary>
     internal int SideBySide { get; }
@@ -195,7 +206,7 @@ internal sealed unsafe class Transformer : IDisposable
         {
             var chunk = batch[i];
             chunk.Drop?.Begin();
-            segments[i] = new Segment(chunk.Cache, first, chunk.Ids.Length, chunk.Generated, chunk.Appended, chunk.Drop);
+            segments[i] = new Segment(chunk.Cache, first, chunk.Ids.Length, chunk.Generated, chunk.Appended, chunk.Drop, chunk.Marked);
         }
 
         return segments;

@@ -13,6 +13,12 @@ internal sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRe
     /// <summary>Ids of the whole text, of which windows may hold the first part only; null where windows are all that is known.</summary>
     public int? TextTokens { get; init; }
 
+    /// <summary>[windows] whether each one's rows are marked; null: none are.</summary>
+    public IReadOnlyList<bool>? Marked { get; init; }
+
+    /// <summary>[windows] the text that each is of; null: all are of one.</summary>
+    public IReadOnlyList<string>? Sources { get; init; }
+
     private const string InputSuffix = ".input_ids", TargetSuffix = ".targets";
 
     /// <summary>
@@ -41,6 +47,39 @@ internal sealed record TextWindows(string Name, IReadOnlyList<int[]> Inputs, IRe
         }
 
         return new TextWindows(name, inputs, targets) { TextTokens = ids.Length };
+    }
+
+    /// <summary>Windows of several texts, some of them marked, each kind evenly between the others: so a pass over some of them has about the same share.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="isMarked">Whether a text's rows are marked.</param>
+    /// <param name="share">The share of marked windows; null: as they come.</param>
+    /// <param name="most">Windows at most.</param>
+    /// <exception cref="ArgumentException">There are too few.</exception>
+    public static TextWindows Mix(IReadOnlyList<TextWindows> texts, Func<string, bool> isMarked, double? share, int most)
+    {
+        (TextWindows Text, int Window)[] Of(bool mark) => [.. texts.Where(text => isMarked(text.Name) == mark).SelectMany(text => Enumerable.Range(0, text.Inputs.Count).Select(w => (text, w)))];
+        var (marked, others) = (Of(true), Of(false));
+        double part = share ?? (double)marked.Length / (marked.Length + others.Length);
+        int total = most;
+        while (total > 0 && (Marks(total) > marked.Length || total - Marks(total) > others.Length))
+            total--;
+        if (total == 0)
+            throw new ArgumentException($"there are {marked.Length} marked windows and {others.Length} others, too few for a share of {part:0.##}");
+        List<(TextWindows Text, int Window, bool Marked)> all = [];
+        for (int w = 0; w < total; w++)
+        {
+            // Of the first w windows so many are marked.
+            int before = Marks(w), after = Marks(w + 1);
+            all.Add(after > before ? (marked[before].Text, marked[before].Window, true) : (others[w - before].Text, others[w - before].Window, false));
+        }
+
+        return new TextWindows(string.Join(" + ", texts.Select(text => text.Name)), [.. all.Select(w => w.Text.Inputs[w.Window])], [.. all.Select(w => w.Text.Targets[w.Window])])
+        {
+            Marked = [.. all.Select(w => w.Marked)],
+            Sources = [.. all.Select(w => w.Text.Name)],
+        };
+
+        int Marks(int of) => (int)Math.Round(of * part, MidpointRounding.AwayFromZero);
     }
 
     /// <summary>A text as one stream of ids, without the special tokens that a tokenizer puts around a prompt.</summary>

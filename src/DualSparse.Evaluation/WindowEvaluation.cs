@@ -17,13 +17,27 @@ internal static class WindowEvaluation
     /// <param name="cancellation">Checked between windows.</param>
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or the rule doesn't fit the model.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static WindowReport Run(Transformer model, TextWindows text, DropRequest rule, CancellationToken cancellation = default) =>
-        Run(model, text, [rule], cancellation)[0];
+    /// <param name="together">Windows of each rank in a pass: more than one where loads are balanced, and a row depends on its pass.</param>
+    public static WindowReport Run(Transformer model, TextWindows text, DropRequest rule, CancellationToken cancellation = default, int together = 1) =>
+        Run(model, text, [rule], cancellation, together)[0];
 
     /// <summary>The same for several rules, which share each window's dense run and run one after another on each window.</summary>
     /// <returns>A report for each rule.</returns>
-    public static IReadOnlyList<WindowReport> Run(Transformer model, TextWindows text, IReadOnlyList<DropRequest> rules, CancellationToken cancellation = default) =>
-        Measure(text, new(model, null), [.. rules.Select(rule => rule.IsNone ? null : new Contender(model, model.NewText(rule)))], cancellation);
+    public static IReadOnlyList<WindowReport> Run(
+        Transformer model, TextWindows text, IReadOnlyList<DropRequest> rules, CancellationToken cancellation = default, int together = 1)
+    {
+        // What is compared with isn't balanced.
+        bool balanced = model.BalanceSetting is not null;
+        return Measure(text, new(model, null), [.. rules.Select(rule => rule.IsNone && !balanced ? null : new Contender(model, model.NewText(rule), balanced))], cancellation, together);
+    }
+
+    /// <summary>A report of the windows of each text that a mixture is of, beside that of the whole.</summary>
+    public static IEnumerable<WindowReport> BySource(WindowReport report, TextWindows mixture) => mixture.Sources is not { } sources ? [report] :
+    [
+        report,
+        .. sources.Distinct().Select(name => new WindowReport(
+            $"of it {name}{(mixture.Marked![sources.ToList().IndexOf(name)] ? ", marked" : "")}", [.. report.Windows.Where((_, w) => sources[w] == name)], report.DropRate, report.Expected)),
+    ];
 
     /// <summary>Runs all windows through two models, each with its <see cref="Transformer.Drop"/>.</summary>
     /// <param name="reference">The reference model.</param>
@@ -33,25 +47,26 @@ internal static class WindowEvaluation
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static WindowReport Compare(Transformer reference, Transformer other, TextWindows text, CancellationToken cancellation = default) =>
-        Measure(text, new(reference, reference.NewText()), [new(other, other.NewText())], cancellation)[0];
+        Measure(text, new(reference, reference.NewText()), [new(other, other.NewText())], cancellation, together: 1)[0];
 
     // Null among the others stands for the dense run, which isn't repeated.
-    private static WindowReport[] Measure(TextWindows text, Contender dense, IReadOnlyList<Contender?> others, CancellationToken cancellation)
+    private static WindowReport[] Measure(TextWindows text, Contender dense, IReadOnlyList<Contender?> others, CancellationToken cancellation, int together)
     {
         int vocabulary = dense.Model.Config.VocabSize;
         var windows = others.Select(_ => new WindowResult[text.Inputs.Count]).ToArray();
-        foreach (int[] together in Enumerable.Range(0, text.Inputs.Count).Chunk(dense.Model.SideBySide))
+        foreach (int[] chosen in Enumerable.Range(0, text.Inputs.Count).Chunk(dense.Model.SideBySide * together))
         {
             cancellation.ThrowIfCancellationRequested();
-            foreach (int w in together)
+            foreach (int w in chosen)
                 Check(text.Name, text.Targets[w], vocabulary);
-            int[][] inputs = [.. together.Select(w => text.Inputs[w])];
-            var references = dense.Run(inputs);
+            int[][] inputs = [.. chosen.Select(w => text.Inputs[w])];
+            bool[] marks = [.. chosen.Select(w => text.Marked?[w] ?? false)];
+            var references = dense.Run(inputs, marks);
             for (int i = 0; i < others.Count; i++)
             {
-                var runs = others[i]?.Run(inputs) ?? references;
-                for (int j = 0; j < together.Length; j++)
-                    windows[i][together[j]] = new(LossSums.Of(references[j].Values, runs[j].Values, text.Targets[together[j]], vocabulary), references[j].Seconds, runs[j].Seconds);
+                var runs = others[i]?.Run(inputs, marks) ?? references;
+                for (int j = 0; j < chosen.Length; j++)
+                    windows[i][chosen[j]] = new(LossSums.Of(references[j].Values, runs[j].Values, text.Targets[chosen[j]], vocabulary), references[j].Seconds, runs[j].Seconds);
             }
         }
 
@@ -70,13 +85,17 @@ internal static class WindowEvaluation
     private sealed record Logits(float[] Values, double Seconds);
 
     // A model and a text's drop, which continues from window to window.
-    private sealed record Contender(Transformer Model, TextDrop? Drop)
+    private sealed record Contender(Transformer Model, TextDrop? Drop, bool Balanced = false)
     {
-        // Side by side where each is on a rank of its own; thresholds that follow the text go from one window to the next.
-        public Logits[] Run(int[][] windows) =>
-            windows.Length == 1 || Drop?.Plan.Followed is not null ? [.. windows.Select(ids => Pass([ids])[0])] : Pass(windows);
+        // Side by side where each is on a rank of its own; thresholds that follow the text go from one window to the next, or, where windows depend on their
+        // pass anyway, from one pass to the next.
+        public Logits[] Run(int[][] windows, bool[] marks)
+        {
+            Model.Balanced = Balanced;
+            return windows.Length == 1 || (Drop?.Plan.Followed is not null && !Balanced) ? [.. windows.Select((ids, i) => Pass([ids], [marks[i]])[0])] : Pass(windows, marks);
+        }
 
-        private Logits[] Pass(int[][] windows)
+        private Logits[] Pass(int[][] windows, bool[] marks)
         {
             var caches = new KvCache[windows.Length];
             try
@@ -85,7 +104,7 @@ internal static class WindowEvaluation
                     caches[i] = Model.NewCache(windows[i].Length);
                 TextDrop?[] texts = windows.Length == 1 ? [Drop] : [.. windows.Select(_ => Drop?.Part())];
                 long started = Stopwatch.GetTimestamp();
-                var values = Model.Forward([.. windows.Select((ids, i) => new SequenceChunk(caches[i], ids, LogitRows.All, Drop: texts[i]))]);
+                var values = Model.Forward([.. windows.Select((ids, i) => new SequenceChunk(caches[i], ids, LogitRows.All, Drop: texts[i], Marked: marks[i] ? Range.All : default))]);
                 double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / windows.Length;
                 if (windows.Length > 1)
                     Array.ForEach(texts, text => Drop?.Join(text!));

@@ -1,6 +1,7 @@
 using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels;
 
 namespace DualSparse.RankSuite;
@@ -9,8 +10,11 @@ namespace DualSparse.RankSuite;
 /// <param name="Folder">The model's folder.</param>
 /// <param name="Placement">own, slice, hybrid:P; or packed: parts dealt unevenly; or last: all experts on the last rank, the others have none.</param>
 /// <param name="Weights">The weights' format.</param>
-internal sealed record RankCase(string Folder, string Placement, WeightFormat Weights)
+/// <param name="Balance">How loads are balanced, and by which rule; null: they aren't.</param>
+internal sealed record RankCase(string Folder, string Placement, WeightFormat Weights, (BalanceMode Mode, BalanceRule Rule)? Balance = null)
 {
+    // Where few rows are enough to be worth a switch, and arithmetic counts.
+    private static readonly ExpertRates s_rates = new(1e12, 1e9, 3e9, 1e12);
     // A share of the work that thresholds of all layers drop, or that they follow.
     private static readonly DropRequest?[] s_drops = [null, new() { Thresholds = new(0.06f, 0.1f) }, new() { Rate = 0.3 }];
 
@@ -23,12 +27,12 @@ internal sealed record RankCase(string Folder, string Placement, WeightFormat We
     public static string[] Names => [.. s_drops.SelectMany(drop => s_sequences.Select(n => $"{n} sequences, drop {drop?.Rate?.ToString() ?? drop?.Thresholds.ToString() ?? "none"}"))];
 
     /// <summary>From <see cref="ToString"/>.</summary>
-    public static RankCase Parse(string text) => text.Split('|') is [var folder, var placement, var weights]
-        ? new RankCase(folder, placement, Enum.Parse<WeightFormat>(weights))
-        : throw new ArgumentException($"'{text}' is no case, expected folder|placement|weights");
+    public static RankCase Parse(string text) => text.Split('|') is [var folder, var placement, var weights, var mode, var rule]
+        ? new RankCase(folder, placement, Enum.Parse<WeightFormat>(weights), mode == $"{BalanceMode.None}" ? null : (Enum.Parse<BalanceMode>(mode), Enum.Parse<BalanceRule>(rule)))
+        : throw new ArgumentException($"'{text}' is no case, expected folder|placement|weights|mode|rule");
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Folder}|{Placement}|{Weights}";
+    public override string ToString() => $"{Folder}|{Placement}|{Weights}|{Balance?.Mode ?? BalanceMode.None}|{Balance?.Rule ?? BalanceRule.Makespan}";
 
     /// <summary>All walks, without a drop first.</summary>
     public static IEnumerable<Walk> Walks(Transformer model) => s_drops.SelectMany(drop => s_sequences.Select(n => Walk.Through(model, drop, n)));
@@ -36,7 +40,7 @@ internal sealed record RankCase(string Folder, string Placement, WeightFormat We
     /// <summary>What several ranks compute, in one process.</summary>
     public EngineOptions OneProcess(int ranks)
     {
-        var options = new EngineOptions { Weights = Weights };
+        var options = new EngineOptions { Weights = Weights, Balance = Setting };
         return OwnPlacement(ranks) is { } experts
             ? options with { Ranks = ranks, Placement = experts }
             : new RankPlacement(ranks, PlacementKind.Parse(Placement).Parts ?? ranks, "").Apply(options);
@@ -47,7 +51,7 @@ internal sealed record RankCase(string Folder, string Placement, WeightFormat We
     /// <param name="found">Receives the walks, on rank 0.</param>
     public void Run(RankGroup group, Action<Walk> found)
     {
-        var options = new EngineOptions { Weights = Weights, Threads = 1 };
+        var options = new EngineOptions { Weights = Weights, Threads = 1, Balance = Setting };
         if (OwnPlacement(group.Size) is not { } experts)
         {
             if (RankedModel.Run(group, () => Folder, options, PlacementKind.Parse(Placement), (chosen, _) => Lead(chosen, found)) != 0)
@@ -71,6 +75,8 @@ internal sealed record RankCase(string Folder, string Placement, WeightFormat We
         using var follower = new PassFollower(group, model, meeting.Exchange);
         follower.Run();
     }
+
+    private BalanceSetting? Setting => Balance is not { } balance ? null : new BalanceSetting(balance.Mode, s_rates) { Rule = balance.Rule, MarkedAbove = 0.3, Knee = 2 };
 
     private int Lead(EngineOptions options, Action<Walk> found)
     {

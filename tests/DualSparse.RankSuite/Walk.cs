@@ -48,7 +48,7 @@ internal sealed record Walk(float[] Logits, int[] Ids)
                 int[] tokens = next(s);
                 bool prompt = caches[s].Length == 0;
                 return new SequenceChunk(
-                    caches[s], tokens, prompt ? LogitRows.All : LogitRows.Last, !prompt, texts[s], caches[s].Length..(caches[s].Length + tokens.Length));
+                    caches[s], tokens, prompt ? LogitRows.All : LogitRows.Last, !prompt, texts[s], caches[s].Length..(caches[s].Length + tokens.Length), s == 0 ? Range.All : default);
             })];
             var found = model.Forward(batch);
             logits.AddRange(found);

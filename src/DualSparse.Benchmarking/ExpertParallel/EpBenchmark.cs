@@ -87,7 +87,8 @@ internal static class EpBenchmark
         }
     }
 
-    private static VirtualLink Measured(RankGroup group, EpSetting setting, bool oneMachine)
+    /// <summary>The way between real ranks.</summary>
+    internal static VirtualLink Measured(RankGroup group, EpSetting setting, bool oneMachine)
     {
         if (group.Rank == 0)
             return new VirtualLink(RankProbe.Measure(group, setting.Weights, setting.Threads).Link, Carries: !oneMachine);

@@ -57,6 +57,19 @@ internal sealed class EpRouting(string name, Func<int, RoutingPlan[][]> plans)
         return placement.Loads(counts);
     }
 
+    /// <summary>[ranks] the same whatever is dropped.</summary>
+    public static long[] AllLoads(IEnumerable<RoutingPlan> plans, ExpertPlacement placement)
+    {
+        long[] counts = new long[placement.Experts];
+        foreach (var plan in plans)
+        {
+            foreach (int expert in plan.Experts)
+                counts[expert]++;
+        }
+
+        return placement.Loads(counts);
+    }
+
     /// <summary>Σ mean / Σ max of the loads of ranks, over layers: 1 is even.</summary>
     public static double Balancedness(EpSetting setting, RoutingPlan[][] plans)
     {

@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
@@ -19,9 +20,12 @@ internal sealed unsafe class LayerRunner : IDisposable
     private readonly Workspace work;
     private readonly Pass pass;
     private readonly MoeLayer[] layers;
+    private readonly Dictionary<EpVariant, MoeLayer[]> balanced = [];
     private readonly ExpertPlacement[] placements;
     private readonly AlignedBuffer input, output;
     private RoutingPlan[] plans = [];
+    private TextDrop? text;
+    private int marked;
 
     /// <summary>Makes the weights.</summary>
     /// <param name="setting">Shape, placement.</param>
@@ -58,14 +62,25 @@ internal sealed unsafe class LayerRunner : IDisposable
     /// <param name="routed">[layers] their routing.</param>
     public void Use(RoutingPlan[] routed) => plans = routed;
 
+    /// <summary>What pairs are dropped by from now on, and which rows are marked.</summary>
+    /// <param name="thresholds">Of ŝ, the same in all layers.</param>
+    /// <param name="rows">Marked rows, from the first on.</param>
+    public void Use(DropThresholds thresholds, int rows)
+    {
+        var request = new DropRequest { Thresholds = thresholds };
+        var rules = Enumerable.Range(0, setting.Layers).Select(l => LayerRule.Of(request, l, setting.Shape.Experts)).ToArray();
+        (text, marked) = (new TextDrop(new DropPlan(request, rules, rules, null, null, null), setting.Layers), rows);
+    }
+
     /// <summary>Runs a layer: dispatch, experts, shared experts, combine.</summary>
     /// <param name="layer">Which.</param>
     /// <param name="begin">Called once all is ready.</param>
     /// <param name="dispatched">Called between dispatch and experts.</param>
-    public void Run(int layer, Action? begin = null, Action? dispatched = null)
+    /// <param name="variant">How loads are balanced; null: they aren't, and nothing is dropped.</param>
+    public void Run(int layer, Action? begin = null, Action? dispatched = null, EpVariant? variant = null)
     {
-        var moe = layers[layer];
-        var ticket = Open(layer);
+        var moe = variant?.Balance is null ? layers[layer] : Balanced(variant)[layer];
+        var ticket = Open(layer, variant);
         begin?.Invoke();
         Clock.Start(LaneStep.Dispatch);
         Step(OperatorKind.BeginExperts, layer);
@@ -118,6 +133,8 @@ internal sealed unsafe class LayerRunner : IDisposable
     public void Dispose()
     {
         Array.ForEach(layers, layer => layer.Dispose());
+        foreach (var layer in balanced.Values.SelectMany(of => of))
+            layer.Dispose();
         pass.Dispose();
         work.Dispose();
         team.Dispose();
@@ -136,10 +153,27 @@ internal sealed unsafe class LayerRunner : IDisposable
         return new MoeLayer(new Router(config, RandomExperts.Linear(shape.Experts, shape.Hidden)), experts, shared, placement: placement, exchange: exchange);
     }
 
-    private ExpertTicket Open(int layer)
+    // The same experts, whose loads are balanced.
+    private MoeLayer[] Balanced(EpVariant variant)
+    {
+        if (balanced.TryGetValue(variant, out var known))
+            return known;
+        var shape = setting.Shape;
+        var config = new MoeConfig { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
+        return balanced[variant] = [.. layers.Select((layer, l) => new MoeLayer(
+            new Router(config, RandomExperts.Linear(shape.Experts, shape.Hidden)), Measured(layer.Experts), layer.SharedExperts, placement: placements[l], exchange: exchange, balance: variant.Balance))];
+    }
+
+    private PackedExperts Measured(PackedExperts experts)
+    {
+        experts.MeasureOutputs(team);
+        return experts;
+    }
+
+    private ExpertTicket Open(int layer, EpVariant? variant = null)
     {
         // No attention is computed, so there is no cache.
-        pass.Begin([new Segment(null!, 0, plans[layer].Tokens)], watch: null);
+        pass.Begin([new Segment(null!, 0, plans[layer].Tokens, Drop: variant is { Drops: true } ? text : null, Marked: ..marked)], watch: null);
         output.AsSpan<float>().Clear();
         var ticket = pass.Tickets.Open(layer);
         ticket.Routing.CopyFrom(plans[layer]);

@@ -70,6 +70,20 @@ internal sealed class RealRanks : IDisposable
         meeting.Exchange?.BeginPass([.. plans.Select(rank => rank[0].Tokens)]);
     }
 
+    /// <summary>What pairs are dropped by from now on, and which rows are marked.</summary>
+    public void Use(DropThresholds thresholds, int marked) => runner.Use(thresholds, marked);
+
+    /// <summary>Runs a layer in a variant; all ranks do so together.</summary>
+    /// <returns>Rank 0: every rank's times. Another: nothing.</returns>
+    public RankLane[] Run(int layer, EpVariant variant)
+    {
+        group.Waited = runner.Clock.Waited;
+        runner.Run(layer, Begin, variant: variant);
+        group.Waited = null;
+        var lane = new RankLane(runner.Clock.Segments, 0, 0, 0, 0);
+        return [.. rendezvous.Gather(lane.ToNumbers(MostSegments)).Select(numbers => RankLane.Read(numbers))];
+    }
+
     /// <summary>Runs a layer, then its messages alone; all ranks do so together.</summary>
     /// <returns>Rank 0: every rank's times. Another: nothing.</returns>
     public RankLane[] Run(int layer)

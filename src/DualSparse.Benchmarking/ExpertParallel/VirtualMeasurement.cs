@@ -2,6 +2,7 @@ using System.Diagnostics;
 using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
@@ -24,7 +25,8 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
     private readonly Workspace work;
     private readonly Pass pass;
     private readonly AlignedBuffer input, output, parts;
-    private readonly ActivationRows encoded = new(), received = new();
+    private readonly ActivationRows encoded = new(), lowEncoded = new(), received = new();
+    private readonly LowExperts low = new();
     private readonly ExpertBatch batch = new(), there = new();
     private readonly ScratchBuffer sums = new();
 
@@ -50,6 +52,8 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
         nuint bytes = (nuint)Rows * (nuint)shape.Hidden * sizeof(float);
         (input, output) = (new AlignedBuffer(bytes), new AlignedBuffer(bytes));
         parts = new AlignedBuffer((nuint)ranks * (nuint)AddedRows * (nuint)shape.Hidden * sizeof(float));
+        foreach (var of in experts)
+            of.MeasureOutputs(team);
         var random = new Random(7);
         foreach (ref float x in input.AsSpan<float>())
             x = random.NextSingle() * 2 - 1;
@@ -80,6 +84,9 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
         return VirtualRanks.Slices(SliceWork(layer, placement), shared is null ? steps : [.. steps, .. steps], link);
     }
 
+    /// <summary>Does a layer's work as ranks have decided on it.</summary>
+    public VirtualWork Run(int layer, EpDecision decision) => RowWork(layer, setting.Placement(ranks, layer), decision);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -89,20 +96,43 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
         pass.Dispose();
         work.Dispose();
         team.Dispose();
-        foreach (var thing in new IDisposable[] { input, output, parts, encoded, received, sums })
+        foreach (var thing in new IDisposable[] { input, output, parts, encoded, lowEncoded, received, low, sums })
             thing.Dispose();
     }
 
-    private VirtualWork RowWork(int layer, ExpertPlacement placement)
+    private VirtualWork RowWork(int layer, ExpertPlacement placement, EpDecision? decision = null)
     {
+        RoutingPlan[] rowsOf = decision?.Plans ?? [.. plans.Select(rank => rank[layer])];
+        bool[] isLow = decision is { Low.Length: > 0 } ? decision.Low : new bool[ranks];
+        var own = experts[layer % experts.Length];
         bool together = ranks * setting.Tokens <= AllToAllExchange.FewRows;
         var found = Empty(together);
         var messages = Enumerable.Range(0, ranks).Select(_ => new ShareMessage()).ToArray();
         var merged = new MergedRows();
         for (int rank = 0; rank < ranks; rank++)
         {
-            found.Dispatch[rank] += Timed(Encode);
-            merged.Reset(encoded.Format, setting.Shape.Hidden);
+            found.Dispatch[rank] += Timed(() =>
+            {
+                if (Array.Exists(isLow, r => !r))
+                    Encode();
+                if (Array.Exists(isLow, r => r))
+                    LowPrecision.Encode(work, LowFormat.Int8, (float*)input.Pointer, Rows, setting.Shape.Hidden, lowEncoded);
+            });
+        }
+
+        for (int rank = 0; rank < ranks; rank++)
+        {
+            var read = own;
+            var sent = isLow[rank] ? lowEncoded : encoded;
+            if (isLow[rank])
+            {
+                int[] its = placement.PartsOf(rank);
+                bool[] used = [.. its.Select(part => decision!.Used[part])];
+                found.Convert[rank] = Timed(() => low.Convert(work, own, its, used, LowFormat.Int8));
+                read = low.Experts;
+            }
+
+            merged.Reset(sent.Format, read);
             List<ExpertBatch> batches = [];
             List<ActivationRows> rows = [];
             for (int step = 0; step < ranks; step++)
@@ -111,13 +141,13 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
                 var message = messages[from];
                 found.Dispatch[from] += Timed(() =>
                 {
-                    RowLists.Build(plans[from][layer], placement, to, batch);
+                    RowLists.Build(rowsOf[from], placement, to, batch, ownIndex: isLow[to]);
                     if (from != to)
-                        message.Pack(batch, encoded, setting.Tokens, setting.Shape.Hidden);
+                        message.Pack(batch, sent, setting.Tokens, setting.Shape.Hidden);
                 });
                 if (from == to && !together)
                 {
-                    found.Experts[to][to] += batch.Tokens.Count == 0 ? 0 : Timed(() => Compute(layer, batch, encoded, setting.Tokens));
+                    found.Experts[to][to] += batch.Tokens.Count == 0 ? 0 : Timed(() => Compute(read, batch, sent, setting.Tokens));
                     continue;
                 }
 
@@ -130,22 +160,22 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
                 if (together)
                     found.Experts[to][to] += Timed(() => Merge(from == to));
                 else
-                    found.Experts[to][from] += Timed(Unpack) + (there.Tokens.Count == 0 ? 0 : Timed(() => Compute(layer, there, received, message.Header.Rows)));
+                    found.Experts[to][from] += Timed(Unpack) + (there.Tokens.Count == 0 ? 0 : Timed(() => Compute(read, there, received, message.Header.Rows)));
 
-                void Unpack() => message.Unpack(there, received, encoded.Format, setting.Shape.Hidden);
+                void Unpack() => message.Unpack(there, received, sent.Format, setting.Shape.Hidden);
 
-                void Merge(bool own)
+                void Merge(bool mine)
                 {
                     var theirs = new ExpertBatch();
                     var copy = new ActivationRows();
                     rows.Add(copy);
                     batches.Add(theirs);
-                    if (own)
-                        RowLists.Build(plans[from][layer], placement, to, theirs);
+                    if (mine)
+                        RowLists.Build(rowsOf[from], placement, to, theirs, ownIndex: isLow[to]);
                     else
-                        message.Unpack(theirs, copy, encoded.Format, setting.Shape.Hidden);
+                        message.Unpack(theirs, copy, sent.Format, setting.Shape.Hidden);
                     if (theirs.Tokens.Count > 0)
-                        merged.Add(theirs, own ? encoded : copy, own ? setting.Tokens : message.Header.Rows);
+                        merged.Add(theirs, mine ? sent : copy, mine ? setting.Tokens : message.Header.Rows);
                 }
             }
 
@@ -154,7 +184,7 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
                 found.Experts[rank][rank] += Timed(() =>
                 {
                     var share = merged.Share();
-                    Compute(layer, share.Batch, share.Rows, share.Count);
+                    Compute(share.Experts, share.Batch, share.Rows, share.Count);
                 });
             }
 
@@ -180,7 +210,7 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
                 Encode();
                 RowLists.Build(all, placement, part, batch);
             });
-            found.Experts[rank][rank] = Timed(() => Compute(layer, batch, encoded, Rows));
+            found.Experts[rank][rank] = Timed(() => Compute(experts[layer % experts.Length], batch, encoded, Rows));
             found.Shared[rank] = Timed(Shared);
             found.Combine[rank] = Timed(() => Add(new CutPart(part, ranks).Range(Rows).Count));
         }
@@ -202,8 +232,8 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
 
     private void Encode() => GroupedGemm.Encode(work, experts[0], (float*)input.Pointer, Rows, encoded);
 
-    private void Compute(int layer, ExpertBatch rows, ActivationRows from, int count) =>
-        GroupedGemm.Forward(work, experts[layer % experts.Length], rows, from, count, sums.Floats((nint)count * setting.Shape.Hidden), add: false);
+    private void Compute(PackedExperts with, ExpertBatch rows, ActivationRows from, int count) =>
+        GroupedGemm.Forward(work, with, rows, from, count, sums.Floats((nint)count * setting.Shape.Hidden), add: false);
 
     private void Shared() => shared?.Forward(pass, (float*)input.Pointer, (float*)output.Pointer);
 

@@ -15,7 +15,14 @@ internal sealed record VirtualLink(LinkRates Rates, bool Carries);
 /// <param name="RowBytes">[ranks][ranks] from a rank to another.</param>
 /// <param name="SumBytes">[ranks][ranks] from a rank back to another.</param>
 /// <param name="Together">Whether experts wait for the rows of all ranks.</param>
-internal sealed record VirtualWork(double[] Dispatch, double[][] Experts, double[] Shared, double[] Combine, long[][] RowBytes, long[][] SumBytes, bool Together);
+internal sealed record VirtualWork(double[] Dispatch, double[][] Experts, double[] Shared, double[] Combine, long[][] RowBytes, long[][] SumBytes, bool Together)
+{
+    /// <summary>[ranks] experts converted to a lower precision, while rows travel.</summary>
+    public double[] Convert { get; init; } = new double[Dispatch.Length];
+
+    /// <summary>What a rank's experts take: converted, and computed.</summary>
+    public double ExpertSeconds(int rank) => Convert[rank] + Experts[rank].Sum();
+}
 
 /// <summary>When a layer of virtual ranks ends.</summary>
 /// <param name="Seconds">Makespan: the slowest rank's time.</param>
@@ -32,7 +39,7 @@ internal static class VirtualRanks
     public static VirtualTime Rows(VirtualWork work, VirtualLink link)
     {
         int ranks = work.Dispatch.Length;
-        double[] now = [.. work.Dispatch];
+        double[] now = [.. work.Dispatch.Zip(work.Convert, (dispatch, convert) => dispatch + convert)];
         double[][] rowsThere = Sent(work.RowBytes, rank => Enumerable.Range(1, ranks - 1).Select(step => ((rank + step) % ranks, work.Dispatch[rank])), link);
         var answers = new List<(int To, double Ready)>[ranks];
         for (int rank = 0; rank < ranks; rank++)
@@ -72,7 +79,7 @@ internal static class VirtualRanks
             now[rank] += work.Combine[rank];
         }
 
-        return new(now.Max(), Enumerable.Range(0, ranks).Max(r => work.Dispatch[r] + work.Experts[r].Sum() + work.Shared[r] + work.Combine[r]));
+        return new(now.Max(), Enumerable.Range(0, ranks).Max(r => work.Dispatch[r] + work.ExpertSeconds(r) + work.Shared[r] + work.Combine[r]));
     }
 
     /// <summary>Where every rank has all rows and parts add up (slice): nothing travels before all is computed.</summary>

@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking.ExpertParallel;
@@ -7,6 +8,9 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 /// <summary>Another exchange, whose chunks of rows are seen: while one is being computed the experts run.</summary>
 internal sealed unsafe class WatchedExchange(IExchange inner, LaneClock clock) : IExchange
 {
+    /// <inheritdoc/>
+    public void ShareLoads(Pass pass, ExpertTicket ticket, LoadTable loads) => inner.ShareLoads(pass, ticket, loads);
+
     /// <inheritdoc/>
     public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x) =>
         inner.BeginDispatch(pass, layer, ticket, experts, placement, x);

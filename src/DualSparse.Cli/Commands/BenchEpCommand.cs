@@ -29,12 +29,16 @@ internal static class BenchEpCommand
     private static readonly Option<string?> s_picture = new("--picture") { Description = "Draw the median layer of the real ranks: a lane a rank.", HelpName = "file.svg" };
     private static readonly Option<bool> s_json = new("--json") { Description = "Write JSON." };
 
+    /// <summary>Whether figures are written as JSON.</summary>
+    internal static Option<bool> Json => s_json;
+
     public static Command Create()
     {
         var command = new Command(Word, "Times the MoE part of a layer (dispatch, experts, shared experts, combine) with expert parallelism: over real ranks, over virtual ranks, and in one process with all cores on the same rows.");
         var request = new EpRequest(command);
         foreach (Option option in new Option[] { s_virtual, s_latency, s_bandwidth, s_picture, s_json })
             command.Options.Add(option);
+        var balance = new EpBalanceRequest(command);
         var ranks = new RankArguments(command, model: false);
         command.SetAction(parsed =>
         {
@@ -45,7 +49,11 @@ internal static class BenchEpCommand
                 throw new ArgumentException("it is between ranks that this measures: give --ranks 2 or more, or for virtual ranks alone --latency and --bandwidth of the link between them");
             if (count == 1 && parsed.GetValue(s_picture) is not null)
                 throw new ArgumentException("--picture shows real ranks: give --ranks 2 or more");
+            var balanced = balance.Read(parsed);
             var (setting, source) = request.Read(parsed, count == 1 ? 1 : MpiLaunch.Current?.LocalSize ?? count);
+            BalanceArguments.Check(balanced?.Asked, setting.Weights);
+            if (balanced is not null && Counts(parsed.GetValue(s_virtual)!).Append(count).Any(n => n > 1 && setting.IsSlice(n)))
+                throw new ArgumentException("with slices every rank has as much to do: --balance needs --placement own or hybrid:P");
             if (count > 1 && setting.Misfit(count) is { } misfit)
                 throw new ArgumentException(misfit);
             int[] asked = Counts(parsed.GetValue(s_virtual)!);
@@ -61,10 +69,13 @@ internal static class BenchEpCommand
 
             int Measure(RankGroup? group)
             {
-                string told = $"{setting} {source.Zipf} {source.Hot} {pieces.Length} {string.Join(',', asked)} {link}";
+                string told = $"{setting} {source.Zipf} {source.Hot} {pieces.Length} {string.Join(',', asked)} {link} {balanced}";
                 if (group is not null)
                     new Rendezvous(group).Agree(told);
-                return Run(parsed, group, setting, drawn ?? source.Captured(group, pieces), pieces.Length, request.Placement(parsed), asked, link);
+                var routing = drawn ?? source.Captured(group, pieces);
+                if (balanced is not null)
+                    return balance.Run(parsed, group, setting, routing, request.Placement(parsed), [.. asked.Where(n => setting.Misfit(n) is null && (pieces.Length == 0 || n <= pieces.Length))], link, balanced);
+                return Run(parsed, group, setting, routing, pieces.Length, request.Placement(parsed), asked, link);
             }
         });
         return command;

@@ -27,8 +27,12 @@ internal static class EvalCommand
         var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };
         var limit = NumberOption.Create<int>("--limit", "Rows of each task at most. [default: all]");
         var json = new Option<bool>("--json") { Description = "Write JSON." };
+        var mark = new Option<string[]>("--mark") { Description = "Mark the rows of these of the texts, as of an image, and run all texts mixed.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
+        var share = NumberOption.Create<double>("--mark-share", "The share of marked windows. [default: as the texts have them]");
+        var together = NumberOption.Create<int>("--together", "With --balance: windows of each rank in a pass, on whose rows a row then depends. [default: 1]");
+        var asRanks = NumberOption.Create<int>("--as-ranks", "Compute in this process what so many ranks would.");
         text.AddTo(command);
-        foreach (Option option in new Option[] { ids, context, windows, bos, tasks, data, limit, json })
+        foreach (Option option in new Option[] { ids, context, windows, bos, tasks, data, limit, mark, share, together, asRanks, json })
             command.Options.Add(option);
         var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
@@ -55,24 +59,41 @@ internal static class EvalCommand
             if (parsed.GetValue(bos) && files.Length == 0)
                 throw new ArgumentException("--bos goes with --text");
 
+            string[] marked = parsed.GetValue(mark) ?? [];
+            if (marked.Length == 0 && parsed.GetValue(share) is not null)
+                throw new ArgumentException("--mark-share goes with --mark");
+            if (marked.FirstOrDefault(name => !files.Contains(name)) is { } other)
+                throw new ArgumentException($"--mark names {other}, which is none of the texts of --text");
+            if (parsed.GetValue(share) is { } part && !(part is >= 0 and <= 1))
+                throw new ArgumentException($"--mark-share is {part}, expected 0 to 1");
+            if (parsed.GetValue(together) is < 1 and var few)
+                throw new ArgumentException($"--together is {few}, expected at least 1");
+            if (parsed.GetValue(together) is not null && ranks.Balance(parsed) is null)
+                throw new ArgumentException("--together goes with --balance");
+
             path = ModelFolder.Find(path);
             // Windows of ids need none.
             var tokenizer = new Lazy<Tokenizer>(() => Tokenizer.Load(path));
             if (sweep.Given(parsed))
                 return sweep.Run(parsed, path, Texts(), engine.Engine(parsed), parsed.GetValue(json));
             // Of several ranks the first reads what is measured on: standard input is there once.
-            return ranks.Run(parsed, () => path, engine.Engine(parsed), options =>
+            return parsed.GetValue(asRanks) is { } virtualRanks ? Evaluate(ranks.AsRanks(parsed, path, engine.Engine(parsed), virtualRanks))
+                : ranks.Run(parsed, () => path, engine.Engine(parsed), Evaluate, count => RankWork.Of(PassShape.Windows(count, parsed.GetValue(context) ?? DefaultContext)));
+
+            int Evaluate(EngineOptions options)
             {
                 List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList.ToLowerInvariant()).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
                 var texts = Texts();
                 using var interrupt = new Interrupt();
                 using var model = Load(parsed.InvocationConfiguration.Error, path, options, interrupt.Token);
-                List<WindowReport> reports = [.. texts.Select(t => WindowEvaluation.Run(model, t, rule, interrupt.Token))];
+                List<WindowReport> reports = [.. texts.SelectMany(t => WindowEvaluation.BySource(WindowEvaluation.Run(model, t, rule, interrupt.Token, parsed.GetValue(together) ?? 1), t))];
                 var scores = ProgressBars.Show<List<TaskFigures>>(parsed.InvocationConfiguration.Error, bars =>
                     [.. sets.Select(set => Score(model, tokenizer.Value, set, rule, parsed.GetValue(context), bars?.Stage(set.Name), interrupt.Token))]);
-                EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json));
+                EvalOutput.Write(parsed.InvocationConfiguration.Output, reports, scores, parsed.GetValue(json), options.Balance is null ? null : model.Balance);
+                if (options.Balance is { } balance)
+                    Terminal.WriteLine(parsed.InvocationConfiguration.Error, BalanceArguments.Line(balance, model.Balance));
                 return 0;
-            }, count => RankWork.Of(PassShape.Windows(count, parsed.GetValue(context) ?? DefaultContext)));
+            }
 
             List<TextWindows> Texts()
             {
@@ -83,7 +104,7 @@ internal static class EvalCommand
                 if (idFile is not null)
                     texts.AddRange(TextWindows.ReadIds(idFile, most));
                 TextWindows.RequireNames(texts);
-                return texts;
+                return marked.Length == 0 ? texts : [TextWindows.Mix(texts, name => marked.Any(file => InputText.Name(file) == name), parsed.GetValue(share), most)];
             }
         });
         return command;
@@ -96,7 +117,7 @@ internal static class EvalCommand
     }
 
     private static TaskFigures Score(Transformer model, Tokenizer tokenizer, TaskSet set, DropRequest rule, int? context, IProgress<double>? progress, CancellationToken cancel) =>
-        rule.IsNone
+        rule.IsNone && model.BalanceSetting is null
             ? TaskFigures.Of(TaskEvaluation.Run(model, tokenizer, set, context, null, progress, cancel))
             : TaskFigures.Of(TaskComparison.Run(model, tokenizer, set, rule, context, progress, cancel));
 }

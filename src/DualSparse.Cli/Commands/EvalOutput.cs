@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Cli.Hosting;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Evaluation;
 using static DualSparse.Cli.Hosting.Figures;
 
@@ -8,15 +9,15 @@ namespace DualSparse.Cli.Commands;
 /// <summary>What <c>eval</c> prints.</summary>
 internal static class EvalOutput
 {
-    public static void Write(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json)
+    public static void Write(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, bool json, BalanceTally? balance = null)
     {
         if (json)
-            WriteJson(output, texts, tasks);
+            WriteJson(output, texts, tasks, balance);
         else
             WriteTables(output, texts, tasks);
     }
 
-    private static void WriteJson(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks) => output.WriteLine(JsonSerializer.Serialize(
+    private static void WriteJson(TextWriter output, IReadOnlyList<WindowReport> texts, IReadOnlyList<TaskFigures> tasks, BalanceTally? balance) => output.WriteLine(JsonSerializer.Serialize(
         new
         {
             Texts = texts.ToDictionary(t => t.Name, t => new
@@ -32,6 +33,7 @@ internal static class EvalOutput
                 t.Expected,
             }),
             Tasks = tasks.ToDictionary(t => t.Task),
+            Balance = balance,
         },
         Figures.Json));
 

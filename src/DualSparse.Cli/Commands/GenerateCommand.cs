@@ -77,6 +77,8 @@ internal static class GenerateCommand
 
         if (!json)
             Terminal.WritePieces(streams.Error, Figures.Of(model, engine, generation.Summary, session), Terminal.Columns(streams.Error));
+        if (engine.Balance is { } balance)
+            Terminal.WriteLine(streams.Error, BalanceArguments.Line(balance, model.Transformer.Balance));
         foreach (string note in model.Notes)
             streams.Error.WriteLine($"note: {note}");
         return 0;

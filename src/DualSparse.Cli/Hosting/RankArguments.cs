@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using DualSparse.Distributed;
 using DualSparse.Distributed.Mpi;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe.Balance;
 
 namespace DualSparse.Cli.Hosting;
 
@@ -21,6 +22,8 @@ internal sealed class RankArguments
         HelpName = "name",
     };
 
+    private readonly BalanceArguments? balance;
+
     private readonly Option<double?> timeout = NumberOption.Create<double>("--peer-timeout", "Seconds that one of --ranks waits for another before it counts as lost. [default: 30]");
 
     /// <summary>Adds the options to a command.</summary>
@@ -31,6 +34,29 @@ internal sealed class RankArguments
         ranks = NumberOption.Create<int>("--ranks", $"{(model ? "Run one model in this many processes (MPI). [default: 1, or" : "Start this many processes (MPI). [default:")} as many as mpirun has started]");
         foreach (Option option in model ? new Option[] { ranks, hosts, placement, timeout } : [ranks, hosts, timeout])
             command.Options.Add(option);
+        balance = model ? new BalanceArguments(command) : null;
+    }
+
+    /// <summary>How ranks balance their loads; null: they don't.</summary>
+    /// <exception cref="ArgumentException">It makes no sense.</exception>
+    public BalanceSetting? Balance(ParseResult parsed) => balance?.Setting(parsed);
+
+    /// <summary>What one process computes as so many ranks would: with their placement, and balanced as theirs.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="folder">The model's folder.</param>
+    /// <param name="options">Weights, threads, kernels.</param>
+    /// <param name="count">Ranks.</param>
+    /// <exception cref="ArgumentException">Several processes are asked for too, or the model can't be placed so.</exception>
+    public EngineOptions AsRanks(ParseResult parsed, string folder, EngineOptions options, int count)
+    {
+        if (count is < 2 or > MostRanks)
+            throw new ArgumentException($"--as-ranks is {count}, expected 2 to {MostRanks}");
+        if (parsed.GetValue(ranks) is not null || MpiLaunch.Current is { Size: > 1 })
+            throw new ArgumentException("--as-ranks is one process: leave --ranks out");
+        var where = RankPlacement.Choose(folder, count, PlacementKind.Parse(parsed.GetValue(placement) ?? "own"));
+        options = where.Apply(options);
+        BalanceArguments.Check(Balance(parsed), options.Weights);
+        return Balance(parsed) is { } asked ? options with { Balance = BalanceArguments.Measured(asked, options, Models.ModelConfig.Load(folder), where.Parts) } : options;
     }
 
     /// <summary>Whether several ranks are asked for.</summary>
@@ -47,6 +73,10 @@ internal sealed class RankArguments
         var (launch, count, patience) = Asked(parsed);
         var errors = parsed.InvocationConfiguration.Error;
         var how = parsed.GetValue(placement) is { } name ? PlacementKind.Parse(name) : null;
+        options = options with { Balance = Balance(parsed) };
+        BalanceArguments.Check(options.Balance, options.Weights);
+        if (count == 1 && options.Balance is not null)
+            throw new ArgumentException("--balance is between ranks: give --ranks 2 or more");
         if (count == 1)
             return work(options);
         if (launch is not null)

@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Ops;
@@ -15,7 +16,7 @@ internal static class MemoryNeed
 
     /// <summary>Bytes of the packed weights that a process with these options has.</summary>
     public static long WeightBytes(ModelConfig config, EngineOptions options) =>
-        HeadBytes(config, options.Weights, options.Trunk) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, options, l));
+        HeadBytes(config, options.Weights, options.Trunk) + SwitchedBytes(config, options) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, options, l));
 
     /// <summary>Bytes that a token's keys and values take in the cache of a model with weights of a format.</summary>
     public static long KeyValueBytes(ModelConfig config, WeightFormat format, TrunkCut? cut = null) =>
@@ -62,6 +63,11 @@ internal static class MemoryNeed
         int parts = options.Rank is { } rank ? placement.PartsOf(rank).Length : placement.RankOf.Length;
         return parts * Expert(options.Weights, config.HiddenSize, moe.Intermediate / placement.Parts);
     }
+
+    // Where ranks may switch to a lower precision, one layer's experts at a time are there in both.
+    private static long SwitchedBytes(ModelConfig config, EngineOptions options) => options.Balance is not { Switches: true } balance ? 0
+        : Enumerable.Range(0, config.Layers).Where(layer => config.LayerPlan[layer].IsMoe)
+            .Max(layer => ExpertBytes(config, options with { Weights = LowExperts.Format(balance.Low) }, layer));
 
     private static long Mlp(ModelConfig config, WeightFormat format, TrunkCut cut, int neurons) =>
         cut.Mlp(neurons).Sum(part => Expert(format, config.HiddenSize, TrunkCut.Neurons(part, neurons).Count));

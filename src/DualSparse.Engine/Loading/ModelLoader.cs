@@ -133,7 +133,7 @@ internal sealed class ModelLoader
         var experts = RoutedExperts(index, tensors, placement);
         var shared = tensors.SharedExpert is { } wide ? Mlp(wide) : null;
         var combineGate = tensors.CombineGate is { } gate ? Linear([WeightSlice.Of(gate)], format: WeightFormat.F32) : null;
-        return new MoeLayer(router, experts, shared, combineGate, placement, options.Peers?.Exchange ?? LocalExchange.Of(options.Rank));
+        return new MoeLayer(router, experts, shared, combineGate, placement, options.Peers?.Exchange ?? LocalExchange.Of(options.Rank), options.Balance);
     }
 
     // An MLP that every row takes, in this process's parts.
@@ -157,7 +157,10 @@ internal sealed class ModelLoader
         placement ??= ExpertPlacement.SingleRank(moe.Experts);
         int parts = placement.Parts;
         int[] own = options.Rank is { } rank ? placement.PartsOf(rank) : [.. Enumerable.Range(0, moe.Experts * parts)];
-        return Experts(own.Length, moe.Intermediate / parts, i => tensors.Expert(own[i] / parts), parts == 1 && options.NeuronOrder is null ? null : Order);
+        var experts = Experts(own.Length, moe.Intermediate / parts, i => tensors.Expert(own[i] / parts), parts == 1 && options.NeuronOrder is null ? null : Order);
+        if (options.Balance is { Switches: true })
+            experts.MeasureOutputs(team);
+        return experts;
 
         int[] Order(int i)
         {

@@ -1,5 +1,6 @@
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
+using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
 
@@ -7,5 +8,6 @@ namespace DualSparse.Engine.Moe;
 /// <param name="Batch">Rows by expert.</param>
 /// <param name="Rows">[<paramref name="Count"/>, D], as the experts' kernel reads them.</param>
 /// <param name="Count">Rows.</param>
+/// <param name="Experts">The experts: the layer's, or a lower precision's.</param>
 /// <param name="Sums">Receives [rows, D] f32: for each row the weighted sum of its experts here.</param>
-internal readonly record struct ExpertShare(ExpertBatch Batch, ActivationRows Rows, int Count, ScratchBuffer Sums);
+internal readonly record struct ExpertShare(ExpertBatch Batch, ActivationRows Rows, int Count, PackedExperts Experts, ScratchBuffer Sums);

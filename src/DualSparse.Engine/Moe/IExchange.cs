@@ -1,3 +1,4 @@
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
@@ -8,6 +9,12 @@ namespace DualSparse.Engine.Moe;
 /// </summary>
 internal unsafe interface IExchange
 {
+    /// <summary>Adds what the other ranks' rows ask for, before any are sent: each has its own.</summary>
+    /// <param name="pass">The pass.</param>
+    /// <param name="ticket">The layer's.</param>
+    /// <param name="loads">This process's; receives all.</param>
+    void ShareLoads(Pass pass, ExpertTicket ticket, LoadTable loads);
+
     /// <summary>Sends rows to the experts of their routing; dropped pairs aren't sent.</summary>
     /// <param name="pass">Threads, kernels.</param>
     /// <param name="layer">The layer's index.</param>

@@ -1,4 +1,4 @@
-using DualSparse.Kernels.Gemm;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Engine.Moe;
@@ -20,18 +20,29 @@ internal sealed unsafe class LocalExchange : IExchange
     public static LocalExchange Of(int? rank) => rank is null ? Instance : new LocalExchange(rank);
 
     /// <inheritdoc/>
+    public void ShareLoads(Pass pass, ExpertTicket ticket, LoadTable loads)
+    {
+        // All rows are here.
+    }
+
+    /// <inheritdoc/>
     public void BeginDispatch(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts, ExpertPlacement placement, float* x)
     {
-        ticket.RowCount = pass.Rows;
-        GroupedGemm.Encode(pass.Work, experts, x, pass.Rows, ticket.Rows);
+        ticket.Encode(pass.Work, experts, x, pass.Rows);
         ticket.SetRanks(rank is null ? placement.Ranks : 1);
-        for (int share = 0; share < ticket.Ranks.Count; share++)
-            RowLists.Build(ticket.Routing, placement, rank ?? share, ticket.Ranks[share].Batch, ownIndex: rank is not null);
+        for (int i = 0; i < ticket.Ranks.Count; i++)
+        {
+            var share = ticket.Ranks[i];
+            (share.Rank, bool ownIndex) = (rank ?? i, rank is not null);
+            // What is converted is a rank's own.
+            RowLists.Build(ticket.Routing, placement, share.Rank, share.Batch, ownIndex || ticket.IsLow(share.Rank));
+            ticket.PrepareExperts(pass.Work, experts, placement, share.Rank, share, ownIndex);
+        }
     }
 
     /// <inheritdoc/>
     public IEnumerable<ExpertShare> Receive(Pass pass, int layer, ExpertTicket ticket, PackedExperts experts) =>
-        ticket.Ranks.Where(share => share.Batch.Tokens.Count > 0).Select(share => new ExpertShare(share.Batch, ticket.Rows, ticket.RowCount, share.Sums));
+        ticket.Ranks.Where(share => share.Batch.Tokens.Count > 0).Select(share => new ExpertShare(share.Batch, ticket.RowsFor(share.Rank), ticket.RowCount, share.Experts!, share.Sums));
 
     /// <inheritdoc/>
     public void EndCombine(Pass pass, int layer, ExpertTicket ticket, int hidden, float* y)

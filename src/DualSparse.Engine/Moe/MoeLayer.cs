@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Packing;
@@ -18,7 +19,8 @@ namespace DualSparse.Engine.Moe;
 /// <param name="gate">What weighs shared and routed outputs, as the configuration says; null: nothing does.</param>
 /// <param name="placement">Which rank has which expert; null: one has all.</param>
 /// <param name="exchange">How rows reach the ranks; null: all are this process.</param>
-internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, DenseMlp? shared = null, Linear? gate = null, ExpertPlacement? placement = null, IExchange? exchange = null) : IDisposable
+/// <param name="balance">How loads are balanced between ranks; null: they aren't.</param>
+internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, DenseMlp? shared = null, Linear? gate = null, ExpertPlacement? placement = null, IExchange? exchange = null, BalanceSetting? balance = null) : IDisposable
 {
     // Rows that one thread weighs at a time: a few microseconds.
     private const int RowsPerItem = 4;
@@ -31,11 +33,16 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     // Of a whole expert: those here may be parts.
     private readonly NeuronLayout neurons = new(experts.Neurons.Neurons * (placement?.Parts ?? 1));
 
+    private readonly LayerBalance? balance = balance is null ? null : new LayerBalance(balance, placement ?? ExpertPlacement.SingleRank(experts.Count), experts, router.Config.TopK);
+
     /// <summary>The routed experts.</summary>
     public PackedExperts Experts => experts;
 
     /// <summary>The same weights under another rule, which stay this layer's.</summary>
-    public MoeLayer With(MoeConfig other) => new(router.With(other), experts, shared, gate, placement, exchange);
+    public MoeLayer With(MoeConfig other) => new(router.With(other), experts, shared, gate, placement, exchange, balance?.Setting);
+
+    /// <summary>The shared experts; null: none.</summary>
+    public DenseMlp? SharedExperts => shared;
 
     /// <summary>Routes rows, decides what is computed of each pair, and sends them to their experts.</summary>
     /// <param name="pass">The rows' sequences; receives the layer's ticket.</param>
@@ -57,15 +64,19 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
         var replayed = ticket.Lane.Branch > 0 ? memo!.Replayed() : null;
         if (replayed is null)
             memo?.Clear();
+        ticket.SwitchNone();
+        var balancing = pass.IsBalanced ? balance : null;
+        balancing?.Begin(ticket);
         foreach (var segment in pass.Segments)
         {
             if (segment.Drop is not { } text)
                 continue;
             var plan = text.Plan;
             var thresholds = replayed ?? memo?.Recording(text.Thresholds) ?? text.Thresholds;
-            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.AdaptiveRule(layer, segment.Generated), thresholds);
+            DropPolicy.Apply(ticket.Routing, segment.First, segment.Count, plan.Rule(layer, segment.Generated), plan.AdaptiveRule(layer, segment.Generated), thresholds, balancing is null ? null : ticket.Levels);
         }
 
+        balancing?.Decide(pass, ticket, exchange);
         pass.Watch?.Routed?.Invoke(layer, ticket.Routing);
         exchange.BeginDispatch(pass, layer, ticket, experts, placement, x);
         if (pass.Watch?.Neurons?.Invoke(layer, ticket.Routing) is { } observer)
@@ -76,11 +87,12 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     public void Compute(Pass pass, int layer, int branch = 0)
     {
         var ticket = pass.Tickets.Of(layer, branch);
-        foreach (var (batch, rows, count, sums) in exchange.Receive(pass, layer, ticket, experts))
+        foreach (var (batch, rows, count, own, sums) in exchange.Receive(pass, layer, ticket, experts))
         {
             long began = pass.Clock is null ? 0 : Stopwatch.GetTimestamp();
-            GroupedGemm.Forward(pass.Work, experts, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false);
-            if (pass.Clock is not null && rows == ticket.Rows)
+            var rounding = ReferenceEquals(own, experts) ? null : ticket.Rounding;
+            GroupedGemm.Forward(pass.Work, own, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false, rounding);
+            if (pass.Clock is not null && (rows == ticket.Rows || rows == ticket.LowRows))
                 ticket.Travel = ticket.Travel with { OwnTicks = ticket.Travel.OwnTicks + Stopwatch.GetTimestamp() - began };
         }
     }

@@ -12,8 +12,9 @@ internal interface IPassLeader
     /// <summary>Tells the others of a pass that is about to begin.</summary>
     /// <param name="batch">The pass's chunks; this rank's caches have room.</param>
     /// <param name="homes">What <see cref="Deal"/> said.</param>
+    /// <param name="balanced">Whether loads are balanced in it, where that is asked for.</param>
     /// <exception cref="InvalidOperationException">A pass has failed: <see cref="Fail"/>.</exception>
-    void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes);
+    void Announce(ReadOnlySpan<SequenceChunk> batch, int[]? homes, bool balanced);
 
     /// <summary>Brings the logits of the others' chunks here, and what their texts have come to.</summary>
     /// <param name="batch">The pass's chunks.</param>

@@ -41,8 +41,12 @@ internal sealed record TaskComparison(TaskResult Dense, TaskResult Dropped, doub
         var dropped = Half(drop, 0.5);
         return new TaskComparison(dense, dropped, drop.Counts.Rate);
 
-        TaskResult Half(TextDrop? drop, double done) =>
-            TaskEvaluation.Run(model, tokenizer, task, context, drop, progress is null ? null : new Part(progress, done), cancel);
+        TaskResult Half(TextDrop? drop, double done)
+        {
+            // What is compared with isn't balanced.
+            model.Balanced = drop is not null;
+            return TaskEvaluation.Run(model, tokenizer, task, context, drop, progress is null ? null : new Part(progress, done), cancel);
+        }
     }
 
     private static AccuracyChange Change(TaskResult before, TaskResult after, Func<ItemResult, bool> right)

@@ -59,11 +59,14 @@ internal static unsafe class GroupedGemm
     /// <param name="tokens">Tokens.</param>
     /// <param name="y">[tokens, D] f32, dense.</param>
     /// <param name="add">Whether y is added to, or overwritten: with zeros where a token has no expert.</param>
-    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, ActivationRows encoded, int tokens, float* y, bool add)
+    /// <param name="rounding">What is made of each intermediate row, of f32 experts, before it is multiplied; null: nothing.</param>
+    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, ActivationRows encoded, int tokens, float* y, bool add, RowRounding? rounding = null)
     {
         var kernel = work.Kernels[experts.Format];
         var rows = Gather(work, batch, encoded, tokens, experts.Hidden);
         GateUp(work, kernel, experts, batch, rows);
+        if (rounding is not null)
+            Round(work, experts, batch, rounding);
         Down(work, kernel, experts, batch, tokens, y, add);
     }
 
@@ -81,6 +84,13 @@ internal static unsafe class GroupedGemm
         });
         return new RowSource(work.Gathered, Fixed: false);
     }
+
+    private static void Round(Workspace work, PackedExperts experts, ExpertBatch batch, RowRounding rounding) => work.Team.For(batch.Experts.Count, (index, _) =>
+    {
+        var expert = batch.Experts[index];
+        for (int r = 0; r < expert.Count; r++)
+            rounding(new Span<float>((float*)work.Hidden.Row(expert.First + r), r < expert.Full ? experts.Neurons.Padded : experts.Neurons.MajorPadded));
+    });
 
     private static bool InOrder(List<int> tokens)
     {
@@ -264,3 +274,6 @@ internal static unsafe class GroupedGemm
     /// <param name="Fixed">Every expert reads the one row there is.</param>
     private readonly record struct RowSource(ActivationRows Rows, bool Fixed);
 }
+
+/// <summary>Replaces the values of a row by those that a format of fewer bits has.</summary>
+internal delegate void RowRounding(Span<float> row);

@@ -69,4 +69,17 @@ internal sealed unsafe class PackedMatrix(WeightFormat format, int outputs, int 
             throw new ArgumentException($"expected a matrix of [{Outputs}, {Inputs}], found [{source.Outputs}, {source.Inputs}]");
         PanelConvert.Run(source.Format, source.Panel(index), format, Panel(index), Inputs);
     }
+
+    /// <summary>The same into int8, knowing the largest magnitude of each output.</summary>
+    /// <param name="index">The panel, of both.</param>
+    /// <param name="source">A matrix of the same outputs and inputs, not of int8.</param>
+    /// <param name="largest">[32] by <see cref="FindLargest"/> of the source.</param>
+    public void ConvertPanelInt8(int index, PackedMatrix source, float* largest) =>
+        StepWriter.WriteInt8(new PanelSource(WeightFormats.Of(source.Format), source.Panel(index)), Inputs, largest, Panel(index));
+
+    /// <summary>The largest magnitude of each output of a panel.</summary>
+    /// <param name="index">The panel.</param>
+    /// <param name="largest">Receives [32].</param>
+    public void FindLargest(int index, float* largest) =>
+        StepWriter.FindLargest(new PanelSource(WeightFormats.Of(format), Panel(index)), Inputs, largest);
 }

@@ -29,21 +29,34 @@ internal static unsafe class StepWriter
     }
 
     /// <summary>Into an int8 panel. The source is read twice: a scale depends on all weights of its output.</summary>
-    [SkipLocalsInit]
     public static void WriteInt8(PanelSource source, int inputs, byte* panel)
     {
-        float* steps = stackalloc float[AtOnce * Columns], inverses = stackalloc float[Columns];
-        // Magnitudes as the bits of floats, which are ordered as integers are; a NaN is beyond infinity.
-        uint* largest = stackalloc uint[Columns];
+        float* largest = stackalloc float[Columns];
+        FindLargest(source, inputs, largest);
+        WriteInt8(source, inputs, largest, panel);
+    }
+
+    /// <summary>The largest magnitude of each of a panel's 32 outputs; a NaN is beyond infinity.</summary>
+    [SkipLocalsInit]
+    public static void FindLargest(PanelSource source, int inputs, float* largest)
+    {
+        float* steps = stackalloc float[AtOnce * Columns];
+        // Magnitudes as the bits of floats, which are ordered as integers are.
         new Span<uint>(largest, Columns).Clear();
         for (int k = 0; k < inputs; k += AtOnce)
         {
             source.Read(k, steps);
-            Largest(steps, largest);
+            Largest(steps, (uint*)largest);
         }
+    }
 
+    /// <summary>Into an int8 panel, knowing the largest magnitudes: the source is read once.</summary>
+    [SkipLocalsInit]
+    public static void WriteInt8(PanelSource source, int inputs, float* largest, byte* panel)
+    {
+        float* steps = stackalloc float[AtOnce * Columns], inverses = stackalloc float[Columns];
         for (int c = 0; c < Columns; c++)
-            (((float*)panel)[c], inverses[c]) = PanelPacker.Int8Scale(BitConverter.UInt32BitsToSingle(largest[c]));
+            (((float*)panel)[c], inverses[c]) = PanelPacker.Int8Scale(largest[c]);
         for (int k = 0; k < inputs; k += AtOnce)
         {
             source.Read(k, steps);

@@ -1,5 +1,6 @@
 using DualSparse.Distributed;
 using DualSparse.Engine;
+using DualSparse.Engine.Moe.Balance;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.RankSuite;
@@ -35,6 +36,22 @@ public class RankExactnessTests
     [InlineData(Mpich, 3, 5)]
     public void A_cover_of_them_gives_the_bits_of_one_process(string launcher, int ranks, int first) =>
         Compare(launcher, ranks, [.. Cases(ranks).Where((_, i) => i % 11 == first)]);
+
+    // A row depends on its batch: of the same batch ranks compute what one process does that is all of them.
+    [Theory]
+    [InlineData(OpenMpi, 4, 0)]
+    [InlineData(Mpich, 2, 3)]
+    public void Balanced_ranks_give_the_bits_of_one_process(string launcher, int ranks, int first) =>
+        Compare(launcher, ranks, [.. Balanced(ranks).Where((_, i) => i % 5 == first)]);
+
+    [Theory]
+    [InlineData(OpenMpi, 3)]
+    [InlineData(Mpich, 8)]
+    public void Ranks_balanced_in_every_way_give_the_bits_of_one_process(string launcher, int ranks)
+    {
+        RequireSlow();
+        Compare(launcher, ranks, Balanced(ranks));
+    }
 
     public static MatrixTheoryData<string, int, string> Verified => new([OpenMpi, Mpich], [2, 3], s_families);
 
@@ -86,11 +103,12 @@ public class RankExactnessTests
         var run = MpiRun.OfSuite(launcher, ranks, [file, .. cases.Select(c => $"{c}")]);
         Assert.True(run.Code == 0, run.Errors);
         using var found = new WalkReader(file);
-        bool anotherOrder = false;
+        bool anotherOrder = false, balanced = false;
         foreach (var shared in cases)
         {
             using var model = Transformer.Load(shared.Folder, shared.OneProcess(ranks));
-            using var whole = Transformer.Load(shared.Folder, new EngineOptions { Weights = shared.Weights });
+            // What isn't balanced: one rank, or where balance is to show as many.
+            using var whole = Transformer.Load(shared.Folder, shared.Balance is null ? new EngineOptions { Weights = shared.Weights } : (shared with { Balance = null }).OneProcess(ranks));
             int number = 0;
             foreach (var (expected, alone) in RankCase.Walks(model).Zip(RankCase.Walks(whole)))
             {
@@ -98,8 +116,9 @@ public class RankExactnessTests
                 var walk = found.Read();
                 Assert.True(expected.Logits.AsSpan().SequenceEqual(walk.Logits), $"{name}: {Apart(walk, expected):e2} apart from one process");
                 Assert.Equal(expected.Ids, walk.Ids);
+                balanced |= shared.Balance is not null && !alone.Logits.AsSpan().SequenceEqual(walk.Logits);
                 anotherOrder |= !alone.Logits.AsSpan().SequenceEqual(walk.Logits);
-                if (RankCase.Drops[number++])
+                if (RankCase.Drops[number++] || shared.Balance is not null)
                     continue;
                 if (shared.Weights == WeightFormat.F32)
                     Assert.True(Apart(walk, alone) <= 1e-5, $"{name}: {Apart(walk, alone):e2} apart from one rank");
@@ -110,8 +129,20 @@ public class RankExactnessTests
 
         // The bits are those of the placement, so that comparing them says something.
         Assert.True(anotherOrder);
+        Assert.True(balanced || Array.TrueForAll(cases, c => c.Balance is null));
         Assert.True(found.AtEnd);
     }
+
+    private static RankCase[] Balanced(int ranks) =>
+    [
+        .. from model in (string[])["olmoe-mini", "qwen2_moe", "deepseek_v2"]
+           from placement in s_placements
+           where Fits(model, placement, ranks)
+           from weights in (WeightFormat[])[WeightFormat.Bf16, WeightFormat.F32]
+           from mode in (BalanceMode[])[BalanceMode.Drop, BalanceMode.Precision, BalanceMode.Both]
+           from rule in Enum.GetValues<BalanceRule>()
+           select new RankCase(Folder(model), placement, weights, (mode, rule)),
+    ];
 
     // The largest difference over the largest logit.
     private static double Apart(Walk walk, Walk other) => walk.Logits.Length != other.Logits.Length ? double.PositiveInfinity

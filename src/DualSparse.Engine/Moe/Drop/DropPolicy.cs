@@ -1,3 +1,5 @@
+using DualSparse.Engine.Moe.Balance;
+
 namespace DualSparse.Engine.Moe.Drop;
 
 /// <summary>The drop decision (arXiv 2508.18376, §4.2): THE place where a pair becomes full, major or nothing.</summary>
@@ -24,7 +26,8 @@ internal static class DropPolicy
     /// <param name="rule">The layer's rule; null drops nothing.</param>
     /// <param name="adaptive">The rule by which adaptive thresholds observe scores; null: thresholds are fixed.</param>
     /// <param name="source">The text's thresholds.</param>
-    public static void Apply(RoutingPlan routing, int first, int count, LayerRule? rule, LayerRule? adaptive, IThresholdSource source)
+    /// <param name="levels">Receives at which share of its thresholds each pair is dropped, where it keeps them; null: nobody asks.</param>
+    public static void Apply(RoutingPlan routing, int first, int count, LayerRule? rule, LayerRule? adaptive, IThresholdSource source, DropLevels? levels = null)
     {
         routing.Computations.Slice(first * routing.TopK, count * routing.TopK).Clear();
         if (rule is null && adaptive is null)
@@ -38,7 +41,11 @@ internal static class DropPolicy
                 rule.Scores(routing, t, scores);
                 var thresholds = source.Next(rule, experts, scores);
                 for (int k = 0; k < scores.Length; k++)
+                {
                     routing.Computations[t * routing.TopK + k] = Decide(scores[k], k == 0, thresholds[experts[k]], rule.Guard);
+                    if (levels?.Count > 0)
+                        levels.Set(t * routing.TopK + k, scores[k], k == 0, thresholds[experts[k]], rule.Guard);
+                }
             }
 
             if (adaptive is null)
