@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using DualSparse.Engine;
 using DualSparse.Engine.Ranks;
 
@@ -21,7 +20,7 @@ internal sealed class RankMeeting : IDisposable
             Collective = collective,
             Exchange = Exchange,
             RowsOfPass = Exchange is null ? null : () => Exchange.RowsOfPass,
-            Share = Exchange is null ? null : own => Share(group, own),
+            Share = Exchange is null ? null : own => RankNumbers.Share(group, own),
         };
     }
 
@@ -30,26 +29,6 @@ internal sealed class RankMeeting : IDisposable
 
     /// <summary>The exchange of rows; null: every rank has all of them.</summary>
     public AllToAllExchange? Exchange { get; }
-
-    // Everybody to everybody: a few numbers.
-    private static unsafe double[][] Share(RankGroup group, double[] own)
-    {
-        double[][] all = [.. Enumerable.Range(0, group.Size).Select(rank => rank == group.Rank ? own : GC.AllocateArray<double>(own.Length, pinned: true))];
-        double[] mine = GC.AllocateArray<double>(own.Length, pinned: true);
-        own.CopyTo(mine, 0);
-        List<RankMessage> messages = [];
-        int bytes = own.Length * sizeof(double);
-        for (int rank = 0; rank < group.Size; rank++)
-        {
-            if (rank == group.Rank)
-                continue;
-            messages.Add(group.Receive(rank, RankTag.Schedule, (void*)Marshal.UnsafeAddrOfPinnedArrayElement(all[rank], 0), bytes));
-            messages.Add(group.Send(rank, RankTag.Schedule, (void*)Marshal.UnsafeAddrOfPinnedArrayElement(mine, 0), bytes));
-        }
-
-        group.WaitAll(messages, "the schedule");
-        return all;
-    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -5,6 +5,9 @@ using DualSparse.Models;
 using DualSparse.Training.Layers;
 using DualSparse.Training.Ops;
 using DualSparse.Training.Products;
+using DualSparse.Training.Ranks;
+using Operator = DualSparse.Engine.Operator;
+using OperatorKind = DualSparse.Engine.OperatorKind;
 
 namespace DualSparse.Training;
 
@@ -19,12 +22,13 @@ internal sealed unsafe class TrainableModel : IDisposable
     private readonly TrainingPass pass;
     private readonly List<IBlock> blocks = [];
     private readonly List<LayerPair> layers = [];
-    private readonly Streams streams;
+    private readonly FarSkipStreams? streams;
     private readonly Parameter embedding;
     private readonly Norm finalNorm;
     private readonly Linear head;
     private readonly ScratchBuffer residual = new(), normalised = new(), gradient = new(), logits = new();
     private readonly bool ranked;
+    private readonly PassSchedule? schedule;
     private bool packed;
 
     /// <summary>Makes a model whose values are zero.</summary>
@@ -53,8 +57,9 @@ internal sealed unsafe class TrainableModel : IDisposable
             layers.Add(new LayerPair(attention, mlp));
         }
 
-        streams = new Streams(layers, config.Wiring, config.HiddenSize);
+        streams = config.Wiring == Wiring.FarSkip ? new FarSkipStreams(layers, config.HiddenSize) : null;
 
+        schedule = streams is null ? PassSchedule.Of(config, parts.Group) : null;
         embedding = Parameters.Find(config.Tensors.Embedding);
         finalNorm = new Norm(Parameters, Parameters.Find(config.Tensors.FinalNorm));
         head = new Linear(work.Arithmetic, Parameters, Parameters.Find(config.Tensors.Head));
@@ -65,6 +70,9 @@ internal sealed unsafe class TrainableModel : IDisposable
 
     /// <summary>Its tensors. Who changes values calls <see cref="ValuesChanged"/>.</summary>
     public ParameterSet Parameters { get; }
+
+    /// <summary>Where experts compute over ranks; null: nothing may move.</summary>
+    public PassSchedule? Schedule => schedule;
 
     /// <summary>The threads.</summary>
     public ThreadTeam Team => work.Team;
@@ -113,6 +121,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     /// <exception cref="ArgumentException">An id is outside the vocabulary, or a window longer than the context.</exception>
     public Losses Backward(WindowBatch batch, LossCoefficients coefficients, float scale = 1, float[]? teacher = null)
     {
+        schedule?.Begin(pass);
         float* h = ForwardLayers(batch);
         nint size = (nint)batch.Tokens * Config.HiddenSize;
         float* dh = gradient.Floats(size);
@@ -126,7 +135,20 @@ internal sealed unsafe class TrainableModel : IDisposable
             branch.RouterZ = scale * coefficients.RouterZ / (batch.Tokens * (float)pass.Routers.Count);
         }
 
-        streams.Backward(pass, dh);
+        pass.IsBackward = true;
+        streams?.Backward(pass, dh);
+        for (int b = streams is null ? blocks.Count - 1 : -1; b >= 0; b--)
+        {
+            var step = Step(b);
+            pass.Clock?.Begin(step);
+            blocks[b].Backward(pass, dh);
+            // The block whose input they read has had them compute before it ended.
+            foreach (int layer in Behind(place => place.Backward, step).Where(layer => b != 2 * layer + 1 - Config.LayerPlan[layer].Shortcut))
+                Moe(layer).ComputeBackward(pass);
+        }
+
+        pass.Clock?.End();
+        schedule?.End(pass);
         EmbeddingOp.Backward(work.Team, dh, batch.Inputs, Config.HiddenSize, Parameters.Gradients + embedding.Offset);
         return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
     }
@@ -148,8 +170,8 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         foreach (var block in blocks)
             block.Dispose();
-        foreach (var one in new IDisposable[] { streams, finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
-            one.Dispose();
+        foreach (var one in new IDisposable?[] { streams, finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
+            one?.Dispose();
     }
 
     private float* ForwardLayers(WindowBatch batch)
@@ -160,9 +182,29 @@ internal sealed unsafe class TrainableModel : IDisposable
         pass.Begin(batch);
         float* h = residual.Floats((nint)batch.Tokens * Config.HiddenSize);
         EmbeddingOp.Forward(work.Team, Parameters.Values + embedding.Offset, batch.Inputs, Config.HiddenSize, h);
-        streams.Forward(pass, h);
+        foreach (var (layer, place) in schedule?.Places ?? [])
+            (Moe(layer).ForwardPlace, Moe(layer).BackwardPlace) = (place.Forward.Kind, place.Backward.Kind);
+        streams?.Forward(pass, h);
+        for (int b = 0; b < blocks.Count && streams is null; b++)
+        {
+            var step = Step(b);
+            pass.Clock?.Begin(step);
+            blocks[b].Forward(pass, h);
+            foreach (int layer in Behind(place => place.Forward, step))
+                Moe(layer).Compute(pass);
+        }
+
+        pass.Clock?.End();
         return h;
     }
+
+    private static Operator Step(int block) => new(block % 2 == 0 ? OperatorKind.Attention : OperatorKind.Dense, block / 2);
+
+    private MoeBlock Moe(int layer) => (MoeBlock)blocks[2 * layer + 1];
+
+    // The layers whose experts compute behind a block, by the schedule.
+    private int[] Behind(Func<(Operator Forward, Operator Backward), Operator> of, Operator step) =>
+        schedule is null ? [] : [.. schedule.Places.Where(pair => of(pair.Value) == step).Select(pair => pair.Key)];
 
     private void Pack()
     {

@@ -57,11 +57,15 @@ internal static class ScMoeBenchmark
         using var rank = new ScMoeRank(group, setting);
         var orders = variants.Select(variant => Orders(variant, setting)).ToArray();
         List<ScMoeRun[]>[][] runs = [.. orders.Select(of => of.Select(_ => new List<ScMoeRun[]>()).ToArray())];
+        List<ScMoeRun[]>[] sequential = [.. orders.Select(_ => new List<ScMoeRun[]>())];
         for (int round = -UntimedRounds; round < setting.Rounds; round++)
         {
             progress?.Invoke(round < 0 ? "a first round, untimed" : $"round {round + 1} of {setting.Rounds}");
             for (int v = 0; v < orders.Length; v++)
             {
+                var alone = rank.Run(variants[v] with { Overlaps = false }, Sequential(orders[v][0]));
+                if (round >= 0 && group.Rank == 0)
+                    sequential[v].Add(alone);
                 for (int o = 0; o < orders[v].Count; o++)
                 {
                     var run = rank.Run(variants[v], orders[v][o]);
@@ -71,7 +75,7 @@ internal static class ScMoeBenchmark
             }
         }
 
-        return group.Rank == 0 ? [.. variants.Select((variant, v) => Result(variant, orders[v], runs[v]))] : null;
+        return group.Rank == 0 ? [.. variants.Select((variant, v) => Result(variant, orders[v], runs[v], sequential[v]))] : null;
     }
 
     private static IReadOnlyList<Operator[]> Orders(ScMoeVariant variant, ScMoeSetting setting)
@@ -80,12 +84,21 @@ internal static class ScMoeBenchmark
         return variant.Overlaps ? SlotChoice.Orders(program) : [program];
     }
 
-    private static ScMoeResult Result(ScMoeVariant variant, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs)
+    // Experts as soon as their rows are there: ways are waited for, and so measured by themselves.
+    private static Operator[] Sequential(Operator[] order)
     {
-        ulong[] bits = [.. runs[0][0].Select(run => run.Bits)];
+        List<Operator> steps = [.. order.Where(step => step.Kind != OperatorKind.Experts)];
+        foreach (var experts in order.Where(step => step.Kind == OperatorKind.Experts))
+            steps.Insert(steps.FindIndex(step => step.Kind == OperatorKind.BeginExperts && step.Branch == experts.Branch) + 1, experts);
+        return [.. steps];
+    }
+
+    private static ScMoeResult Result(ScMoeVariant variant, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, List<ScMoeRun[]> sequential)
+    {
+        ulong[] bits = [.. sequential[0].Select(run => run.Bits)];
         if (runs.SelectMany(of => of).Any(ranks => !ranks.Select(run => run.Bits).SequenceEqual(bits)))
             throw new InvalidOperationException($"{variant.Name}: another order of the operators gave other bits");
-        var times = Times(orders[0], runs[0]);
+        var times = Times(orders, runs, Sequential(orders[0]), sequential);
         ScMoeOrder[] measured = [.. orders.Select((order, o) =>
         {
             var sorted = runs[o].OrderBy(Slowest).ToArray();
@@ -95,23 +108,33 @@ internal static class ScMoeBenchmark
     }
 
     // As the engine's schedule takes them: the slowest rank's operators, and the mean of the ways, which begin when each is ready.
-    private static GroupTimes Times(Operator[] order, List<ScMoeRun[]> rounds)
+    private static GroupTimes Times(IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, Operator[] order, List<ScMoeRun[]> rounds)
     {
         Dictionary<Operator, double> operators = [];
-        for (int step = 0; step < order.Length; step++)
+        foreach (var step in order)
         {
-            int at = step;
-            operators[order[step]] = Statistics.Median([.. rounds.Select(ranks => ranks.Max(run => run.Spans.Where(span => span.Step == at && !span.Waiting).Sum(span => span.To - span.From)))]);
+            // In every order it computes the same.
+            operators[step] = Statistics.Median(
+            [
+                .. Of(order, rounds, step), .. orders.Zip(runs).SelectMany(pair => Of(pair.First, pair.Second, step)),
+            ]);
         }
 
         Dictionary<ExpertLane, LaneTimes> lanes = [];
         foreach (var experts in order.Where(step => step.Kind == OperatorKind.Experts))
         {
+            // The way there is waited for; the way back is seen while others compute.
             double Median(Func<double[], double> of) => Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => of(run.Travels.Single(way => (int)way[0] == experts.Branch))))]);
             lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(Math.Max(0, Median(way => way[2] - way[1])), Math.Max(0, Median(way => way[4] - way[3])), Median(way => way[5]));
         }
 
         return new GroupTimes(operators, lanes);
+    }
+
+    private static IEnumerable<double> Of(Operator[] order, List<ScMoeRun[]> rounds, Operator step)
+    {
+        int at = Array.IndexOf(order, step);
+        return rounds.Select(ranks => ranks.Max(run => run.Spans.Where(span => span.Step == at && !span.Waiting).Sum(span => span.To - span.From)));
     }
 
     private static double Slowest(ScMoeRun[] ranks) => ranks.Max(run => run.Seconds);

@@ -41,6 +41,9 @@ internal readonly record struct ScMoePart(string What, double From, double To);
 /// <param name="Rows">The variants.</param>
 internal sealed record ScMoeReport(int? Megabits, double Share, double TravelMilliseconds, double MoeMilliseconds, IReadOnlyList<ScMoeRow> Rows)
 {
+    /// <summary>The same forward and backward, without lanes; empty where it was not measured.</summary>
+    public IReadOnlyList<ScMoeRow> Training { get; init; } = [];
+
     /// <summary>The share that was asked for.</summary>
     public double? Asked { get; init; }
 
@@ -57,6 +60,14 @@ internal sealed record ScMoeReport(int? Megabits, double Share, double TravelMil
                 result.Variant.Name, 1e3 * result.Chosen.Seconds, plain.Chosen.Seconds / result.Chosen.Seconds, 1e3 * result.ComputeSeconds, 1e3 * result.TravelSeconds, result.Hidden, 1e3 * result.Bound,
                 result.Chosen.Slot, 1e3 * result.Best.Seconds, result.Best.Slot, Lanes(result.Chosen)))]);
     }
+
+    /// <summary>Of what was measured forward and backward, the baseline first.</summary>
+    public static IReadOnlyList<ScMoeRow> OfTraining(IReadOnlyList<ScMoeTrained> results) =>
+    [
+        .. results.Select(r => new ScMoeRow(
+            r.Variant.Name, 1e3 * r.Seconds, results[0].Seconds / r.Seconds, 1e3 * r.ComputeSeconds, 1e3 * r.TravelSeconds,
+            r.TravelSeconds == 0 ? 1 : Math.Clamp(1 - (r.Seconds - r.ComputeSeconds) / r.TravelSeconds, 0, 1), 1e3 * r.Bound, r.Places, 1e3 * r.BestSeconds, r.BestPlaces, [])),
+    ];
 
     private static IReadOnlyList<ScMoeLane> Lanes(ScMoeOrder order)
     {

@@ -29,6 +29,9 @@ internal static class BenchScMoeCommand
     private static readonly Option<int?> s_tokens = NumberOption.Create<int>("--tokens", $"Rows of each rank. [default: {DefaultTokens}]");
     private static readonly Option<int?> s_rounds = NumberOption.Create<int>("--rounds", $"Rounds, of which medians are taken. [default: {DefaultRounds}]");
     private static readonly Option<string?> s_shares = new("--shares") { Description = $"Percent of top-2's MoE time that its rows travel: emulated links get rates that make it so. Without --ranks. [default: {DefaultShares}]", HelpName = "n,n" };
+    private static readonly Option<bool> s_training = new("--training") { Description = "Time forward and backward passes too." };
+    // What rates are chosen by.
+    private static readonly Option<bool> s_baseline = new("--baseline") { Description = "Top-2 alone.", Hidden = true };
     private static readonly Option<bool> s_json = new("--json") { Description = "Write JSON." };
     private static readonly Option<string?> s_picture = new("--picture") { Description = "Draw what each operator does when, of the last link: a lane an operator.", HelpName = "file.svg" };
 
@@ -37,7 +40,7 @@ internal static class BenchScMoeCommand
         var command = new Command(Word, "Times a pair of layers over ranks: top-2, a shared expert, and experts that read an earlier representation (ScMoE), in every order of their operators. Without --ranks, on two emulated hosts at several rates.");
         // With a faster kernel the shares would need links that can't be emulated.
         var engine = new EngineArguments(command, WeightFormat.F32);
-        foreach (Option option in new Option[] { s_hidden, s_tokens, s_rounds, s_shares, s_json, s_picture })
+        foreach (Option option in new Option[] { s_hidden, s_tokens, s_rounds, s_shares, s_training, s_baseline, s_json, s_picture })
             command.Options.Add(option);
         var ranks = new RankArguments(command, model: false);
         command.SetAction(parsed =>
@@ -63,10 +66,12 @@ internal static class BenchScMoeCommand
     private static int Measure(ParseResult parsed, RankGroup group, ScMoeSetting setting)
     {
         new Rendezvous(group).Agree($"{setting}");
-        var results = ScMoeBenchmark.Run(group, setting, ScMoeVariant.All, group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null);
+        var results = ScMoeBenchmark.Run(group, setting, parsed.GetValue(s_baseline) ? [ScMoeVariant.Plain] : ScMoeVariant.All, group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null);
+        // The overlapped top-2 is inference's; in training nothing of it may move.
+        var trained = parsed.GetValue(s_training) ? ScMoeTraining.Run(group, setting, [.. ScMoeVariant.All.Where(variant => variant.Position > 0 || variant.Shared || !variant.Overlaps)], group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null) : null;
         if (results is null)
             return 0;
-        var report = ScMoeReport.Of(null, results);
+        var report = ScMoeReport.Of(null, results) with { Training = ScMoeReport.OfTraining(trained ?? []) };
         Tell(parsed, setting, BenchExchangeCommand.Library(group.Library), [report], []);
         return 0;
     }
@@ -79,7 +84,7 @@ internal static class BenchScMoeCommand
             ? percent / 100.0
             : throw new ArgumentException($"'{text}' in {s_shares.Name}, expected whole percents from 1 to 99 with commas between them"))];
         errors.WriteLine($"what the layers take, at {FirstMegabits} Mbit/s");
-        var (first, reason) = Run(FirstMegabits, rounds: 1);
+        var (first, reason) = Run(FirstMegabits, s_baseline.Name);
         if (first is null)
         {
             Terminal.WriteLine(parsed.InvocationConfiguration.Output, $"skipped: {reason}");
@@ -100,17 +105,17 @@ internal static class BenchScMoeCommand
             }
 
             errors.WriteLine($"rows under way for {share:0 %} of top-2's MoE time: {rate} Mbit/s");
-            reports.Add(Run(rate, setting.Rounds).Report! with { Asked = share });
+            reports.Add((parsed.GetValue(s_training) ? Run(rate, s_training.Name) : Run(rate)).Report! with { Asked = share });
         }
 
         Tell(parsed, setting, first.Mpi, reports, notes);
         return 0;
 
-        (ScMoeReport? Report, string? Reason) Run(int rate, int rounds)
+        (ScMoeReport? Report, string? Reason) Run(int rate, params string[] more)
         {
             string[] arguments =
             [
-                "bench", Word, "--json", "--hidden", $"{setting.Hidden}", "--tokens", $"{setting.Tokens}", "--rounds", $"{rounds}", "--weights", WeightFormats.All.Single(f => f.Format == setting.Weights).Name, "--threads", $"{setting.Threads}",
+                "bench", Word, "--json", "--hidden", $"{setting.Hidden}", "--tokens", $"{setting.Tokens}", "--rounds", $"{setting.Rounds}", "--weights", WeightFormats.All.Single(f => f.Format == setting.Weights).Name, "--threads", $"{setting.Threads}", .. more,
             ];
             var (output, why) = EmulatedHosts.Run(rate, s_limit, arguments, errors);
             return output is null ? (null, why) : (JsonSerializer.Deserialize<Told>(output, Figures.Json)!.Links[0] with { Megabits = rate }, null);
@@ -134,14 +139,23 @@ internal static class BenchScMoeCommand
         foreach (var link in links)
         {
             Terminal.WriteLine(output, $"{(link.Megabits is { } rate ? $"links of {rate} Mbit/s" : "the ranks' own link")}: rows under way for {link.Share:0.0 %} of top-2's MoE time");
-            var table = new ResultTable("layers", "ms", "over top-2", "computing", "under way", "hidden", "bound ms", "over bound", "experts", "best measured");
-            foreach (var row in link.Rows)
-                table.Add(row.Name, $"{row.Milliseconds:0.0}", $"{row.Speedup:0.00}", $"{row.ComputeMilliseconds:0.0}", $"{row.TravelMilliseconds:0.0}", $"{row.Hidden:0 %}", $"{row.BoundMilliseconds:0.0}", $"{row.OverBound:0.00}", row.Slot, $"{row.BestMilliseconds:0.0}, {row.BestSlot}");
-            table.Write(output);
+            foreach (var rows in new[] { link.Rows, link.Training }.Where(rows => rows.Count > 0))
+                Table(output, rows, rows == link.Rows ? "layers" : "forward and backward");
         }
 
         foreach (string note in notes)
             Terminal.WriteLine(output, note);
+    }
+
+    private static void Table(TextWriter output, IReadOnlyList<ScMoeRow> rows, string what)
+    {
+        var table = new ResultTable(what, "ms", "over top-2", "computing", "under way", "hidden", "bound ms", "over bound", "experts", "best measured");
+        foreach (var row in rows)
+        {
+            table.Add(row.Name, $"{row.Milliseconds:0.0}", $"{row.Speedup:0.00}", $"{row.ComputeMilliseconds:0.0}", $"{row.TravelMilliseconds:0.0}", $"{row.Hidden:0 %}", $"{row.BoundMilliseconds:0.0}", $"{row.OverBound:0.00}", row.Slot, $"{row.BestMilliseconds:0.0}, {row.BestSlot}");
+        }
+
+        table.Write(output);
     }
 
     /// <summary>What a run is told by, and what it found.</summary>

@@ -35,7 +35,7 @@ internal static class EmulatedHosts
         return process.ExitCode switch
         {
             0 => (output, null),
-            Missing => (null, last),
+            Missing => (null, last.Replace("emulated-hosts: ", "", StringComparison.Ordinal)),
             _ => throw new InvalidOperationException($"ranks on emulated hosts ended with exit code {process.ExitCode}: {last}"),
         };
     }

@@ -42,6 +42,12 @@ internal sealed unsafe class AttentionBlock : IBlock
     /// <inheritdoc/>
     public IEnumerable<Linear> Maps => [query, key, value, output];
 
+    /// <inheritdoc/>
+    public void Forward(TrainingPass pass, float* h) => Forward(pass, h, h);
+
+    /// <inheritdoc/>
+    public void Backward(TrainingPass pass, float* dh) => Backward(pass, dh, dh);
+
     /// <summary>to += attention(norm(from)).</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="from">[tokens, hidden] f32.</param>

@@ -16,6 +16,12 @@ internal sealed unsafe class BlockInput(ParameterSet set, Parameter weight) : ID
     private readonly int hidden = (int)weight.Count;
     private bool isReadLater;
 
+    /// <summary>Called once the rows are there; null: nobody reads them but the block.</summary>
+    public Action<TrainingPass>? Made { get; set; }
+
+    /// <summary>Called before <see cref="Backward"/>: the last chance to give a <see cref="LaterGradient"/>.</summary>
+    public Action<TrainingPass>? Leaving { get; set; }
+
     /// <summary>[tokens, hidden] f32: norm(h), from <see cref="Forward"/> until the next.</summary>
     public float* Rows => normalised.Current;
 
@@ -27,6 +33,7 @@ internal sealed unsafe class BlockInput(ParameterSet set, Parameter weight) : ID
         float* from = stream.Floats(size), n = normalised.Floats(size);
         NativeMemory.Copy(h, from, (nuint)size * sizeof(float));
         norm.Forward(pass, from, 1, n);
+        Made?.Invoke(pass);
         return n;
     }
 
@@ -46,6 +53,7 @@ internal sealed unsafe class BlockInput(ParameterSet set, Parameter weight) : ID
     /// <param name="dh">[tokens, hidden] f32.</param>
     public void Backward(TrainingPass pass, float* dn, float* dh)
     {
+        Leaving?.Invoke(pass);
         if (isReadLater)
         {
             float* later = gradient.Current;

@@ -26,6 +26,12 @@ internal sealed unsafe class DenseBlock : IMlpBlock
     public IEnumerable<Linear> Maps => mlp.Maps;
 
     /// <inheritdoc/>
+    public void Forward(TrainingPass pass, float* h) => Begin(pass, h);
+
+    /// <inheritdoc/>
+    public void Backward(TrainingPass pass, float* dh) => Backward(pass, dh, dh);
+
+    /// <inheritdoc/>
     public void Begin(TrainingPass pass, float* h) => mlp.Forward(pass, Input.Forward(pass, h), h, add: true);
 
     /// <inheritdoc/>

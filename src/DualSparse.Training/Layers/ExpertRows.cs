@@ -31,6 +31,9 @@ internal sealed unsafe class ExpertRows : IDisposable
         ticket = parts.Group is { } group ? new RowTicket(group, parts.Place(all), lane, hidden) : null;
     }
 
+    /// <summary>Whether rows go to other ranks.</summary>
+    public bool Travels => ticket is not null;
+
     /// <summary>Rows begin their way.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="routing">The pairs; stays as it is until the backward pass.</param>
@@ -49,6 +52,7 @@ internal sealed unsafe class ExpertRows : IDisposable
             return;
         ticket.Receive(lists, experts.First, experts.Count);
         experts.Forward(pass.Work, lists, ticket.Weights, ticket.Inputs, kept.Floats((nint)lists.Rows * experts.KeptWidth), ticket.Sums);
+        ticket.Answer();
     }
 
     /// <summary>y += the experts' sum.</summary>
@@ -57,6 +61,7 @@ internal sealed unsafe class ExpertRows : IDisposable
         if (ticket is not null)
         {
             ticket.Return(pass.Work.Team, y);
+            pass.Clock?.Travelled(ticket.Travel);
             return;
         }
 
@@ -82,6 +87,7 @@ internal sealed unsafe class ExpertRows : IDisposable
             return;
         ticket.ReceiveGradients();
         experts.Backward(pass.Work, lists, ticket.Weights, ticket.Inputs, kept.Current, ticket.Gradients, ticket.InputGradients, ticket.WeightGradients);
+        ticket.AnswerGradients();
     }
 
     /// <summary>dx += the gradient of what the experts read.</summary>
@@ -91,9 +97,13 @@ internal sealed unsafe class ExpertRows : IDisposable
     public void EndBackward(TrainingPass pass, float* dx, float* dWeights)
     {
         if (ticket is not null)
+        {
             ticket.ReturnGradients(pass.Work.Team, dx, dWeights);
-        else
-            experts.Backward(pass.Work, lists, weights.Current, input, kept.Current, gradient, dx, dWeights);
+            pass.Clock?.Travelled(ticket.Travel);
+            return;
+        }
+
+        experts.Backward(pass.Work, lists, weights.Current, input, kept.Current, gradient, dx, dWeights);
     }
 
     /// <summary>Frees the memory.</summary>

@@ -1,6 +1,6 @@
 namespace DualSparse.Training.Layers;
 
-/// <summary>The half layer behind attention: a dense MLP, or experts. What is added at once and what may come later are two steps.</summary>
+/// <summary>The half layer behind attention: a dense MLP, or experts. Where two streams meet it, what is added at once and what comes later are two steps.</summary>
 internal unsafe interface IMlpBlock : IBlock
 {
     /// <summary>h += what every token computes; the rows of routed experts begin their way.</summary>

@@ -35,6 +35,9 @@ internal sealed unsafe class RoutedBranch(MoeConfig config, Linear router, Exper
         rows.Begin(pass, Plan, n);
     }
 
+    /// <summary>Whether rows go to other ranks.</summary>
+    public bool Travels => rows.Travels;
+
     /// <summary>The experts compute.</summary>
     public void Compute(TrainingPass pass) => rows.Compute(pass);
 

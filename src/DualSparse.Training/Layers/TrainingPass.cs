@@ -1,7 +1,9 @@
+using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Training.Ops;
 using DualSparse.Training.Products;
+using Operator = DualSparse.Engine.Operator;
 
 namespace DualSparse.Training.Layers;
 
@@ -56,9 +58,32 @@ internal sealed class TrainingPass(TrainingWork work, Rope rope, float epsilon) 
     /// <summary>The gradients of the pairs' weights.</summary>
     public ScratchBuffer PairWeights { get; } = new();
 
+    /// <summary>Measures the forward pass; null: nothing does.</summary>
+    public OperatorClock? ForwardClock { get; set; }
+
+    /// <summary>Measures the backward pass; null: nothing does.</summary>
+    public OperatorClock? BackwardClock { get; set; }
+
+    /// <summary>Whether it is on its way back.</summary>
+    public bool IsBackward { get; set; }
+
+    /// <summary>Measures what runs now; null: nothing does.</summary>
+    public OperatorClock? Clock => IsBackward ? BackwardClock : ForwardClock;
+
+    /// <summary>Does a part of what is done, and has it measured as another operator.</summary>
+    public void Measure(Operator step, Action work)
+    {
+        var outer = Clock?.Running;
+        Clock?.Begin(step);
+        work();
+        if (outer is { } before)
+            Clock!.Begin(before);
+    }
+
     /// <summary>Begins a pass.</summary>
     public void Begin(WindowBatch batch)
     {
+        IsBackward = false;
         (Windows, Length) = (batch.Windows, batch.Length);
         Routers.Clear();
     }

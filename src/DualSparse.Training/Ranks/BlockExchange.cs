@@ -34,6 +34,16 @@ internal sealed unsafe class BlockExchange(RankGroup group)
         }
     }
 
+    /// <summary>Lets what is under way move on: MPI moves long messages only while it is asked.</summary>
+    /// <returns>Whether all is done.</returns>
+    public bool Progress()
+    {
+        bool all = true;
+        foreach (var message in messages)
+            all &= message.Done();
+        return all;
+    }
+
     /// <summary>Waits for all that was begun.</summary>
     /// <param name="what">See <see cref="RankGroup.Wait"/>.</param>
     /// <exception cref="Distributed.Mpi.PeerLostException">A rank was silent for too long.</exception>

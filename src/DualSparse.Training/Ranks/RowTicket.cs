@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Numerics.Tensors;
 using DualSparse.Distributed;
 using DualSparse.Engine.Moe;
+using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
 using DualSparse.Training.Ops;
@@ -13,6 +15,9 @@ namespace DualSparse.Training.Ranks;
 /// </summary>
 internal sealed unsafe class RowTicket : IDisposable
 {
+    // Asking costs up to half a microsecond a message.
+    private static readonly long ProgressTicks = Stopwatch.Frequency / 10_000;
+
     private const int CountBytes = 2 * sizeof(int);
 
     private readonly RankGroup group;
@@ -21,6 +26,9 @@ internal sealed unsafe class RowTicket : IDisposable
     private readonly int hidden;
     private readonly BlockExchange exchange;
     private readonly string what;
+    private readonly Action progress;
+    private ThreadTeam? team;
+    private long asked, begun;
     private readonly ScratchBuffer outRows = new(), outPairs = new(), inRows = new(), inPairs = new(), inWeights = new(), sums = new(), returned = new(), gradients = new(), back = new(), pairGradients = new();
 
     // Rows and pairs that this rank sends to each, and gets from each: [ranks + 1].
@@ -37,8 +45,12 @@ internal sealed unsafe class RowTicket : IDisposable
     public RowTicket(RankGroup group, ExpertPlacement placement, ExpertLane lane, int hidden)
     {
         (this.group, this.placement, this.lane, this.hidden, exchange, what) = (group, placement, lane, hidden, new BlockExchange(group), $"layer {lane.Layer}'s experts");
+        progress = Progress;
         (rowsTo, pairsTo, rowsFrom, pairsFrom) = (new int[group.Size + 1], new int[group.Size + 1], new int[group.Size + 1], new int[group.Size + 1]);
     }
+
+    /// <summary>When rows, or gradients, were under way.</summary>
+    public TravelTimes Travel { get; private set; }
 
     /// <summary>Rows that have come.</summary>
     public int Rows => rowsFrom[^1];
@@ -83,6 +95,7 @@ internal sealed unsafe class RowTicket : IDisposable
             (rowsFrom[rank + 1], pairsFrom[rank + 1]) = (rowsFrom[rank] + theirs[2 * rank], pairsFrom[rank] + theirs[2 * rank + 1]);
         exchange.Begin(RankTag.Rows(lane), outPairs.Current, pairsTo, inPairs.Floats((nint)sizeof(WirePair) / sizeof(float) * Pairs), pairsFrom, sizeof(WirePair));
         exchange.Begin(RankTag.MoreRows(lane), rows, rowsTo, inRows.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
+        Leave(team);
     }
 
     /// <summary>Waits for the rows of all ranks, and sorts them by expert.</summary>
@@ -91,7 +104,7 @@ internal sealed unsafe class RowTicket : IDisposable
     /// <param name="count">How many it has.</param>
     public void Receive(ExpertLists lists, int first, int count)
     {
-        exchange.End(what);
+        Arrive();
         var came = new ReadOnlySpan<WirePair>(inPairs.Current, Pairs);
         int[] experts = new int[Pairs], firstPair = new int[Rows + 1];
         float* weights = inWeights.Floats(Pairs);
@@ -110,42 +123,56 @@ internal sealed unsafe class RowTicket : IDisposable
         new Span<float>(sums.Floats((nint)Rows * hidden), Rows * hidden).Clear();
     }
 
-    /// <summary>Sends the sums back, and adds what comes back from each rank, in their order.</summary>
+    /// <summary>Begins to send the sums back.</summary>
+    public void Answer()
+    {
+        exchange.Begin(RankTag.Sums(lane), sums.Current, rowsFrom, returned.Floats((nint)rowsTo[^1] * hidden), rowsTo, RowBytes);
+        Leave(team!);
+    }
+
+    /// <summary>Adds what comes back from each rank, in their order.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="y">[tokens, hidden] f32, added to.</param>
     public void Return(ThreadTeam team, float* y)
     {
-        float* theirs = returned.Floats((nint)rowsTo[^1] * hidden);
-        exchange.Begin(RankTag.Sums(lane), sums.Current, rowsFrom, theirs, rowsTo, RowBytes);
-        exchange.End(what);
-        Add(team, theirs, y);
+        Arrive();
+        Add(team, returned.Current, y);
     }
 
     /// <summary>Begins to send the gradient of the sums where the rows went.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="dy">[tokens, hidden] f32.</param>
-    public void DispatchGradients(ThreadTeam team, float* dy) =>
+    public void DispatchGradients(ThreadTeam team, float* dy)
+    {
         exchange.Begin(RankTag.MoreRows(lane), Gather(team, dy), rowsTo, gradients.Floats((nint)Rows * hidden), rowsFrom, RowBytes);
+        Leave(team);
+    }
 
     /// <summary>Waits for the gradients of all ranks.</summary>
     public void ReceiveGradients()
     {
-        exchange.End(what);
+        Arrive();
         new Span<float>(sums.Floats((nint)Rows * hidden), Rows * hidden).Clear();
         inPairs.Floats(Pairs);
     }
 
-    /// <summary>Sends the gradients of rows and weights back, and takes what comes back from each rank, in their order.</summary>
+    /// <summary>Begins to send the gradients of rows and weights back.</summary>
+    public void AnswerGradients()
+    {
+        exchange.Begin(RankTag.Sums(lane), InputGradients, rowsFrom, back.Floats((nint)rowsTo[^1] * hidden), rowsTo, RowBytes);
+        exchange.Begin(RankTag.Rows(lane), WeightGradients, pairsFrom, pairGradients.Floats(pairsTo[^1]), pairsTo, sizeof(float));
+        Leave(team!);
+    }
+
+    /// <summary>Takes what comes back from each rank, in their order.</summary>
     /// <param name="team">The threads.</param>
     /// <param name="dx">[tokens, hidden] f32, added to.</param>
     /// <param name="dWeights">[tokens, k] f32, overwritten.</param>
     public void ReturnGradients(ThreadTeam team, float* dx, float* dWeights)
     {
-        float* theirs = back.Floats((nint)rowsTo[^1] * hidden), theirWeights = pairGradients.Floats(pairsTo[^1]);
-        exchange.Begin(RankTag.Sums(lane), InputGradients, rowsFrom, theirs, rowsTo, RowBytes);
-        exchange.Begin(RankTag.Rows(lane), WeightGradients, pairsFrom, theirWeights, pairsTo, sizeof(float));
-        exchange.End(what);
-        Add(team, theirs, dx);
+        Arrive();
+        float* theirWeights = pairGradients.Current;
+        Add(team, back.Current, dx);
         for (int i = 0; i < pairsTo[^1]; i++)
             dWeights[pairs[i]] = theirWeights[i];
     }
@@ -155,6 +182,44 @@ internal sealed unsafe class RowTicket : IDisposable
     {
         foreach (var buffer in new[] { outRows, outPairs, inRows, inPairs, inWeights, sums, returned, gradients, back, pairGradients })
             buffer.Dispose();
+    }
+
+    // Messages move on between what the threads do.
+    private void Leave(ThreadTeam threads)
+    {
+        team = threads;
+        team.Between += progress;
+        begun = Stopwatch.GetTimestamp();
+        // The first way of two begins anew.
+        Travel = Travel.Answered == 0 && Travel.RowsCame > 0 ? Travel with { Answered = begun } : new TravelTimes { Lane = lane, Sent = begun };
+        asked = 0;
+    }
+
+    private void Arrive()
+    {
+        exchange.End(what);
+        team!.Between -= progress;
+        Came();
+    }
+
+    private void Progress()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (now - asked < ProgressTicks)
+            return;
+        asked = now;
+        if (exchange.Progress())
+            Came();
+    }
+
+    // Seen for the first time.
+    private void Came()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (Travel.Answered > 0 && Travel.SumsCame == 0)
+            Travel = Travel with { SumsCame = now };
+        else if (Travel.Answered == 0 && Travel.RowsCame == 0)
+            Travel = Travel with { RowsCame = now };
     }
 
     private int RowBytes => hidden * sizeof(float);

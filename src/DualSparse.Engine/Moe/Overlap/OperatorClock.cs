@@ -41,6 +41,9 @@ internal sealed class OperatorClock
         isRunning = false;
     }
 
+    /// <summary>The operator that runs; null: none does.</summary>
+    public Operator? Running => isRunning ? running : null;
+
     /// <summary>An operator begins, the one before has ended.</summary>
     public void Begin(Operator step)
     {

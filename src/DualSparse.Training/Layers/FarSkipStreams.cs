@@ -1,18 +1,15 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using DualSparse.Kernels.Memory;
-using DualSparse.Models;
 
 namespace DualSparse.Training.Layers;
 
 /// <summary>
-/// How layers are joined by residual streams, forward and backward. Standard: one stream, which each half layer reads and adds to. FarSkip
-/// (arXiv 2511.11505): R is whole, A lacks the last layer's routed experts; r = R + shared(R) + attention(A), A′ = r, R′ = r + routed(R).
+/// FarSkip's two residual streams (arXiv 2511.11505), forward and backward: R is whole, A lacks the last layer's routed experts; r = R + shared(R) + attention(A), A′ = r, R′ = r + routed(R).
 /// </summary>
 /// <param name="layers">The layers.</param>
-/// <param name="wiring">Which.</param>
 /// <param name="hidden">Values of a row.</param>
-internal sealed unsafe class Streams(IReadOnlyList<LayerPair> layers, Wiring wiring, int hidden) : IDisposable
+internal sealed unsafe class FarSkipStreams(IReadOnlyList<LayerPair> layers, int hidden) : IDisposable
 {
     private const int RowsPerItem = 32;
 
@@ -23,19 +20,12 @@ internal sealed unsafe class Streams(IReadOnlyList<LayerPair> layers, Wiring wir
     /// <param name="h">[tokens, hidden] f32: the embeddings.</param>
     public void Forward(TrainingPass pass, float* h)
     {
-        bool skips = wiring == Wiring.FarSkip;
-        float* a = skips ? Copy(pass, h, second) : h;
+        float* a = Copy(pass, h, second);
         foreach (var (attention, mlp) in layers)
         {
-            if (!skips)
-                attention.Forward(pass, h, h);
             mlp.Begin(pass, h);
-            if (skips)
-            {
-                attention.Forward(pass, a, h);
-                a = Copy(pass, h, second);
-            }
-
+            attention.Forward(pass, a, h);
+            a = Copy(pass, h, second);
             mlp.End(pass, h);
         }
     }
@@ -45,17 +35,6 @@ internal sealed unsafe class Streams(IReadOnlyList<LayerPair> layers, Wiring wir
     /// <param name="dh">[tokens, hidden] f32: the gradient of what the last layer gave.</param>
     public void Backward(TrainingPass pass, float* dh)
     {
-        if (wiring == Wiring.Standard)
-        {
-            foreach (var (attention, mlp) in layers.Reverse())
-            {
-                mlp.Backward(pass, dh, dh);
-                attention.Backward(pass, dh, dh);
-            }
-
-            return;
-        }
-
         nint size = (nint)pass.Tokens * hidden;
         float* da = second.Floats(size);
         NativeMemory.Clear(da, (nuint)size * sizeof(float));
