@@ -97,7 +97,7 @@ public class RankTests
     [Theory]
     [InlineData("33 ranks can't share 32 experts a layer: start at most 32", "--ranks", "33")]
     [InlineData("experts of 128 neurons can't be cut into 3 parts", "--ranks", "3", "--placement", "slice")]
-    [InlineData("--placement is 'split', expected own, slice or hybrid:P", "--ranks", "2", "--placement", "split")]
+    [InlineData("--placement is 'split', expected own, own:in-order, slice or hybrid:P", "--ranks", "2", "--placement", "split")]
     [InlineData("--ranks is 0, expected 1 to 1024", "--ranks", "0")]
     [InlineData("nowhere: there is no such folder", "--ranks", "2", "-m", "nowhere")]
     [InlineData("--peer-timeout is 0, expected a positive number of seconds", "--peer-timeout", "0")]

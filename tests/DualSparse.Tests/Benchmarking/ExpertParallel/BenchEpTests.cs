@@ -93,7 +93,7 @@ public class BenchEpTests
     [InlineData("--rounds is 0, expected at least 1", "--ranks", "2", "--rounds", "0")]
     [InlineData("--layers is 300, expected at most 256", "--ranks", "2", "--layers", "300")]
     [InlineData("--zipf is 5, expected 0 (all experts alike) to 4", "--ranks", "2", "--zipf", "5")]
-    [InlineData("--placement is 'here', expected own, slice or hybrid:P", "--ranks", "2", "--placement", "here")]
+    [InlineData("--placement is 'here', expected own, own:in-order, slice or hybrid:P", "--ranks", "2", "--placement", "here")]
     [InlineData("'1' in --virtual, expected whole numbers from 2", "--ranks", "2", "--virtual", "1")]
     [InlineData("no shape 'x', expected one of olmoe", "--ranks", "2", "--shape", "x")]
     [InlineData("100 layers of mixtral on 2 ranks and in one process needs", "--ranks", "2", "--shape", "mixtral", "--layers", "100")]
