@@ -11,9 +11,7 @@ public class BalanceTests
 
     [Theory]
     [InlineData("drop", "--drop", "0.3")]
-    [InlineData("drop", "--t-major", "0.08", "--balance-rule", "paper")]
-    [InlineData("precision")]
-    [InlineData("both", "--drop", "0.3")]
+    [InlineData("both", "--t-major", "0.08", "--balance-rule", "paper")]
     public void Ranks_measure_what_one_process_measures_as_so_many(string mode, params string[] more)
     {
         using var folder = new TemporaryFolder();
