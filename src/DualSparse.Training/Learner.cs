@@ -18,7 +18,6 @@ internal sealed class Learner : IDisposable
     private readonly TrainingParts parts;
     private readonly TrainingPeers? peers;
     private readonly ParameterSums? sums;
-    private readonly TrainableModel? teacher;
     private float[] predictions = [];
 
     /// <summary>Makes a model whose values are zero.</summary>
@@ -27,12 +26,11 @@ internal sealed class Learner : IDisposable
     /// <param name="team">The threads, which stay the caller's.</param>
     /// <param name="parts">Which parts of a step this process computes.</param>
     /// <param name="peers">The other ranks; null: this process computes all.</param>
-    /// <param name="teacher">Whose predictions are learned; null: the texts' next tokens. It becomes the learner's to dispose.</param>
     /// <exception cref="NotSupportedException">An operator of the model has no gradient.</exception>
     /// <exception cref="OutOfMemoryException">There is no room.</exception>
-    public Learner(ModelConfig config, TrainingOptions options, ThreadTeam team, TrainingParts parts, TrainingPeers? peers, TrainableModel? teacher = null)
+    public Learner(ModelConfig config, TrainingOptions options, ThreadTeam team, TrainingParts parts, TrainingPeers? peers)
     {
-        (this.options, this.parts, this.peers, this.teacher) = (options, parts, peers, teacher);
+        (this.options, this.parts, this.peers) = (options, parts, peers);
         Model = new TrainableModel(config, team, RunSetup.Products(options.Products), parts);
         Optimizer = new AdamW(Model.Parameters, new AdamWOptions { Beta1 = options.Beta1, Beta2 = options.Beta2, Epsilon = options.Epsilon, WeightDecay = options.WeightDecay });
         sums = parts.Mine.Count > 1 ? new ParameterSums(Model.Parameters) : null;
@@ -40,6 +38,9 @@ internal sealed class Learner : IDisposable
 
     /// <summary>The model.</summary>
     public TrainableModel Model { get; }
+
+    /// <summary>Whose predictions are learned; null: the texts' next tokens. It is the learner's to dispose.</summary>
+    public TrainableModel? Teacher { get; set; }
 
     /// <summary>AdamW.</summary>
     public AdamW Optimizer { get; }
@@ -141,35 +142,32 @@ internal sealed class Learner : IDisposable
     public void Dispose()
     {
         sums?.Dispose();
-        teacher?.Dispose();
+        Teacher?.Dispose();
         Optimizer.Dispose();
         Model.Dispose();
     }
 
     private float[]? Predictions(WindowBatch batch)
     {
-        if (teacher is null)
+        if (Teacher is null)
             return null;
         int length = checked(batch.Tokens * Model.Config.VocabSize);
         if (predictions.Length != length)
             predictions = new float[length];
-        teacher.Forward(batch, predictions);
+        Teacher.Forward(batch, predictions);
         return predictions;
     }
 
-    private IEnumerable<Parameter> TensorsOf(int rank)
-    {
-        var placement = Model.Config.Moe is { } moe ? parts.Place(moe.Experts) : null;
-        return Model.Parameters.All.Where(parameter => parameter.Expert is not { } expert || placement!.RankOf[expert] == rank);
-    }
+    private IEnumerable<Parameter> TensorsOf(int rank) => Model.Parameters.All.Where(parameter => parameter.Expert is not { } expert || RankOf(expert) == rank);
+
+    private int RankOf(int expert) => parts.Place(Model.Config.Moe!.Experts).RankOf[expert];
 
     // Of the tensors that only one rank has, that one's; the others are the same everywhere.
     private double[] Merged(double[] squares)
     {
         double[] all = peers!.All(squares);
         var set = Model.Parameters;
-        var placement = Model.Config.Moe is { } moe ? parts.Place(moe.Experts) : null;
-        return [.. squares.Select((own, i) => set.All[i].Expert is { } expert ? all[placement!.RankOf[expert] * squares.Length + i] : own)];
+        return [.. squares.Select((own, i) => set.All[i].Expert is { } expert ? all[RankOf(expert) * squares.Length + i] : own)];
     }
 
     private static Losses Mean(double[] figures)

@@ -100,7 +100,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         Parameters.ClearGradients(work.Team);
         foreach (var block in MoeBlocks)
-            block.Experts.ClearParts();
+            block.Experts.ClearParts(work.Team);
     }
 
     /// <summary>Adds the gradients that other ranks' rows gave the experts here, in the order of ranks.</summary>

@@ -15,6 +15,9 @@ internal sealed record TrainingParts(int Count, RankGroup? Group = null)
     /// <summary>The whole step in this process.</summary>
     public static TrainingParts Whole { get; } = new(1);
 
+    // A model's layers all have as many experts.
+    private ExpertPlacement? placement;
+
     /// <summary>The parts that this process computes, in their order.</summary>
     public IReadOnlyList<int> Mine { get; } = Group is null ? [.. Enumerable.Range(0, Count)] : [Group.Rank];
 
@@ -22,7 +25,7 @@ internal sealed record TrainingParts(int Count, RankGroup? Group = null)
     public bool KeepsAll => Group is null or { Rank: 0 };
 
     /// <summary>Which part's rank has which expert of a layer. One process adds an expert's rows up in groups of the same experts.</summary>
-    public ExpertPlacement Place(int experts) => ExpertPlacement.Blocks(Count, experts);
+    public ExpertPlacement Place(int experts) => placement is { } made && made.Experts == experts ? made : placement = ExpertPlacement.Blocks(Count, experts);
 
     /// <summary>Whether this process has an expert.</summary>
     public bool Holds(int expert, int experts) => Group is null || Place(experts).RankOf[expert] == Group.Rank;

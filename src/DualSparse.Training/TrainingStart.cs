@@ -49,6 +49,7 @@ internal sealed class TrainingStart
             var (data, text, heldOut) = Read(options, setup, texts, options.Validation, team, null);
             options = options.Over(data.Windows);
             learner = New(setup.Config, options, team);
+            Teach(learner, options, team);
             if (checkpoint is null)
                 Initialisation.Fill(learner.Model.Parameters, setup.Config, setup.Deviation, options.Seed, team);
             else
@@ -115,6 +116,7 @@ internal sealed class TrainingStart
                 throw new ArgumentException($"{output}: the run has {state.Options.Parts} parts a step, so --ranks {state.Options.Parts} or one process can go on with it to the bit, and not {Peers.Group.Size} ranks");
             team = new ThreadTeam(threads ?? ThreadTeam.Available);
             learner = New(setup.Config, state.Options, team);
+            Teach(learner, state.Options, team);
             ResumedRun.RequireKernel(output, state.Kernel, learner.Model.Kernel);
             (state, var curve) = found.Load(learner.Model.Parameters, learner.Optimizer);
             var data = Read(state.Options, setup, texts ?? Paths(state.Texts), validation ?? Paths(state.Validation), team, state);
@@ -130,20 +132,20 @@ internal sealed class TrainingStart
     }
 
     private Learner New(ModelConfig config, TrainingOptions options, ThreadTeam team) =>
-        new(config, options, team, new TrainingParts(options.Parts, Peers?.Group), Peers, Teacher(config, options, team));
+        new(config, options, team, new TrainingParts(options.Parts, Peers?.Group), Peers);
 
-    private TrainableModel? Teacher(ModelConfig config, TrainingOptions options, ThreadTeam team)
+    private void Teach(Learner learner, TrainingOptions options, ThreadTeam team)
     {
         if (options.Teacher is null)
-            return null;
+            return;
         if (Peers is not null)
             throw new ArgumentException("a teacher's predictions are learned in one process: leave out --ranks");
         using var checkpoint = Checkpoint.Open(options.Teacher);
-        if (checkpoint.Config.VocabSize != config.VocabSize)
-            throw new ArgumentException($"{options.Teacher}: the teacher's vocabulary has {checkpoint.Config.VocabSize} ids, expected the model's {config.VocabSize}");
-        var teacher = new TrainableModel(checkpoint.Config, team, RunSetup.Products(options.Products));
-        teacher.Parameters.Load(checkpoint);
-        return teacher;
+        int size = learner.Model.Config.VocabSize;
+        if (checkpoint.Config.VocabSize != size)
+            throw new ArgumentException($"{options.Teacher}: the teacher's vocabulary has {checkpoint.Config.VocabSize} ids, expected the model's {size}");
+        learner.Teacher = new TrainableModel(checkpoint.Config, team, RunSetup.Products(options.Products));
+        learner.Teacher.Parameters.Load(checkpoint);
     }
 
     private static Trainer Ready(string output, ThreadTeam team, Learner learner, TrainingData data, TrainingCurve curve, TrainingState state, TrainingFolder folder)

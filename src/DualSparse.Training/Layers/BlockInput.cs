@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using System.Numerics.Tensors;
 using DualSparse.Kernels.Memory;
+using DualSparse.Training.Ops;
 
 namespace DualSparse.Training.Layers;
 
@@ -9,8 +9,6 @@ namespace DualSparse.Training.Layers;
 /// <param name="weight">[hidden] the norm's.</param>
 internal sealed unsafe class BlockInput(ParameterSet set, Parameter weight) : IDisposable
 {
-    private const int RowsPerItem = 16;
-
     private readonly Norm norm = new(set, weight);
     private readonly ScratchBuffer stream = new(), normalised = new(), gradient = new();
     private readonly int hidden = (int)weight.Count;
@@ -55,16 +53,7 @@ internal sealed unsafe class BlockInput(ParameterSet set, Parameter weight) : ID
     {
         Leaving?.Invoke(pass);
         if (isReadLater)
-        {
-            float* later = gradient.Current;
-            pass.Work.Team.For((pass.Tokens + RowsPerItem - 1) / RowsPerItem, (item, _) =>
-            {
-                nint first = (nint)item * RowsPerItem * hidden;
-                var sum = new Span<float>(dn + first, Math.Min(RowsPerItem, pass.Tokens - item * RowsPerItem) * hidden);
-                TensorPrimitives.Add(sum, new ReadOnlySpan<float>(later + first, sum.Length), sum);
-            });
-        }
-
+            ParallelSum.Add(pass.Work.Team, dn, (long)pass.Tokens * hidden, (nint)gradient.Current);
         norm.Backward(pass, dn, stream.Current, 1, dh, add: true);
     }
 

@@ -1,6 +1,6 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using DualSparse.Kernels.Memory;
+using DualSparse.Training.Ops;
 
 namespace DualSparse.Training.Layers;
 
@@ -11,8 +11,6 @@ namespace DualSparse.Training.Layers;
 /// <param name="hidden">Values of a row.</param>
 internal sealed unsafe class FarSkipStreams(IReadOnlyList<LayerPair> layers, int hidden) : IDisposable
 {
-    private const int RowsPerItem = 32;
-
     private readonly ScratchBuffer second = new(), routed = new();
 
     /// <summary>h becomes what the last layer gives.</summary>
@@ -67,10 +65,5 @@ internal sealed unsafe class FarSkipStreams(IReadOnlyList<LayerPair> layers, int
     }
 
     // to += rows.
-    private void Add(TrainingPass pass, float* rows, float* to) => pass.Work.Team.For((pass.Tokens + RowsPerItem - 1) / RowsPerItem, (item, _) =>
-    {
-        nint first = (nint)item * RowsPerItem * hidden;
-        var sum = new Span<float>(to + first, Math.Min(RowsPerItem, pass.Tokens - item * RowsPerItem) * hidden);
-        TensorPrimitives.Add(sum, new ReadOnlySpan<float>(rows + first, sum.Length), sum);
-    });
+    private void Add(TrainingPass pass, float* rows, float* to) => ParallelSum.Add(pass.Work.Team, to, (long)pass.Tokens * hidden, (nint)rows);
 }

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using DualSparse.Engine.Moe;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
@@ -41,7 +42,8 @@ internal sealed unsafe class Experts : IDisposable
         downRows = Panels(PanelLayout.PanelCount(hidden), neurons);
         downColumns = Panels(PanelLayout.PanelCount(neurons), hidden);
         partGradients = [.. Enumerable.Range(1, parts.Group is null ? 0 : parts.Count - 1).Select(_ => new AlignedBuffer((nuint)Length * sizeof(float)))];
-        ClearParts();
+        foreach (var part in partGradients)
+            NativeMemory.Clear(part.Pointer, part.Bytes);
     }
 
     /// <summary>The first expert that this process has; it has the following ones, too.</summary>
@@ -80,26 +82,14 @@ internal sealed unsafe class Experts : IDisposable
     });
 
     /// <summary>Sets the gradients of further parts to 0.</summary>
-    public void ClearParts()
+    public void ClearParts(ThreadTeam team)
     {
         foreach (var part in partGradients)
-            System.Runtime.InteropServices.NativeMemory.Clear(part.Pointer, part.Bytes);
+            ParallelSum.Clear(team, (float*)part.Pointer, Length);
     }
 
     /// <summary>Adds the gradients of further parts to the set's, in the order of parts.</summary>
-    public void AddParts(ThreadTeam team)
-    {
-        const int together = 1 << 14;
-        float* sums = set.Gradients + Start;
-        long length = Length;
-        team.For((int)((length + together - 1) / together), (item, _) =>
-        {
-            long first = (long)item * together;
-            var sum = new Span<float>(sums + first, (int)Math.Min(together, length - first));
-            foreach (var part in partGradients)
-                TensorPrimitives.Add(sum, new ReadOnlySpan<float>((float*)part.Pointer + first, sum.Length), sum);
-        });
-    }
+    public void AddParts(ThreadTeam team) => ParallelSum.Add(team, set.Gradients + Start, Length, [.. partGradients.Select(part => (nint)part.Pointer)]);
 
     /// <summary>y += the experts' sum; of several parts, the sum of each part's experts by itself, in the order of parts.</summary>
     /// <param name="work">Threads, scratch.</param>

@@ -1,8 +1,8 @@
-using System.Numerics.Tensors;
 using DualSparse.Distributed;
 using DualSparse.Engine.Ranks;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
+using DualSparse.Training.Ops;
 
 namespace DualSparse.Training.Ranks;
 
@@ -43,7 +43,9 @@ internal sealed unsafe class GradientSum : IDisposable
         int first = shares[group.Rank], mine = shares[group.Rank + 1] - first;
         exchange.Begin(RankTag.Part, all, shares, parts, [.. Enumerable.Range(0, group.Size + 1).Select(rank => rank * mine)], sizeof(float));
         exchange.End(what);
-        AddUp(team, parts, mine, all + first);
+        // part 0 + part 1 + …
+        new ReadOnlySpan<float>(parts, mine).CopyTo(new Span<float>(all + first, mine));
+        ParallelSum.Add(team, all + first, mine, [.. Enumerable.Range(1, group.Size - 1).Select(rank => (nint)(parts + (nint)rank * mine))]);
         for (int rank = 0; rank < group.Size; rank++)
         {
             if (rank == group.Rank)
@@ -61,19 +63,5 @@ internal sealed unsafe class GradientSum : IDisposable
     {
         dense.Dispose();
         theirs.Dispose();
-    }
-
-    // sum = part 0 + part 1 + …
-    private void AddUp(ThreadTeam team, float* parts, int length, float* sum)
-    {
-        const int together = 1 << 14;
-        team.For((length + together - 1) / together, (item, _) =>
-        {
-            int first = item * together;
-            var to = new Span<float>(sum + first, Math.Min(together, length - first));
-            new ReadOnlySpan<float>(parts + first, to.Length).CopyTo(to);
-            for (int rank = 1; rank < group.Size; rank++)
-                TensorPrimitives.Add(to, new ReadOnlySpan<float>(parts + (nint)rank * length + first, to.Length), to);
-        });
     }
 }
