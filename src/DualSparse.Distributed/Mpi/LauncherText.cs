@@ -44,8 +44,9 @@ internal sealed partial class LauncherText
     [GeneratedRegex("^-{60,}$")]
     private static partial Regex Rule();
 
-    // "[host:pid] …" of Open MPI, "[time] [host:pid:…] …" of UCX, "[mpiexec@host] …" and "[proxy:0:1@host] …" of MPICH, and lines of their own.
-    [GeneratedRegex(@"^(\[[^\]\s]+:\d+[^\]]*\]|\[\d+\.\d+\]|\[(mpiexec|proxy)\S*@|Abort\(|(mpirun|mpiexec|ORTE|PMIX|PRTE)\b)")]
+    // "[host:pid] …" of Open MPI, "[time] [host:pid:…] …" of UCX, "[mpiexec@host] …" and "[proxy:0:1@host] …" of MPICH, "[warn] …" of libevent
+    // in both launchers, and lines of their own.
+    [GeneratedRegex(@"^(\[[^\]\s]+:\d+[^\]]*\]|\[\d+\.\d+\]|\[(debug|msg|warn|err)\] |\[(mpiexec|proxy)\S*@|Abort\(|(mpirun|mpiexec|ORTE|PMIX|PRTE)\b)")]
     private static partial Regex Mark();
 
     [GeneratedRegex(@"process rank (\d+) with PID \d+ on node (\S+) exited")]

@@ -10,7 +10,8 @@ public class LauncherTextTests
     private static readonly string[] s_said =
     [
         "Read: -1", "[h0:123] writev failed: Broken pipe (32)", "[mpiexec@h0] control_cb: assert (!closed) failed", "[proxy:0:1@h1] HYD_pmcd: error",
-        "[1764373920.123456] [h0:12 :0] parser.c:1911 UCX WARN unused", "Abort(70) on node 0", "--------------------------------------------------------------------------",
+        "[1764373920.123456] [h0:12 :0] parser.c:1911 UCX WARN unused", "Abort(70) on node 0", "[warn] Epoll MOD(1) on fd 24 failed. Old events were 6",
+        "--------------------------------------------------------------------------",
         "mpirun noticed that process rank 1 exited", "a line of the page", "--------------------------------------------------------------------------", "[1, 2] are tokens",
     ];
 
