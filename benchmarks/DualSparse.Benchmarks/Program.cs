@@ -1,4 +1,5 @@
 using DualSparse.Benchmarks;
+using DualSparse.Benchmarks.Balancing;
 using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
 using DualSparse.Benchmarks.Wiring;
@@ -16,6 +17,7 @@ return args switch
     ["attention", .. var options] => AttentionBenchmark.Run(options),
     ["training", .. var options] => TrainingBenchmark.Run(options),
     ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
+    ["balance", .. var options] => BalanceFrontier.Run(options),
     ["wirings", .. var options] => WiringBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
@@ -23,6 +25,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | balance [options] | ort [options]");
     return 1;
 }
