@@ -21,7 +21,8 @@ internal sealed record EpBalance(BalanceSetting Asked, double Rate, double Marke
 /// <param name="Experts">[ranks] each one's experts, converting included where ranks are virtual.</param>
 /// <param name="Convert">[ranks] converting alone; of real ranks it isn't told apart from the dispatch.</param>
 /// <param name="Unconverted">The layer were converting free; of real ranks the same.</param>
-internal sealed record BalanceSample(int Ranks, bool Real, int Variant, int Layer, double Seconds, double[] Experts, double[] Convert, double Unconverted);
+/// <param name="Loads">Telling each other loads, on the real rank that came last and so waited least.</param>
+internal sealed record BalanceSample(int Ranks, bool Real, int Variant, int Layer, double Seconds, double[] Experts, double[] Convert, double Unconverted, double Loads = 0);
 
 /// <summary>All of it.</summary>
 /// <param name="Variants">What was compared; the first is balanced in no way.</param>
@@ -81,7 +82,7 @@ internal static class BalanceBenchmark
                     if (leads && round >= 0)
                     {
                         double seconds = lanes.Max(lane => lane.Seconds);
-                        samples.Add(new(lanes.Length, true, v, layer, seconds, [.. lanes.Select(lane => lane.Of(LaneStep.Experts))], new double[lanes.Length], seconds));
+                        samples.Add(new(lanes.Length, true, v, layer, seconds, [.. lanes.Select(lane => lane.Of(LaneStep.Experts))], new double[lanes.Length], seconds, lanes.Min(lane => lane.LoadSeconds)));
                     }
                 }
 

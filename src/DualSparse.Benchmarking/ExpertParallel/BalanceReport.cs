@@ -18,11 +18,12 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 /// <param name="ConvertMilliseconds">Converting on the rank where it takes the longest.</param>
 /// <param name="ExposedMilliseconds">What of it the layer waits for.</param>
 /// <param name="DecisionMicroseconds">What a rank needs to decide a layer, without the all-gather.</param>
+/// <param name="LoadsMicroseconds">The all-gather on real ranks, where they come together.</param>
 /// <param name="MessageBytes">What it tells the others.</param>
 /// <param name="RankMilliseconds">[ranks] each one's experts, the mean over layers of medians over rounds.</param>
 internal sealed record BalanceFigures(
     int Ranks, bool Real, string Variant, double ExpertsMilliseconds, double ExpertsGain, double LayerMilliseconds, double LayerGain, double Bound, double Taken, double Dropped,
-    double Switched, double ConvertMilliseconds, double ExposedMilliseconds, double DecisionMicroseconds, int MessageBytes, double[] RankMilliseconds)
+    double Switched, double ConvertMilliseconds, double ExposedMilliseconds, double DecisionMicroseconds, double LoadsMicroseconds, int MessageBytes, double[] RankMilliseconds)
 {
     /// <summary>Sums a run up.</summary>
     public static IReadOnlyList<BalanceFigures> Of(BalanceRun run, EpSetting setting)
@@ -51,7 +52,7 @@ internal sealed record BalanceFigures(
                 return new BalanceFigures(
                     group.Key.Ranks, group.Key.Real, variant.Name, 1e3 * Median(s => s.Experts.Max()), gain, 1e3 * Median(s => s.Seconds),
                     Statistics.Median([.. first.Zip(own, (a, b) => a.Seconds / b.Seconds)]), bound, bound > 0 ? (1 - 1 / gain) / bound : 0, counts.Rate, switched / pairs,
-                    1e3 * Median(s => s.Convert.Max()), 1e3 * Median(s => s.Seconds - s.Unconverted), 1e6 * Statistics.Median([.. decisions.Select(d => d.Seconds)]), decisions[0].MessageBytes,
+                    1e3 * Median(s => s.Convert.Max()), 1e3 * Median(s => s.Seconds - s.Unconverted), 1e6 * Statistics.Median([.. decisions.Select(d => d.Seconds)]), 1e6 * Median(s => s.Loads), decisions[0].MessageBytes,
                     [.. Enumerable.Range(0, group.Key.Ranks).Select(rank => 1e3 * own.GroupBy(s => s.Layer).Average(layer => Statistics.Median([.. layer.Select(s => s.Experts[rank])])))]);
 
                 double Median(Func<BalanceSample, double> figure) => Statistics.Median([.. own.Select(figure)]);

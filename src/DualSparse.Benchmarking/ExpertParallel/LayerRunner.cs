@@ -15,7 +15,7 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 internal sealed unsafe class LayerRunner : IDisposable
 {
     private readonly EpSetting setting;
-    private readonly IExchange exchange;
+    private readonly WatchedExchange exchange;
     private readonly ThreadTeam team;
     private readonly Workspace work;
     private readonly Pass pass;
@@ -54,6 +54,9 @@ internal sealed unsafe class LayerRunner : IDisposable
 
     /// <summary>What the process does when.</summary>
     public LaneClock Clock { get; } = new();
+
+    /// <summary>What telling other ranks loads took in the last layer that was balanced.</summary>
+    public double LoadSeconds => exchange.LoadSeconds;
 
     /// <summary>Each layer's routed experts here.</summary>
     public PackedExperts[] Experts => [.. layers.Select(layer => layer.Experts)];

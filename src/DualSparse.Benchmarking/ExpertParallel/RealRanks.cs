@@ -11,7 +11,8 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 /// <param name="SumBytes">Bytes sent after it.</param>
 /// <param name="ExchangeSeconds">The same messages with nothing computed between them.</param>
 /// <param name="ExchangeWaitSeconds">What of that were waits.</param>
-internal sealed record RankLane(IReadOnlyList<LaneSegment> Segments, long RowBytes, long SumBytes, double ExchangeSeconds, double ExchangeWaitSeconds)
+/// <param name="LoadSeconds">Telling each other loads; 0: nobody did.</param>
+internal sealed record RankLane(IReadOnlyList<LaneSegment> Segments, long RowBytes, long SumBytes, double ExchangeSeconds, double ExchangeWaitSeconds, double LoadSeconds = 0)
 {
     /// <summary>From the beginning to the last sum.</summary>
     public double Seconds => Segments.Count == 0 ? 0 : Segments[^1].To;
@@ -26,7 +27,7 @@ internal sealed record RankLane(IReadOnlyList<LaneSegment> Segments, long RowByt
         if (Segments.Count > most)
             throw new InvalidOperationException($"a rank's layer has {Segments.Count} parts, expected at most {most}");
         double[] numbers = new double[Fixed + 3 * most];
-        (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]) = (Segments.Count, RowBytes, SumBytes, ExchangeSeconds, ExchangeWaitSeconds);
+        (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]) = (Segments.Count, RowBytes, SumBytes, ExchangeSeconds, ExchangeWaitSeconds, LoadSeconds);
         for (int i = 0; i < Segments.Count; i++)
             (numbers[Fixed + 3 * i], numbers[Fixed + 3 * i + 1], numbers[Fixed + 3 * i + 2]) = ((int)Segments[i].Step, Segments[i].From, Segments[i].To);
         return numbers;
@@ -38,11 +39,11 @@ internal sealed record RankLane(IReadOnlyList<LaneSegment> Segments, long RowByt
         var segments = new LaneSegment[(int)numbers[0]];
         for (int i = 0; i < segments.Length; i++)
             segments[i] = new((LaneStep)(int)numbers[Fixed + 3 * i], numbers[Fixed + 3 * i + 1], numbers[Fixed + 3 * i + 2]);
-        return new RankLane(segments, (long)numbers[1], (long)numbers[2], numbers[3], numbers[4]);
+        return new RankLane(segments, (long)numbers[1], (long)numbers[2], numbers[3], numbers[4], numbers[5]);
     }
 
     // Before the segments.
-    private const int Fixed = 5;
+    private const int Fixed = 6;
 }
 
 /// <summary>This process as one of several real ranks, each with rows of its own: the engine's layers, exchange and sums.</summary>
@@ -80,7 +81,7 @@ internal sealed class RealRanks : IDisposable
         group.Waited = runner.Clock.Waited;
         runner.Run(layer, Begin, variant: variant);
         group.Waited = null;
-        var lane = new RankLane(runner.Clock.Segments, 0, 0, 0, 0);
+        var lane = new RankLane(runner.Clock.Segments, 0, 0, 0, 0, variant.Balance is null ? 0 : runner.LoadSeconds);
         return [.. rendezvous.Gather(lane.ToNumbers(MostSegments)).Select(numbers => RankLane.Read(numbers))];
     }
 

@@ -108,11 +108,11 @@ internal sealed class EpBalanceRequest
         Terminal.WriteLine(output, $"{setting.Shape.Name}: {setting.Tokens} rows a rank, {balance.Marked:0 %} of them marked, {setting.Shape.TopK} of {setting.Shape.Experts} experts, placement {placement}, routing {routing.Name}; medians of {setting.Layers} {(setting.Layers == 1 ? "layer" : "layers")} in {setting.Rounds} {(setting.Rounds == 1 ? "round" : "rounds")}");
         Terminal.WriteLine(output, $"experts: {rates.BytesPerSecond / 1e9:0.##} GB/s, {rates.OperationsPerSecond / 1e9:0.#} and in int8 {rates.LowOperationsPerSecond / 1e9:0.#} GFLOP/s, {rates.ConvertBytesPerSecond / 1e9:0.##} GB/s converted; {(knee == int.MaxValue ? "it never pays to switch" : $"ranks switch above {knee} rows")}");
         Terminal.WriteLine(output, $"virtual ranks: {1e6 * run.Link.Rates.LatencySeconds:0.##} µs + bytes / {run.Link.Rates.BytesPerSecond * 8 / 1e6:0.#} Mbit/s a message, {(run.Link.Carries ? "which travels while ranks compute" : "copied by its receiver while it waits")}");
-        var table = new ResultTable("on", "balance", "experts ms", "gain", "layer ms", "gain", "bound", "taken", "dropped", "in int8", "converting ms", "exposed ms", "decision µs");
+        var table = new ResultTable("on", "balance", "experts ms", "gain", "layer ms", "gain", "bound", "taken", "dropped", "in int8", "converting ms", "exposed ms", "decision µs", "all-gather µs");
         foreach (var f in figures)
         {
             table.Add($"{f.Ranks} ranks, {(f.Real ? "real" : "virtual")}", f.Variant, $"{f.ExpertsMilliseconds:0.000}", $"{f.ExpertsGain:0.00}", $"{f.LayerMilliseconds:0.000}", $"{f.LayerGain:0.00}",
-                $"{f.Bound:0.0%}", $"{f.Taken:0.00}", $"{f.Dropped:0.0%}", $"{f.Switched:0.0%}", f.Real ? "" : $"{f.ConvertMilliseconds:0.000}", f.Real ? "" : $"{f.ExposedMilliseconds:0.000}", $"{f.DecisionMicroseconds:0.#}");
+                $"{f.Bound:0.0%}", $"{f.Taken:0.00}", $"{f.Dropped:0.0%}", $"{f.Switched:0.0%}", f.Real ? "" : $"{f.ConvertMilliseconds:0.000}", f.Real ? "" : $"{f.ExposedMilliseconds:0.000}", $"{f.DecisionMicroseconds:0.#}", f.Real ? $"{f.LoadsMicroseconds:0.#}" : "");
         }
 
         table.Write(output);

@@ -28,9 +28,9 @@ public class LaneClockTests
         Assert.Equal(0, segments[0].From);
         Assert.All(segments.Zip(segments.Skip(1)), pair => Assert.Equal(pair.First.To, pair.Second.From));
         Assert.Equal((to - from) / (double)Stopwatch.Frequency, segments[3].Seconds, 1e-12);
-        var lane = RankLane.Read(new RankLane(segments, 7, 8, 0.5, 0.25).ToNumbers(9));
+        var lane = RankLane.Read(new RankLane(segments, 7, 8, 0.5, 0.25, 0.125).ToNumbers(9));
         Assert.Equal(segments, lane.Segments);
-        Assert.Equal((7L, 8L, 0.5, 0.25), (lane.RowBytes, lane.SumBytes, lane.ExchangeSeconds, lane.ExchangeWaitSeconds));
+        Assert.Equal((7L, 8L, 0.5, 0.25, 0.125), (lane.RowBytes, lane.SumBytes, lane.ExchangeSeconds, lane.ExchangeWaitSeconds, lane.LoadSeconds));
         Assert.Equal(lane.Seconds, Enum.GetValues<LaneStep>().Sum(lane.Of), 1e-12);
     }
 
