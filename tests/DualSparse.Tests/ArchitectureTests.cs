@@ -126,6 +126,7 @@ public partial class ArchitectureTests
         "Training/Ops/Experts.cs",
         "Training/Ops/HeadRows.cs",
         "Training/Ops/Linear.cs",
+        "Training/Ops/ParallelSum.cs",
         "Training/Ops/RmsNormOp.cs",
         "Training/Ops/RopeOp.cs",
         "Training/Ops/RouterOp.cs",
