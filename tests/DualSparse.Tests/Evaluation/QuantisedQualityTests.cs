@@ -13,6 +13,7 @@ public class QuantisedQualityTests(ITestOutputHelper output)
     [InlineData("tech")]
     public void Narrow_weights_stay_near(string set)
     {
+        SlowTests.Require(set == "tech");
         using var figures = JsonDocument.Parse(File.ReadAllText(TestPaths.Golden("eval", "figures.json")));
         var text = HeldOutText.Of(set);
         using var f32 = Load(WeightFormat.F32);
@@ -32,6 +33,7 @@ public class QuantisedQualityTests(ITestOutputHelper output)
     [InlineData("tech")]
     public void F32_gives_the_references_loss(string set)
     {
+        SlowTests.Require(set == "books");
         using var figures = JsonDocument.Parse(File.ReadAllText(TestPaths.Golden("eval", "figures.json")));
         using var f32 = Load(WeightFormat.F32);
         using var bf16 = Load(WeightFormat.Bf16);

@@ -32,8 +32,7 @@ public sealed class TrainRanksTests : IDisposable
     [MemberData(nameof(Cases))]
     public void Ranks_compute_what_one_process_does_with_as_many_parts(string launcher, int ranks, string config)
     {
-        if (config == Slow && Environment.GetEnvironmentVariable("DUALSPARSE_SLOW") != "1")
-            Assert.Skip("takes many processes: set DUALSPARSE_SLOW to 1");
+        SlowTests.Require(config == Slow);
         if (config.StartsWith('{'))
         {
             File.WriteAllText(run.Config, config + """

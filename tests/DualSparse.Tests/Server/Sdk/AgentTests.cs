@@ -32,8 +32,7 @@ public class AgentTests
 
     private static (int Code, string Said) Run(string model, params string[] arguments)
     {
-        if (Environment.GetEnvironmentVariable("DUALSPARSE_SLOW") != "1")
-            Assert.Skip("takes minutes: set DUALSPARSE_SLOW to 1");
+        SlowTests.Require();
         if (NodeSdk.Missing is { } missing)
             Assert.Skip(missing);
         using var folder = new TemporaryFolder();

@@ -57,7 +57,7 @@ public class SoakTests
         TestContext.Current.TestOutputHelper?.WriteLine($"{clients.Sum(c => c.Done.Values.Sum())} requests in {Seconds} s: {string.Join(", ", kinds.Select(k => $"{k} {clients.Sum(c => c.Done.GetValueOrDefault(k))}"))}; memory {before >> 20} to {after >> 20} MiB");
     }
 
-    private static double Seconds => Given ?? (Environment.GetEnvironmentVariable("DUALSPARSE_SLOW") == "1" ? SlowSeconds : UsualSeconds);
+    private static double Seconds => Given ?? (SlowTests.Run ? SlowSeconds : UsualSeconds);
 
     private static double? Given => double.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double given) ? given : null;
 

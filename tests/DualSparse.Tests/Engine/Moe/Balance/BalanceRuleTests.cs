@@ -8,7 +8,7 @@ namespace DualSparse.Tests.Engine.Moe.Balance;
 public class BalanceRuleTests
 {
     // Of a run with DUALSPARSE_SLOW; of a usual one a part of them.
-    private static readonly int Plans = Environment.GetEnvironmentVariable("DUALSPARSE_SLOW") == "1" ? 100_000 : 10_000;
+    private static readonly int Plans = SlowTests.Run ? 100_000 : 10_000;
 
     private static readonly Gen<int> s_seeds = Gen.Int[0, int.MaxValue - 1];
 
