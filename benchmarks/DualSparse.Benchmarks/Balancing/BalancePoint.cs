@@ -29,7 +29,8 @@ internal sealed record BalancePoint(int Ranks, string Placement, string Balance,
     /// <summary>ΔNLL in nats a token, and its 95 % interval.</summary>
     public (double Value, double Low, double High) DeltaNll => Interval("deltaNll");
 
-    private JsonNode Text => Figures["texts"]!.AsObject().Single().Value!;
+    // Both texts together come first.
+    private JsonNode Text => Figures["texts"]!.AsObject().First().Value!;
 
     private double Of(string name) => Figures["balance"]![name]!.GetValue<double>();
 
