@@ -39,6 +39,7 @@ public class RankTests
     [InlineData("mpirun.mpich", 2, "slice", WeightFormat.Bf16, 0, 0.3)]
     public void Windows_of_text_give_the_losses_of_one_process(string launcher, int ranks, string placement, object weights, double threshold, double rate)
     {
+        SlowTests.Require(placement == "own");
         var format = (WeightFormat)weights;
         string file = TestPaths.Golden("eval", "windows.safetensors");
         var rule = threshold > 0 ? new DropRequest { Thresholds = new((float)threshold, (float)threshold) } : new DropRequest { Rate = rate > 0 ? rate : null };
@@ -63,6 +64,7 @@ public class RankTests
     [InlineData("mpirun.openmpi", 3, "own")]
     public void Tasks_follow_a_text_as_in_one_process(string launcher, int ranks, string placement)
     {
+        SlowTests.Require(placement == "slice");
         using var folder = new TemporaryFolder();
         File.WriteAllLines(folder.File("sciq.jsonl"), Enumerable.Range(0, 9).Select(i => $$"""{"query": "What is {{i}} times the sea?", "choices": ["one", "a long way to go", "two"], "gold": 0}"""));
         string[] command = ["eval", "--tasks", "sciq", "--data", folder.File(""), "--json", "--weights", "f32", "--drop", "0.4"];

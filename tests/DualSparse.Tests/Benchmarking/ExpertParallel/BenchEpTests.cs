@@ -18,6 +18,7 @@ public class BenchEpTests
     [InlineData("mpirun.openmpi", 3, "own", 3)]
     public void Figures_of_real_ranks_fit_each_other(string launcher, int ranks, string placement, int tokens, params string[] routing)
     {
+        SlowTests.Require(placement == "slice" || ranks == 3);
         string picture = Path.GetTempFileName();
         string[] shape = routing is ["--text"] ? ["--text", s_text] : routing;
         var run = MpiRun.Of(launcher, (ranks, ["bench", "ep", "-m", TestPaths.Model, "--placement", placement, "--tokens", $"{tokens}", "--rounds", "2", "--virtual", "2,4", "--json", "--picture", picture, .. shape]));

@@ -17,6 +17,7 @@ public class SchedulerTests(LoadedModel loaded) : IClassFixture<LoadedModel>
     [InlineData(14, true)] // fewer pages than the texts need: some give theirs up and are computed again
     public async Task A_request_gives_what_it_gives_alone_whatever_runs_beside_it(int? pages, bool share)
     {
+        SlowTests.Require(!share);
         using var scheduler = New(new() { SharePrefixes = share, CacheBytes = pages * PageBytes });
         // Answers longer than what is kept free for them.
         var requests = pages is null ? [.. Enumerable.Range(0, 24).Select(Request)] : Enumerable.Range(0, 8).Select(i => Request(i) with
