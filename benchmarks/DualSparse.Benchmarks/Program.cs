@@ -2,6 +2,7 @@ using DualSparse.Benchmarks;
 using DualSparse.Benchmarks.Balancing;
 using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
+using DualSparse.Benchmarks.Systems;
 using DualSparse.Benchmarks.Wiring;
 
 return args switch
@@ -19,12 +20,13 @@ return args switch
     ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
     ["balance", .. var options] => BalanceFrontier.Run(options),
     ["wirings", .. var options] => WiringBenchmark.Run(options),
+    ["systems", .. var options] => SystemsBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | balance [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | systems [options] | balance [options] | ort [options]");
     return 1;
 }

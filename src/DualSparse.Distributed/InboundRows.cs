@@ -6,12 +6,12 @@ using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Distributed;
 
-/// <summary>A layer's rows that come from a rank, and their sums on the way back to it.</summary>
+/// <summary>A piece of a layer's rows that comes from a rank, and its sums on the way back to it.</summary>
 internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposable
 {
     private readonly ShareMessage message = new();
     private readonly List<RankMessage> first = [], rest = [], answer = [];
-    private bool begun;
+    private bool begun, isUnpacked;
 
     /// <summary>Rows by expert, as this rank knows them.</summary>
     public ExpertBatch Batch { get; } = new();
@@ -31,16 +31,17 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
     /// <summary>Makes ready for the rows.</summary>
     public void Expect(ExpertLane lane)
     {
-        (begun, CameAt) = (false, 0);
+        (begun, isUnpacked, CameAt) = (false, false, 0);
         first.Add(group.Receive(rank, RankTag.Rows(lane), message.Reserve(ShareMessage.FirstPart), ShareMessage.FirstPart));
     }
 
     /// <summary>Lets what is under way move on.</summary>
-    public void Progress(ExpertLane lane)
+    /// <returns>Whether all rows are here.</returns>
+    public bool Progress(ExpertLane lane)
     {
-        HasCome(lane);
         foreach (var part in answer)
             part.Done();
+        return HasCome(lane);
     }
 
     /// <summary>Whether all rows are here; asking moves them on.</summary>
@@ -69,7 +70,9 @@ internal sealed unsafe class InboundRows(RankGroup group, int rank) : IDisposabl
             TakeRest(lane);
         group.WaitAll(rest, $"layer {lane.Layer}'s dispatch");
         CameAt = CameAt > 0 ? CameAt : Stopwatch.GetTimestamp();
-        message.Unpack(Batch, Rows, format, hidden);
+        if (!isUnpacked)
+            message.Unpack(Batch, Rows, format, hidden);
+        isUnpacked = true;
     }
 
     /// <summary>Sends the sums, which are computed.</summary>

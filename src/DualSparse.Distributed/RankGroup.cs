@@ -57,6 +57,9 @@ internal sealed unsafe class RankGroup
     /// <summary>Is told when each wait began and ended, in ticks of <see cref="Stopwatch"/>; null: nobody asks, and no clock is read for it.</summary>
     public Action<long, long>? Waited { get; set; }
 
+    /// <summary>Called again and again while this waits: what has to move on meanwhile; null: nothing.</summary>
+    public Action? Between { get; set; }
+
     /// <summary>The group that a launcher has started this process in.</summary>
     /// <param name="peerTimeout">See <see cref="PeerTimeout"/>.</param>
     /// <exception cref="MpiException">There is no MPI library, or not the launcher's.</exception>
@@ -93,6 +96,7 @@ internal sealed unsafe class RankGroup
         long began = Waited is null ? 0 : Stopwatch.GetTimestamp(), started = 0, looked = 0;
         for (int tests = 0; !message.Done(); tests++)
         {
+            Between?.Invoke();
             if (tests < SpinTests)
                 continue;
             Thread.Yield();

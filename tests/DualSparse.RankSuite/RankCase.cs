@@ -11,7 +11,8 @@ namespace DualSparse.RankSuite;
 /// <param name="Placement">own, slice, hybrid:P; or packed: parts dealt unevenly; or last: all experts on the last rank, the others have none.</param>
 /// <param name="Weights">The weights' format.</param>
 /// <param name="Balance">How loads are balanced, and by which rule; null: they aren't.</param>
-internal sealed record RankCase(string Folder, string Placement, WeightFormat Weights, (BalanceMode Mode, BalanceRule Rule)? Balance = null)
+/// <param name="Many">Whether one pass of many rows is walked, and nothing else.</param>
+internal sealed record RankCase(string Folder, string Placement, WeightFormat Weights, (BalanceMode Mode, BalanceRule Rule)? Balance = null, bool Many = false)
 {
     // Where few rows are enough to be worth a switch, and arithmetic counts.
     private static readonly ExpertRates s_rates = new(1e12, 1e9, 3e9, 1e12);
@@ -27,15 +28,15 @@ internal sealed record RankCase(string Folder, string Placement, WeightFormat We
     public static string[] Names => [.. s_drops.SelectMany(drop => s_sequences.Select(n => $"{n} sequences, drop {drop?.Rate?.ToString() ?? drop?.Thresholds.ToString() ?? "none"}"))];
 
     /// <summary>From <see cref="ToString"/>.</summary>
-    public static RankCase Parse(string text) => text.Split('|') is [var folder, var placement, var weights, var mode, var rule]
-        ? new RankCase(folder, placement, Enum.Parse<WeightFormat>(weights), mode == $"{BalanceMode.None}" ? null : (Enum.Parse<BalanceMode>(mode), Enum.Parse<BalanceRule>(rule)))
-        : throw new ArgumentException($"'{text}' is no case, expected folder|placement|weights|mode|rule");
+    public static RankCase Parse(string text) => text.Split('|') is [var folder, var placement, var weights, var mode, var rule, var many]
+        ? new RankCase(folder, placement, Enum.Parse<WeightFormat>(weights), mode == $"{BalanceMode.None}" ? null : (Enum.Parse<BalanceMode>(mode), Enum.Parse<BalanceRule>(rule)), bool.Parse(many))
+        : throw new ArgumentException($"'{text}' is no case, expected folder|placement|weights|mode|rule|many");
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Folder}|{Placement}|{Weights}|{Balance?.Mode ?? BalanceMode.None}|{Balance?.Rule ?? BalanceRule.Makespan}";
+    public override string ToString() => $"{Folder}|{Placement}|{Weights}|{Balance?.Mode ?? BalanceMode.None}|{Balance?.Rule ?? BalanceRule.Makespan}|{Many}";
 
     /// <summary>All walks, without a drop first.</summary>
-    public static IEnumerable<Walk> Walks(Transformer model) => s_drops.SelectMany(drop => s_sequences.Select(n => Walk.Through(model, drop, n)));
+    public IEnumerable<Walk> Walks(Transformer model) => Many ? [Walk.Many(model)] : s_drops.SelectMany(drop => s_sequences.Select(n => Walk.Through(model, drop, n)));
 
     /// <summary>What several ranks compute, in one process.</summary>
     public EngineOptions OneProcess(int ranks)

@@ -75,7 +75,7 @@ internal static class ScMoeBenchmark
             }
         }
 
-        return group.Rank == 0 ? [.. variants.Select((variant, v) => Result(variant, orders[v], runs[v], sequential[v]))] : null;
+        return group.Rank == 0 ? [.. variants.Select((variant, v) => Result(variant, setting, orders[v], runs[v], sequential[v]))] : null;
     }
 
     private static IReadOnlyList<Operator[]> Orders(ScMoeVariant variant, ScMoeSetting setting)
@@ -84,7 +84,7 @@ internal static class ScMoeBenchmark
         return variant.Overlaps ? SlotChoice.Orders(program) : [program];
     }
 
-    // Experts as soon as their rows are there: ways are waited for, and so measured by themselves.
+    // Each step waits for its messages: the ways are measured by themselves.
     private static Operator[] Sequential(Operator[] order)
     {
         List<Operator> steps = [.. order.Where(step => step.Kind != OperatorKind.Experts)];
@@ -93,12 +93,12 @@ internal static class ScMoeBenchmark
         return [.. steps];
     }
 
-    private static ScMoeResult Result(ScMoeVariant variant, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, List<ScMoeRun[]> sequential)
+    private static ScMoeResult Result(ScMoeVariant variant, ScMoeSetting setting, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, List<ScMoeRun[]> sequential)
     {
         ulong[] bits = [.. sequential[0].Select(run => run.Bits)];
         if (runs.SelectMany(of => of).Any(ranks => !ranks.Select(run => run.Bits).SequenceEqual(bits)))
             throw new InvalidOperationException($"{variant.Name}: another order of the operators gave other bits");
-        var times = Times(orders, runs, Sequential(orders[0]), sequential);
+        var times = Times(setting, orders, runs, Sequential(orders[0]), sequential);
         ScMoeOrder[] measured = [.. orders.Select((order, o) =>
         {
             var sorted = runs[o].OrderBy(Slowest).ToArray();
@@ -108,7 +108,7 @@ internal static class ScMoeBenchmark
     }
 
     // As the engine's schedule takes them: the slowest rank's operators, and the mean of the ways, which begin when each is ready.
-    private static GroupTimes Times(IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, Operator[] order, List<ScMoeRun[]> rounds)
+    private static GroupTimes Times(ScMoeSetting setting, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, Operator[] order, List<ScMoeRun[]> rounds)
     {
         Dictionary<Operator, double> operators = [];
         foreach (var step in order)
@@ -123,9 +123,8 @@ internal static class ScMoeBenchmark
         Dictionary<ExpertLane, LaneTimes> lanes = [];
         foreach (var experts in order.Where(step => step.Kind == OperatorKind.Experts))
         {
-            // The way there is waited for; the way back is seen while others compute.
             double Median(Func<double[], double> of) => Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => of(run.Travels.Single(way => (int)way[0] == experts.Branch))))]);
-            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(Math.Max(0, Median(way => way[2] - way[1])), Math.Max(0, Median(way => way[4] - way[3])), Median(way => way[5]));
+            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(Math.Max(0, Median(way => way[2] - way[1])), Math.Max(0, Median(way => way[4] - way[3])), Median(way => way[5]), RowChunks.Of(setting.Tokens));
         }
 
         return new GroupTimes(operators, lanes);

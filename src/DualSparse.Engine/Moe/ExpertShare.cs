@@ -10,4 +10,5 @@ namespace DualSparse.Engine.Moe;
 /// <param name="Count">Rows.</param>
 /// <param name="Experts">The experts: the layer's, or a lower precision's.</param>
 /// <param name="Sums">Receives [rows, D] f32: for each row the weighted sum of its experts here.</param>
-internal readonly record struct ExpertShare(ExpertBatch Batch, ActivationRows Rows, int Count, PackedExperts Experts, ScratchBuffer Sums);
+/// <param name="GoesOn">Whether <paramref name="Sums"/> hold those of the same rows' experts before these, and go on.</param>
+internal readonly record struct ExpertShare(ExpertBatch Batch, ActivationRows Rows, int Count, PackedExperts Experts, ScratchBuffer Sums, bool GoesOn = false);

@@ -87,11 +87,11 @@ internal sealed unsafe class MoeLayer(Router router, PackedExperts experts, Dens
     public void Compute(Pass pass, int layer, int branch = 0)
     {
         var ticket = pass.Tickets.Of(layer, branch);
-        foreach (var (batch, rows, count, own, sums) in exchange.Receive(pass, layer, ticket, experts))
+        foreach (var (batch, rows, count, own, sums, goesOn) in exchange.Receive(pass, layer, ticket, experts))
         {
             long began = pass.Clock is null ? 0 : Stopwatch.GetTimestamp();
             var rounding = ReferenceEquals(own, experts) ? null : ticket.Rounding;
-            GroupedGemm.Forward(pass.Work, own, batch, rows, count, sums.Floats((nint)count * experts.Hidden), add: false, rounding);
+            GroupedGemm.Forward(pass.Work, own, batch, rows, count, goesOn ? sums.Current : sums.Floats((nint)count * experts.Hidden), add: false, rounding, goesOn);
             if (pass.Clock is not null && (rows == ticket.Rows || rows == ticket.LowRows))
                 ticket.Travel = ticket.Travel with { OwnTicks = ticket.Travel.OwnTicks + Stopwatch.GetTimestamp() - began };
         }

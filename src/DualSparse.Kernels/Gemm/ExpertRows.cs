@@ -33,6 +33,47 @@ internal sealed class ExpertBatch
         }
     }
 
+    /// <summary>Another batch's pairs whose tokens are in a range, in its order.</summary>
+    /// <param name="whole">The other.</param>
+    /// <param name="first">The first token.</param>
+    /// <param name="end">The one behind the last.</param>
+    public void SetTokens(ExpertBatch whole, int first, int end)
+    {
+        Clear();
+        foreach (var expert in whole.Experts)
+        {
+            int row = Tokens.Count, full = 0;
+            for (int r = 0; r < expert.Count; r++)
+            {
+                int token = whole.Tokens[expert.First + r];
+                if (token < first || token >= end)
+                    continue;
+                Tokens.Add(token);
+                Weights.Add(whole.Weights[expert.First + r]);
+                full += r < expert.Full ? 1 : 0;
+            }
+
+            if (Tokens.Count > row)
+                Experts.Add(new ExpertRows(expert.Expert, row, full, Tokens.Count - row));
+        }
+    }
+
+    /// <summary>Another batch's pairs of some of its experts, in its order.</summary>
+    /// <param name="whole">The other.</param>
+    /// <param name="first">The first of the experts that have rows.</param>
+    /// <param name="end">The one behind the last.</param>
+    public void SetExperts(ExpertBatch whole, int first, int end)
+    {
+        Clear();
+        for (int i = first; i < end; i++)
+        {
+            var expert = whole.Experts[i];
+            Experts.Add(expert with { First = Tokens.Count });
+            Tokens.AddRange(whole.Tokens.Slice(expert.First, expert.Count));
+            Weights.AddRange(whole.Weights.Slice(expert.First, expert.Count));
+        }
+    }
+
     /// <summary>Empties the lists.</summary>
     public void Clear()
     {

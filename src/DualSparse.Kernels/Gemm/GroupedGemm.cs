@@ -60,14 +60,15 @@ internal static unsafe class GroupedGemm
     /// <param name="y">[tokens, D] f32, dense.</param>
     /// <param name="add">Whether y is added to, or overwritten: with zeros where a token has no expert.</param>
     /// <param name="rounding">What is made of each intermediate row, of f32 experts, before it is multiplied; null: nothing.</param>
-    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, ActivationRows encoded, int tokens, float* y, bool add, RowRounding? rounding = null)
+    /// <param name="goOn">Whether y holds the sums of the same tokens' earlier experts, which go on: the bits are those of all experts at once.</param>
+    public static void Forward(Workspace work, PackedExperts experts, ExpertBatch batch, ActivationRows encoded, int tokens, float* y, bool add, RowRounding? rounding = null, bool goOn = false)
     {
         var kernel = work.Kernels[experts.Format];
         var rows = Gather(work, batch, encoded, tokens, experts.Hidden);
         GateUp(work, kernel, experts, batch, rows);
         if (rounding is not null)
             Round(work, experts, batch, rounding);
-        Down(work, kernel, experts, batch, tokens, y, add);
+        Down(work, kernel, experts, batch, tokens, y, add, goOn);
     }
 
     // Each expert's rows side by side. Where they lie so already (one token, or every token in order) nothing is copied.
@@ -175,7 +176,7 @@ internal static unsafe class GroupedGemm
         }
     }
 
-    private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y, bool add)
+    private static void Down(Workspace work, PanelKernel kernel, PackedExperts experts, ExpertBatch batch, int tokens, float* y, bool add, bool goOn)
     {
         var layout = experts.Neurons;
         int most = tokens <= FewTokens ? MostPanelsOfFew : MostPanels;
@@ -190,6 +191,8 @@ internal static unsafe class GroupedGemm
             float* sum = sums + worker * sumsStride * most;
             var (firstPanel, endPanel) = pieces[item];
             new Span<float>(sum, checked((int)sumsStride * (endPanel - firstPanel))).Clear();
+            for (int panel = firstPanel; goOn && panel < endPanel; panel++)
+                Columns(panel, static (sums, y) => y.CopyTo(sums));
             for (int i = 0; i < batch.Experts.Count; i++)
             {
                 var expert = batch.Experts[i];
@@ -211,19 +214,16 @@ internal static unsafe class GroupedGemm
             }
 
             for (int panel = firstPanel; panel < endPanel; panel++)
+                Columns(panel, add ? static (sums, y) => System.Numerics.Tensors.TensorPrimitives.Add(y, sums, y) : static (sums, y) => sums.CopyTo(y));
+
+            // Of a panel, each token's sums and its columns of y.
+            void Columns(int panel, ColumnStep step)
             {
                 int column = panel * PanelLayout.Columns;
                 int columns = Math.Min(PanelLayout.Columns, experts.Hidden - column);
                 float* panelSum = sum + (panel - firstPanel) * sumsStride;
                 for (int t = 0; t < tokens; t++)
-                {
-                    var target = new Span<float>(y + (nint)t * experts.Hidden + column, columns);
-                    var source = new ReadOnlySpan<float>(panelSum + t * PanelLayout.Columns, columns);
-                    if (add)
-                        System.Numerics.Tensors.TensorPrimitives.Add(target, source, target);
-                    else
-                        source.CopyTo(target);
-                }
+                    step(new Span<float>(panelSum + t * PanelLayout.Columns, columns), new Span<float>(y + (nint)t * experts.Hidden + column, columns));
             }
 
             void Accumulate(int panel, int span, int firstRow, int count, int inputs, PackedMatrix weights, byte* next)
@@ -269,6 +269,8 @@ internal static unsafe class GroupedGemm
                 (Vector.Load(sum + i) + Vector.Load(tile + i) * weights[r]).Store(sum + i);
         }
     }
+
+    private delegate void ColumnStep(Span<float> sums, Span<float> y);
 
     /// <param name="Rows">Where the rows are.</param>
     /// <param name="Fixed">Every expert reads the one row there is.</param>

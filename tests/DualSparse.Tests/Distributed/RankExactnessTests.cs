@@ -37,6 +37,16 @@ public class RankExactnessTests
     public void A_cover_of_them_gives_the_bits_of_one_process(string launcher, int ranks, int first) =>
         Compare(launcher, ranks, [.. Cases(ranks).Where((_, i) => i % 17 == first)]);
 
+    // Rows travel in pieces, experts go on where they were, pieces that come together are computed together.
+    [Theory]
+    [InlineData(OpenMpi, 2)]
+    [InlineData(Mpich, 3)]
+    public void Passes_of_many_rows_give_the_bits_of_one_process(string launcher, int ranks) => Compare(launcher, ranks,
+    [
+        new RankCase(Folder("olmoe"), "hybrid:2", WeightFormat.Int8, Many: true), new RankCase(Folder("scmoe/pos2_cg2"), "own", WeightFormat.F32, Many: true),
+        new RankCase(Folder("scmoe/dgmoe"), "packed", WeightFormat.Bf16, Many: true),
+    ]);
+
     // A row depends on its batch: of the same batch ranks compute what one process does that is all of them.
     [Theory]
     [InlineData(OpenMpi, 3, 1)]
@@ -111,7 +121,7 @@ public class RankExactnessTests
             // What isn't balanced: one rank, or where balance is to show as many.
             using var whole = Transformer.Load(shared.Folder, shared.Balance is null ? new EngineOptions { Weights = shared.Weights } : (shared with { Balance = null }).OneProcess(ranks));
             int number = 0;
-            foreach (var (expected, alone) in RankCase.Walks(model).Zip(RankCase.Walks(whole)))
+            foreach (var (expected, alone) in shared.Walks(model).Zip(shared.Walks(whole)))
             {
                 string name = $"{shared} on {ranks} ranks, {RankCase.Names[number]}";
                 var walk = found.Read();

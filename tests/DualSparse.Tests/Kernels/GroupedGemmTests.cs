@@ -74,6 +74,19 @@ public sealed unsafe class GroupedGemmTests
         Assert.Equal(problem.Run(format, 2, poison: false), problem.Run(format, 2, poison: false, SpoilingKernel.All));
     }
 
+    // Some of the experts first, then the others; or some of the rows at a time.
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Is_the_same_in_parts(WeightFormat format, int neurons, int tokens)
+    {
+        var problem = new Problem(neurons, tokens, experts: 5, seed: 5);
+        float[] whole = problem.InParts(format, 1, byTokens: false);
+        Assert.Contains(whole, value => value != 0);
+        Assert.Equal(whole, problem.InParts(format, 2, byTokens: false));
+        Assert.Equal(whole, problem.InParts(format, 3, byTokens: false));
+        Assert.Equal(whole, problem.InParts(format, 2, byTokens: true));
+    }
+
     /// <summary>Random experts and random lists: each pair is full, major-only or dropped; expert 0 has no row, expert 1 no full one.</summary>
     private sealed class Problem
     {
@@ -113,6 +126,36 @@ public sealed unsafe class GroupedGemmTests
             float[] y = new float[tokens * Hidden];
             fixed (float* from = x, to = y)
                 GroupedGemm.Forward(work, packed, batch, from, tokens, to);
+            return y;
+        }
+
+        /// <summary>One part after the other of the experts, or of the tokens.</summary>
+        public float[] InParts(WeightFormat format, int parts, bool byTokens)
+        {
+            using var team = new ThreadTeam(2);
+            using var work = new Workspace(team, KernelSet.Best());
+            using var packed = Pack(format);
+            using ActivationRows rows = new();
+            float[] y = new float[tokens * Hidden], some = new float[tokens * Hidden];
+            var part = new ExpertBatch();
+            fixed (float* from = x, sums = y, own = some)
+            {
+                GroupedGemm.Encode(work, packed, from, tokens, rows);
+                for (int p = 0; p < parts; p++)
+                {
+                    int all = byTokens ? tokens : batch.Experts.Count, first = all * p / parts, end = all * (p + 1) / parts;
+                    if (byTokens)
+                        part.SetTokens(batch, first, end);
+                    else
+                        part.SetExperts(batch, first, end);
+                    if (part.Tokens.Count == 0)
+                        continue;
+                    GroupedGemm.Forward(work, packed, part, rows, tokens, byTokens ? own : sums, add: false, goOn: !byTokens && p > 0);
+                    if (byTokens)
+                        some.AsSpan(first * Hidden, (end - first) * Hidden).CopyTo(y.AsSpan(first * Hidden));
+                }
+            }
+
             return y;
         }
 

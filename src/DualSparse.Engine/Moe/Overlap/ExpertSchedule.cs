@@ -21,7 +21,7 @@ internal sealed class ExpertSchedule
     private readonly int[] shapeOf;
     private readonly RankPeers peers;
     private readonly Dictionary<int, SizeClass> classes = [];
-    private readonly OperatorClock clock = new();
+    private readonly OperatorClock clock = new() { SumsTogether = true };
     private SizeClass? running;
 
     private ExpertSchedule(IReadOnlyList<LayerGroup> groups, RankPeers peers)
@@ -60,7 +60,7 @@ internal sealed class ExpertSchedule
         int passes = running.Passes;
         if (s_decisions.Contains(passes))
         {
-            Decide(running);
+            Decide(running, RowChunks.Of(rows.Max()));
         }
         else if (s_decisions.Any(decision => passes < decision && passes >= decision - Timed))
         {
@@ -93,7 +93,7 @@ internal sealed class ExpertSchedule
     }
 
     // All ranks at once, each with the same numbers afterwards.
-    private void Decide(SizeClass size)
+    private void Decide(SizeClass size, int chunks)
     {
         double[] own = [.. size.Samples.SelectMany(samples => Enumerable.Range(0, samples[0].Length).Select(i => Median([.. samples.Select(sample => sample[i])])))];
         double[][] all = peers.Share!(own);
@@ -101,7 +101,7 @@ internal sealed class ExpertSchedule
         int at = 0;
         Operator[][] best = [.. shapes.Select(shape =>
         {
-            var times = shape.Read([.. all.Select(rank => rank.AsSpan(at, shape.Numbers).ToArray())]);
+            var times = shape.Read([.. all.Select(rank => rank.AsSpan(at, shape.Numbers).ToArray())], chunks);
             at += shape.Numbers;
             return SlotChoice.Best(shape.Orders, times);
         })];
@@ -148,11 +148,11 @@ internal sealed class ExpertSchedule
         public int Numbers => orders[0].Length + OfLane * Lanes.Length;
 
         // The slowest rank's operators. Ranks that begin at different times see each other's rows come early and late: the mean is the link's.
-        public GroupTimes Read(double[][] ranks) => new(
+        public GroupTimes Read(double[][] ranks, int chunks) => new(
             orders[0].Select((step, i) => (step, Seconds: ranks.Max(rank => rank[i]))).ToDictionary(pair => pair.step, pair => pair.Seconds),
             Lanes.Select((lane, i) => (lane, First: orders[0].Length + OfLane * i)).ToDictionary(
                 pair => pair.lane,
-                pair => new LaneTimes(Way(ranks, pair.First), Way(ranks, pair.First + 1), ranks.Average(rank => rank[pair.First + 2]))));
+                pair => new LaneTimes(Way(ranks, pair.First), Way(ranks, pair.First + 1), ranks.Average(rank => rank[pair.First + 2]), chunks)));
 
         private static double Way(double[][] ranks, int number) => Math.Max(0, ranks.Average(rank => rank[number]));
     }

@@ -27,6 +27,9 @@ internal sealed class OperatorClock
     private long since;
     private bool isRunning;
 
+    /// <summary>Whether sums are sent together once all are computed, so that their way is seen by itself.</summary>
+    public bool SumsTogether { get; init; }
+
     /// <summary>The operators' times, in order and without gaps.</summary>
     public IReadOnlyList<OperatorSpan> Spans => spans;
 

@@ -82,6 +82,22 @@ public class SlotChoiceTests
         Assert.Equal(5 + 4 + 10, Of(late, dispatch: 9, combine: 0, own: 0) + 0);
     }
 
+    // Two pieces of 3, and 4 that needn't travel, in two parts. Where 4 are under way each way: own to 2, first piece to 5, second to 8 and its sums to
+    // 10, own to 10. Where 20 are, sums follow rows on a link that is never idle.
+    [Theory]
+    [InlineData(0, 0, 10)]
+    [InlineData(4, 4, 10)]
+    [InlineData(20, 0, 20 + 3)]
+    [InlineData(0, 20, 6 + 20)]
+    [InlineData(20, 20, 20 + 20)]
+    public void Pieces_are_computed_as_they_come(double dispatch, double combine, double expected)
+    {
+        var group = Group("scmoe/top2");
+        var lane = new ExpertLane(group[^1].Layer);
+        var times = group.ToDictionary(step => step, step => step.Kind == OperatorKind.Experts ? 10.0 : 0);
+        Assert.Equal(expected, new GroupTimes(times, new Dictionary<ExpertLane, LaneTimes> { [lane] = new(dispatch, combine, 4, Chunks: 2) }).Makespan(group));
+    }
+
     // Ranks count passes alike, and hear each other's times before they choose.
     [Fact]
     public void Ranks_decide_together_at_the_same_passes()
