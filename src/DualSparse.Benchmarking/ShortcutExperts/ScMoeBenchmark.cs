@@ -9,9 +9,10 @@ namespace DualSparse.Benchmarking.ShortcutExperts;
 /// <param name="Order">The operators.</param>
 /// <param name="Slot">Where the experts stand, in words.</param>
 /// <param name="Predicted">Seconds by the operators' times.</param>
-/// <param name="Seconds">Measured, on the slowest rank: the median.</param>
+/// <param name="Waited">Seconds that the slowest rank waits, measured: the median.</param>
+/// <param name="OverBound">A run's time over what its own operators' times allow: the median.</param>
 /// <param name="Median">The ranks' runs of the median round.</param>
-internal sealed record ScMoeOrder(Operator[] Order, string Slot, double Predicted, double Seconds, ScMoeRun[] Median);
+internal sealed record ScMoeOrder(Operator[] Order, string Slot, double Predicted, double Waited, double OverBound, ScMoeRun[] Median);
 
 /// <summary>A variant, measured.</summary>
 /// <param name="Variant">Which.</param>
@@ -20,8 +21,11 @@ internal sealed record ScMoeOrder(Operator[] Order, string Slot, double Predicte
 /// <param name="Chosen">The one of least predicted time.</param>
 internal sealed record ScMoeResult(ScMoeVariant Variant, GroupTimes Times, IReadOnlyList<ScMoeOrder> Orders, ScMoeOrder Chosen)
 {
-    /// <summary>The order that was fastest.</summary>
-    public ScMoeOrder Best => Orders.MinBy(order => order.Seconds)!;
+    /// <summary>The order that waited least: in every order the same is computed.</summary>
+    public ScMoeOrder Best => Orders.MinBy(order => order.Waited)!;
+
+    /// <summary>An order's time: what all compute, and what it waits. A core's speed changes by half within seconds, so that sums of medians say more than medians of sums.</summary>
+    public double Seconds(ScMoeOrder order) => ComputeSeconds + order.Waited;
 
     /// <summary>All operators' time, without a wait.</summary>
     public double ComputeSeconds => Times.Operators.Values.Sum();
@@ -30,7 +34,7 @@ internal sealed record ScMoeResult(ScMoeVariant Variant, GroupTimes Times, IRead
     public double TravelSeconds => Times.Lanes.Values.Sum(lane => lane.Dispatch + lane.Combine);
 
     /// <summary>What of the rows' ways took no time of its own.</summary>
-    public double Hidden => TravelSeconds == 0 ? 1 : Math.Clamp(1 - (Chosen.Seconds - ComputeSeconds) / TravelSeconds, 0, 1);
+    public double Hidden => TravelSeconds == 0 ? 1 : Math.Clamp(1 - Chosen.Waited / TravelSeconds, 0, 1);
 
     /// <summary>The least time that these operators and ways allow in any order.</summary>
     public double Bound => Variant.Overlaps ? Orders.Min(order => order.Predicted) : ComputeSeconds + TravelSeconds;
@@ -75,7 +79,10 @@ internal static class ScMoeBenchmark
             }
         }
 
-        return group.Rank == 0 ? [.. variants.Select((variant, v) => Result(variant, setting, orders[v], runs[v], sequential[v]))] : null;
+        if (group.Rank != 0)
+            return null;
+        var pooled = Pooled(variants, orders, runs, sequential);
+        return [.. variants.Select((variant, v) => Result(variant, orders[v], runs[v], Times(variant, RowChunks.Of(setting.Tokens), Sequential(orders[v][0]), sequential[v], pooled), sequential[v]))];
     }
 
     private static IReadOnlyList<Operator[]> Orders(ScMoeVariant variant, ScMoeSetting setting)
@@ -93,48 +100,76 @@ internal static class ScMoeBenchmark
         return [.. steps];
     }
 
-    private static ScMoeResult Result(ScMoeVariant variant, ScMoeSetting setting, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, List<ScMoeRun[]> sequential)
+    private static ScMoeResult Result(ScMoeVariant variant, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, GroupTimes times, List<ScMoeRun[]> sequential)
     {
         ulong[] bits = [.. sequential[0].Select(run => run.Bits)];
         if (runs.SelectMany(of => of).Any(ranks => !ranks.Select(run => run.Bits).SequenceEqual(bits)))
             throw new InvalidOperationException($"{variant.Name}: another order of the operators gave other bits");
-        var times = Times(setting, orders, runs, Sequential(orders[0]), sequential);
         ScMoeOrder[] measured = [.. orders.Select((order, o) =>
         {
             var sorted = runs[o].OrderBy(Slowest).ToArray();
-            return new ScMoeOrder(order, Slot(order), times.Makespan(order), Statistics.Median([.. runs[o].Select(Slowest)]), sorted[(sorted.Length - 1) / 2]);
+            return new ScMoeOrder(
+                order, Slot(order), times.Makespan(order), Statistics.Median([.. runs[o].Select(ranks => ranks.MaxBy(run => run.Seconds)!.Waited)]),
+                Statistics.Median([.. runs[o].Select(ranks => Slowest(ranks) / ranks.Max(run => Least(variant, orders, times, order, run)))]), sorted[(sorted.Length - 1) / 2]);
         })];
         return new ScMoeResult(variant, times, measured, measured.MinBy(order => order.Predicted)!);
     }
 
-    // As the engine's schedule takes them: the slowest rank's operators, and the mean of the ways, which begin when each is ready.
-    private static GroupTimes Times(ScMoeSetting setting, IReadOnlyList<Operator[]> orders, List<ScMoeRun[]>[] runs, Operator[] order, List<ScMoeRun[]> rounds)
+    // What a run's own operators and the ways allow in any order.
+    private static double Least(ScMoeVariant variant, IReadOnlyList<Operator[]> orders, GroupTimes times, Operator[] order, ScMoeRun run)
     {
-        Dictionary<Operator, double> operators = [];
-        foreach (var step in order)
+        var operators = order.Select((step, at) => (step, Seconds: run.Computing(at))).ToDictionary(pair => pair.step, pair => pair.Seconds);
+        if (!variant.Overlaps)
+            return operators.Values.Sum() + times.Lanes.Values.Sum(lane => lane.Dispatch + lane.Combine);
+        var lanes = times.Lanes.ToDictionary(pair => pair.Key, pair =>
         {
-            // In every order it computes the same.
-            operators[step] = Statistics.Median(
-            [
-                .. Of(order, rounds, step), .. orders.Zip(runs).SelectMany(pair => Of(pair.First, pair.Second, step)),
-            ]);
-        }
+            var experts = order.Single(step => step.Kind == OperatorKind.Experts && step.Branch == pair.Key.Branch);
+            return pair.Value with { Own = pair.Value.Own * operators[experts] / times.Operators[experts] };
+        });
+        var own = new GroupTimes(operators, lanes);
+        return orders.Min(each => own.Makespan(each));
+    }
 
+    // The operators' times over all variants that have them; the mean of the ways, which begin when each rank is ready.
+    private static GroupTimes Times(ScMoeVariant variant, int chunks, Operator[] order, List<ScMoeRun[]> rounds, Dictionary<(OperatorKind Kind, int Layer, int TopK), double> pooled)
+    {
+        var operators = order.ToDictionary(step => step, step => pooled[Key(variant, step)]);
         Dictionary<ExpertLane, LaneTimes> lanes = [];
         foreach (var experts in order.Where(step => step.Kind == OperatorKind.Experts))
         {
-            double Median(Func<double[], double> of) => Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => of(run.Travels.Single(way => (int)way[0] == experts.Branch))))]);
-            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(Math.Max(0, Median(way => way[2] - way[1])), Math.Max(0, Median(way => way[4] - way[3])), Median(way => way[5]), RowChunks.Of(setting.Tokens));
+            int at = Array.IndexOf(order, experts);
+            double Median(Func<double[], double, double> of) => Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => of(run.Travels.Single(way => (int)way[0] == experts.Branch), run.Computing(at))))]);
+            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(
+                Math.Max(0, Median((way, _) => way[2] - way[1])), Math.Max(0, Median((way, _) => way[4] - way[3])), operators[experts] * Median((way, all) => way[5] / all), chunks);
         }
 
         return new GroupTimes(operators, lanes);
     }
 
-    private static IEnumerable<double> Of(Operator[] order, List<ScMoeRun[]> rounds, Operator step)
+    // The slowest rank's. Operators of as many rows take as long in every variant and order.
+    private static Dictionary<(OperatorKind Kind, int Layer, int TopK), double> Pooled(
+        IReadOnlyList<ScMoeVariant> variants, IReadOnlyList<Operator[]>[] orders, List<ScMoeRun[]>[][] runs, List<ScMoeRun[]>[] sequential)
     {
-        int at = Array.IndexOf(order, step);
-        return rounds.Select(ranks => ranks.Max(run => run.Spans.Where(span => span.Step == at && !span.Waiting).Sum(span => span.To - span.From)));
+        Dictionary<(OperatorKind, int, int), List<double>> all = [];
+        for (int v = 0; v < variants.Count; v++)
+        {
+            foreach (var (order, rounds) in orders[v].Zip(runs[v]).Append((Sequential(orders[v][0]), sequential[v])))
+            {
+                for (int at = 0; at < order.Length; at++)
+                {
+                    var key = Key(variants[v], order[at]);
+                    if (!all.TryGetValue(key, out var times))
+                        all.Add(key, times = []);
+                    times.AddRange(rounds.Select(ranks => ranks.Max(run => run.Computing(at))));
+                }
+            }
+        }
+
+        return all.ToDictionary(pair => pair.Key, pair => Statistics.Median([.. pair.Value]));
     }
+
+    private static (OperatorKind Kind, int Layer, int TopK) Key(ScMoeVariant variant, Operator step) =>
+        (step.Kind, step.Layer, step.Kind is OperatorKind.BeginExperts or OperatorKind.Experts or OperatorKind.EndExperts ? variant.TopK : 0);
 
     private static double Slowest(ScMoeRun[] ranks) => ranks.Max(run => run.Seconds);
 

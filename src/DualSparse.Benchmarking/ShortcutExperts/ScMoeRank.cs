@@ -24,6 +24,13 @@ internal sealed record ScMoeRun(IReadOnlyList<ScMoeSpan> Spans, IReadOnlyList<do
 {
     /// <summary>From the beginning to the last operator's end.</summary>
     public double Seconds => Spans[^1].To;
+
+    /// <summary>What of that is waited.</summary>
+    public double Waited => Seconds - Spans.Where(span => !span.Waiting).Sum(span => span.To - span.From);
+
+    /// <summary>What an operator computes.</summary>
+    /// <param name="step">Its place in the order.</param>
+    public double Computing(int step) => Spans.Where(span => span.Step == step && !span.Waiting).Sum(span => span.To - span.From);
 }
 
 /// <summary>A time that an operator computes or waits.</summary>

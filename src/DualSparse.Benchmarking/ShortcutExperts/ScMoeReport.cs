@@ -4,23 +4,20 @@ namespace DualSparse.Benchmarking.ShortcutExperts;
 
 /// <summary>One variant in figures.</summary>
 /// <param name="Name">Which.</param>
-/// <param name="Milliseconds">A pair of layers in the order that was chosen.</param>
+/// <param name="Milliseconds">A pair of layers in the order that was chosen: computing, and waits.</param>
 /// <param name="Speedup">Top-2's time over this.</param>
 /// <param name="ComputeMilliseconds">Its operators, without waits.</param>
 /// <param name="TravelMilliseconds">Its rows there and back, with nothing else.</param>
 /// <param name="Hidden">What of that took no time of its own.</param>
 /// <param name="BoundMilliseconds">What its operators and ways allow.</param>
+/// <param name="OverBound">A run's time over what its own operators' times allow: the median.</param>
 /// <param name="Slot">Where the experts stand.</param>
 /// <param name="BestMilliseconds">Of the order that was fastest.</param>
 /// <param name="BestSlot">Where they stand there.</param>
 /// <param name="Lanes">Of rank 0 in the median round: what each operator does when, in milliseconds.</param>
 internal sealed record ScMoeRow(
-    string Name, double Milliseconds, double Speedup, double ComputeMilliseconds, double TravelMilliseconds, double Hidden, double BoundMilliseconds, string Slot, double BestMilliseconds,
-    string BestSlot, IReadOnlyList<ScMoeLane> Lanes)
-{
-    /// <summary>Measured over allowed.</summary>
-    public double OverBound => Milliseconds / BoundMilliseconds;
-}
+    string Name, double Milliseconds, double Speedup, double ComputeMilliseconds, double TravelMilliseconds, double Hidden, double BoundMilliseconds, double OverBound, string Slot, double BestMilliseconds,
+    string BestSlot, IReadOnlyList<ScMoeLane> Lanes);
 
 /// <summary>A lane of a picture.</summary>
 /// <param name="Name">The operator, or the way.</param>
@@ -57,8 +54,8 @@ internal sealed record ScMoeReport(int? Megabits, double Share, double TravelMil
         return new ScMoeReport(
             megabits, plain.TravelSeconds / plain.MoeSeconds, 1e3 * plain.TravelSeconds, 1e3 * plain.MoeSeconds,
             [.. results.Select(result => new ScMoeRow(
-                result.Variant.Name, 1e3 * result.Chosen.Seconds, plain.Chosen.Seconds / result.Chosen.Seconds, 1e3 * result.ComputeSeconds, 1e3 * result.TravelSeconds, result.Hidden, 1e3 * result.Bound,
-                result.Chosen.Slot, 1e3 * result.Best.Seconds, result.Best.Slot, Lanes(result.Chosen)))]);
+                result.Variant.Name, 1e3 * result.Seconds(result.Chosen), plain.Seconds(plain.Chosen) / result.Seconds(result.Chosen), 1e3 * result.ComputeSeconds, 1e3 * result.TravelSeconds, result.Hidden,
+                1e3 * result.Bound, result.Chosen.OverBound, result.Chosen.Slot, 1e3 * result.Seconds(result.Best), result.Best.Slot, Lanes(result.Chosen)))]);
     }
 
     /// <summary>Of what was measured forward and backward, the baseline first.</summary>
@@ -66,7 +63,7 @@ internal sealed record ScMoeReport(int? Megabits, double Share, double TravelMil
     [
         .. results.Select(r => new ScMoeRow(
             r.Variant.Name, 1e3 * r.Seconds, results[0].Seconds / r.Seconds, 1e3 * r.ComputeSeconds, 1e3 * r.TravelSeconds,
-            r.TravelSeconds == 0 ? 1 : Math.Clamp(1 - (r.Seconds - r.ComputeSeconds) / r.TravelSeconds, 0, 1), 1e3 * r.Bound, r.Places, 1e3 * r.BestSeconds, r.BestPlaces, [])),
+            r.TravelSeconds == 0 ? 1 : Math.Clamp(1 - (r.Seconds - r.ComputeSeconds) / r.TravelSeconds, 0, 1), 1e3 * r.Bound, r.OverBound, r.Places, 1e3 * r.BestSeconds, r.BestPlaces, [])),
     ];
 
     private static IReadOnlyList<ScMoeLane> Lanes(ScMoeOrder order)

@@ -10,14 +10,15 @@ namespace DualSparse.Benchmarking.ShortcutExperts;
 
 /// <summary>A variant's forward and backward pass, measured.</summary>
 /// <param name="Variant">Which.</param>
-/// <param name="Seconds">With the places that the schedule chose, on the slowest rank: the median.</param>
-/// <param name="ComputeSeconds">Without waits.</param>
+/// <param name="Seconds">With the places that the schedule chose, on the slowest rank: computing, and waits.</param>
+/// <param name="ComputeSeconds">Without waits: the median of all passes, which compute the same.</param>
 /// <param name="TravelSeconds">Rows, sums and their gradients under way.</param>
 /// <param name="Bound">What the operators' times and the ways allow.</param>
+/// <param name="OverBound">A pass's time over what its own computing and the ways allow: the median.</param>
 /// <param name="Places">Behind what the experts compute, forward and backward.</param>
 /// <param name="BestSeconds">With the best places that were tried.</param>
 /// <param name="BestPlaces">These.</param>
-internal sealed record ScMoeTrained(ScMoeVariant Variant, double Seconds, double ComputeSeconds, double TravelSeconds, double Bound, string Places, double BestSeconds, string BestPlaces);
+internal sealed record ScMoeTrained(ScMoeVariant Variant, double Seconds, double ComputeSeconds, double TravelSeconds, double Bound, double OverBound, string Places, double BestSeconds, string BestPlaces);
 
 /// <summary>The same pairs of layers forward and backward, over ranks with windows of their own. What becomes of dense gradients is not counted.</summary>
 internal static class ScMoeTraining
@@ -57,50 +58,56 @@ internal static class ScMoeTraining
         for (int pass = 0; pass < FirstPasses; pass++)
             Pass();
         group.Waited = (from, to) => waited += to - from;
-        var chosen = Measure();
+        List<double> computing = [], ratios = [];
+        double gain = 0, travel = 0;
+        foreach (var way in model.Schedule?.Known ?? [])
+        {
+            travel += way.Times.Lanes.Values.Sum(lane => lane.Dispatch + lane.Combine);
+            gain += SlotChoice.Orders(way.Order).Min(order => way.Times.Makespan(order)) - way.Times.Operators.Values.Sum();
+        }
+
+        double chosen = Measure(setting.Rounds);
         string name = Places(model.Schedule, config);
+        double over = Statistics.Median(ratios);
         var (best, bestName) = (chosen, name);
-        double seconds = Slowest(rendezvous, chosen.Seconds), compute = Slowest(rendezvous, chosen.Compute), bestSeconds = seconds;
-        double travel = 0, gain = 0;
         if (model.Schedule is { } schedule)
         {
-            foreach (var way in schedule.Known)
-            {
-                travel += way.Times.Lanes.Values.Sum(lane => lane.Dispatch + lane.Combine);
-                gain += SlotChoice.Orders(way.Order).Min(order => way.Times.Makespan(order)) - way.Times.Operators.Values.Sum();
-            }
-
             var kept = schedule.Places.Single();
             foreach (var (forward, backward) in Others(schedule, kept.Value))
             {
                 schedule.Places[kept.Key] = (forward, backward);
-                var other = Measure();
-                double taken = Slowest(rendezvous, other.Seconds);
-                if (taken < bestSeconds)
-                    (bestSeconds, bestName) = (taken, Places(schedule, config));
+                double other = Measure(setting.Rounds);
+                if (other < best)
+                    (best, bestName) = (other, Places(schedule, config));
             }
         }
         else
         {
             // Nothing may move: what is waited is under way.
-            travel = gain = seconds - compute;
+            travel = gain = chosen;
+            over = 1;
         }
 
         group.Waited = null;
-        return group.Rank == 0 ? new ScMoeTrained(variant, seconds, compute, travel, compute + gain, name, bestSeconds, bestName) : null;
+        double compute = Statistics.Median(computing);
+        return group.Rank == 0 ? new ScMoeTrained(variant, compute + chosen, compute, travel, compute + gain, over, name, compute + best, bestName) : null;
 
-        (double Seconds, double Compute) Measure()
+        // What the slowest rank waits. On another rank than 0 the figures are its own.
+        double Measure(int rounds)
         {
-            List<double> times = [], computing = [];
-            for (int round = 0; round < setting.Rounds; round++)
+            List<double> waits = [];
+            for (int round = 0; round < rounds; round++)
             {
                 waited = 0;
-                double taken = Pass();
-                times.Add(taken);
-                computing.Add(taken - (double)waited / Stopwatch.Frequency);
+                double[] own = [Pass(), 0];
+                own[1] = (double)waited / Stopwatch.Frequency;
+                double[] slowest = rendezvous.Gather(own) is { Length: > 0 } all ? all.MaxBy(rank => rank[0])! : own;
+                waits.Add(slowest[1]);
+                computing.Add(slowest[0] - slowest[1]);
+                ratios.Add(slowest[0] / (slowest[0] - slowest[1] + gain));
             }
 
-            return (Statistics.Median(times), Statistics.Median(computing));
+            return Statistics.Median(waits);
         }
 
         double Pass()
@@ -125,6 +132,4 @@ internal static class ScMoeTraining
 
     private static string Places(DualSparse.Training.Ranks.PassSchedule? schedule, DualSparse.Models.ModelConfig config) =>
         schedule is null || config.Moe is null ? "behind dispatch" : string.Join("; ", schedule.Places.Values.Select(place => $"behind {ScMoeBenchmark.Name(place.Forward)}, back behind {ScMoeBenchmark.Name(place.Backward)}"));
-
-    private static double Slowest(Rendezvous rendezvous, double own) => rendezvous.Gather([own]) is { Length: > 0 } all ? all.Max(rank => rank[0]) : own;
 }

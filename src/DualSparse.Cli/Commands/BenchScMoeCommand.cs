@@ -17,6 +17,9 @@ internal static class BenchScMoeCommand
     private const string Word = "scmoe", DefaultShares = "15,50,60";
     private const int DefaultHidden = 1024, DefaultTokens = 1024, Experts = 8, DefaultRounds = 5, Heads = 16;
 
+    // A core's speed changes within seconds, and rates are chosen once.
+    private const int LeastBaselineRounds = 9;
+
     // Fast enough to take a small part, slow enough for a switch in user space.
     private const int FirstMegabits = 400, MostMegabits = 1000;
 
@@ -29,7 +32,7 @@ internal static class BenchScMoeCommand
     private static readonly Option<int?> s_tokens = NumberOption.Create<int>("--tokens", $"Rows of each rank. [default: {DefaultTokens}]");
     private static readonly Option<int?> s_rounds = NumberOption.Create<int>("--rounds", $"Rounds, of which medians are taken. [default: {DefaultRounds}]");
     private static readonly Option<string?> s_shares = new("--shares") { Description = $"Percent of top-2's MoE time that its rows travel: emulated links get rates that make it so. Without --ranks. [default: {DefaultShares}]", HelpName = "n,n" };
-    private static readonly Option<bool> s_training = new("--training") { Description = "Time forward and backward passes too." };
+    private static readonly Option<bool> s_training = new("--training") { Description = "Time forward and backward passes in place of inference." };
     // What rates are chosen by.
     private static readonly Option<bool> s_baseline = new("--baseline") { Description = "Top-2 alone.", Hidden = true };
     private static readonly Option<bool> s_json = new("--json") { Description = "Write JSON." };
@@ -66,7 +69,7 @@ internal static class BenchScMoeCommand
     private static int Measure(ParseResult parsed, RankGroup group, ScMoeSetting setting)
     {
         new Rendezvous(group).Agree($"{setting}");
-        var results = ScMoeBenchmark.Run(group, setting, parsed.GetValue(s_baseline) ? [ScMoeVariant.Plain] : ScMoeVariant.All, group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null);
+        var results = ScMoeBenchmark.Run(group, setting, parsed.GetValue(s_baseline) || parsed.GetValue(s_training) ? [ScMoeVariant.Plain] : ScMoeVariant.All, group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null);
         // The overlapped top-2 is inference's; in training nothing of it may move.
         var trained = parsed.GetValue(s_training) ? ScMoeTraining.Run(group, setting, [.. ScMoeVariant.All.Where(variant => variant.Position > 0 || variant.Shared || !variant.Overlaps)], group.Rank == 0 ? parsed.InvocationConfiguration.Error.WriteLine : null) : null;
         if (results is null)
@@ -115,7 +118,7 @@ internal static class BenchScMoeCommand
         {
             string[] arguments =
             [
-                "bench", Word, "--json", "--hidden", $"{setting.Hidden}", "--tokens", $"{setting.Tokens}", "--rounds", $"{setting.Rounds}", "--weights", WeightFormats.All.Single(f => f.Format == setting.Weights).Name, "--threads", $"{setting.Threads}", .. more,
+                "bench", Word, "--json", "--hidden", $"{setting.Hidden}", "--tokens", $"{setting.Tokens}", "--rounds", $"{(more.Contains(s_baseline.Name) ? Math.Max(setting.Rounds, LeastBaselineRounds) : setting.Rounds)}", "--weights", WeightFormats.All.Single(f => f.Format == setting.Weights).Name, "--threads", $"{setting.Threads}", .. more,
             ];
             var (output, why) = EmulatedHosts.Run(rate, s_limit, arguments, errors);
             return output is null ? (null, why) : (JsonSerializer.Deserialize<Told>(output, Figures.Json)!.Links[0] with { Megabits = rate }, null);
@@ -139,7 +142,7 @@ internal static class BenchScMoeCommand
         foreach (var link in links)
         {
             Terminal.WriteLine(output, $"{(link.Megabits is { } rate ? $"links of {rate} Mbit/s" : "the ranks' own link")}: rows under way for {link.Share:0.0 %} of top-2's MoE time");
-            foreach (var rows in new[] { link.Rows, link.Training }.Where(rows => rows.Count > 0))
+            foreach (var rows in new[] { link.Training.Count > 0 ? [] : link.Rows, link.Training }.Where(rows => rows.Count > 0))
                 Table(output, rows, rows == link.Rows ? "layers" : "forward and backward");
         }
 
