@@ -130,7 +130,7 @@ internal static class ScMoeBenchmark
         return orders.Min(each => own.Makespan(each));
     }
 
-    // The operators' times over all variants that have them; the mean of the ways, which begin when each rank is ready.
+    // The operators' times over all variants that have them; the ways from when the last rank has sent, since all count from one beginning.
     private static GroupTimes Times(ScMoeVariant variant, int chunks, Operator[] order, List<ScMoeRun[]> rounds, Dictionary<(OperatorKind Kind, int Layer, int TopK), double> pooled)
     {
         var operators = order.ToDictionary(step => step, step => pooled[Key(variant, step)]);
@@ -138,9 +138,11 @@ internal static class ScMoeBenchmark
         foreach (var experts in order.Where(step => step.Kind == OperatorKind.Experts))
         {
             int at = Array.IndexOf(order, experts);
-            double Median(Func<double[], double, double> of) => Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => of(run.Travels.Single(way => (int)way[0] == experts.Branch), run.Computing(at))))]);
-            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(
-                Math.Max(0, Median((way, _) => way[2] - way[1])), Math.Max(0, Median((way, _) => way[4] - way[3])), operators[experts] * Median((way, all) => way[5] / all), chunks);
+            double Way(int from, int to) => Statistics.Median([.. rounds.Select(ranks => Math.Max(0, Last(ranks, to) - Last(ranks, from)))]);
+            double Last(ScMoeRun[] ranks, int moment) => ranks.Max(run => Travel(run)[moment]);
+            double[] Travel(ScMoeRun run) => run.Travels.Single(way => (int)way[0] == experts.Branch);
+            double own = Statistics.Median([.. rounds.Select(ranks => ranks.Average(run => Travel(run)[5] / run.Computing(at)))]);
+            lanes[new ExpertLane(experts.Layer, experts.Branch)] = new LaneTimes(Way(1, 2), Way(3, 4), operators[experts] * own, chunks);
         }
 
         return new GroupTimes(operators, lanes);

@@ -76,7 +76,7 @@ internal static class ScMoeTraining
             foreach (var (forward, backward) in Others(schedule, kept.Value))
             {
                 schedule.Places[kept.Key] = (forward, backward);
-                double other = Measure(setting.Rounds);
+                double other = Measure((setting.Rounds + 2) / 3);
                 if (other < best)
                     (best, bestName) = (other, Places(schedule, config));
             }
