@@ -67,7 +67,7 @@ internal sealed class SystemsRank(RankGroup group, string folder, IReadOnlyList<
         int[][][] passes = [.. texts.SelectMany(text => text.Inputs).Chunk(model.SideBySide * together)];
         for (int pass = -UntimedPasses; pass < passes.Length; pass++)
         {
-            int[][] windows = passes[(pass + passes.Length) % passes.Length];
+            int[][] windows = passes[Math.Abs(pass) % passes.Length];
             var caches = windows.Select(ids => model.NewCache(ids.Length)).ToArray();
             var parts = windows.Select(_ => drop?.Part()).ToArray();
             long began = Stopwatch.GetTimestamp();
