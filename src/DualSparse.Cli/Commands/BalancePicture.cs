@@ -26,13 +26,13 @@ internal static class BalancePicture
         double most = shown.Max(f => f.RankMilliseconds.Max());
         int floor = Top + Height, group = (Width - Left - Right) / ranks, bar = Math.Max(2, (group - 8) / shown.Length);
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{floor + Bottom}\" viewBox=\"0 0 {Width} {floor + Bottom}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
-        svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{floor + Bottom}\" fill=\"white\"/>\n"));
+        svg.Append(FormattableString.Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{floor + Bottom}\" viewBox=\"0 0 {Width} {floor + Bottom}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
+        svg.Append(FormattableString.Invariant($"<rect width=\"{Width}\" height=\"{floor + Bottom}\" fill=\"white\"/>\n"));
         SvgPanel.Text(svg, Left, 20, "start", title, " font-size=\"14\" font-weight=\"bold\"");
         for (int v = 0; v < shown.Length; v++)
         {
             int x = Left + v % 4 * Legend, y = 30 + v / 4 * 20;
-            Box(svg, x, y, Swatch, Swatch, s_colours[v]);
+            SvgPanel.Box(svg, x, y, Swatch, Swatch, s_colours[v]);
             SvgPanel.Text(svg, x + Swatch + 6, y + 12, "start", shown[v].Variant);
         }
 
@@ -40,7 +40,7 @@ internal static class BalancePicture
         {
             double y = floor - Height * (double)tick / Ticks;
             SvgPanel.Rule(svg, Left, y, Width - Right, y, "#d0d0d0");
-            SvgPanel.Text(svg, Left - 6, y + 4, "end", Invariant($"{most * tick / Ticks:0.##}"));
+            SvgPanel.Text(svg, Left - 6, y + 4, "end", FormattableString.Invariant($"{most * tick / Ticks:0.##}"));
         }
 
         SvgPanel.Text(svg, Left - 6, Top - 10, "end", "ms");
@@ -49,7 +49,7 @@ internal static class BalancePicture
             for (int v = 0; v < shown.Length; v++)
             {
                 double height = Height * shown[v].RankMilliseconds[rank] / most;
-                Box(svg, Left + rank * group + 4 + v * bar, floor - height, bar - 1, height, s_colours[v]);
+                SvgPanel.Box(svg, Left + rank * group + 4 + v * bar, floor - height, bar - 1, height, s_colours[v]);
             }
 
             SvgPanel.Text(svg, Left + rank * group + group / 2.0, floor + 18, "middle", $"rank {rank}");
@@ -57,9 +57,4 @@ internal static class BalancePicture
 
         return svg.Append("</svg>\n").ToString();
     }
-
-    private static void Box(StringBuilder svg, double x, double y, double width, double height, string colour) =>
-        svg.Append(Invariant($"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{width:0.##}\" height=\"{height:0.##}\" fill=\"{colour}\"/>\n"));
-
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

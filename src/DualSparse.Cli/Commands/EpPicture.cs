@@ -34,12 +34,12 @@ internal static class EpPicture
         double end = Math.Max(1e-9, lanes.Max(lane => lane.Seconds));
         int height = Top + lanes.Count * (Lane + Gap) + Bottom, floor = Top + lanes.Count * (Lane + Gap);
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
-        svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{height}\" fill=\"white\"/>\n"));
+        svg.Append(FormattableString.Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n"));
+        svg.Append(FormattableString.Invariant($"<rect width=\"{Width}\" height=\"{height}\" fill=\"white\"/>\n"));
         SvgPanel.Text(svg, Left, 22, "start", title, " font-size=\"14\" font-weight=\"bold\"");
         for (int i = 0; i < s_steps.Length; i++)
         {
-            Box(svg, Left + s_columns[i], 34, Swatch, Swatch, s_steps[i].Colour);
+            SvgPanel.Box(svg, Left + s_columns[i], 34, Swatch, Swatch, s_steps[i].Colour);
             SvgPanel.Text(svg, Left + s_columns[i] + Swatch + 6, 46, "start", s_steps[i].Name);
         }
 
@@ -55,8 +55,8 @@ internal static class EpPicture
             int y = Top + rank * (Lane + Gap);
             SvgPanel.Text(svg, Left - 8, y + Lane / 2 + 4, "end", $"rank {rank}");
             foreach (var segment in lanes[rank].Segments)
-                Box(svg, X(segment.From), y, X(segment.To) - X(segment.From), Lane, s_steps.First(s => s.Step == segment.Step).Colour);
-            SvgPanel.Text(svg, Width - Right + 8, y + Lane / 2 + 4, "start", Invariant($"waits {lanes[rank].Of(LaneStep.Waiting) / lanes[rank].Seconds:0 %}"));
+                SvgPanel.Box(svg, X(segment.From), y, X(segment.To) - X(segment.From), Lane, s_steps.First(s => s.Step == segment.Step).Colour);
+            SvgPanel.Text(svg, Width - Right + 8, y + Lane / 2 + 4, "start", FormattableString.Invariant($"waits {lanes[rank].Of(LaneStep.Waiting) / lanes[rank].Seconds:0 %}"));
         }
 
         SvgPanel.Text(svg, (Left + Width - Right) / 2.0, floor + 36, "middle", "milliseconds since the rank began the layer");
@@ -64,15 +64,4 @@ internal static class EpPicture
 
         double X(double seconds) => Left + (Width - Right - Left) * seconds / end;
     }
-
-    private static void Box(StringBuilder svg, double x, double y, double width, double height, string colour) =>
-        svg.Append(Invariant($"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{width:0.##}\" height=\"{height:0.##}\" fill=\"{colour}\"/>\n"));
-
-    private static double TickStep(double range)
-    {
-        double rough = range / Ticks, power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
-        return power * (rough / power) switch { < 1.5 => 1, < 3.5 => 2, < 7.5 => 5, _ => 10 };
-    }
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -23,17 +23,17 @@ internal static class ScMoePicture
         double end = link.Rows.Max(row => row.Lanes.SelectMany(lane => lane.Parts).Max(part => part.To));
         int floor = Top + link.Rows.Sum(row => Title + row.Lanes.Count * (Lane + Gap)), height = floor + Bottom;
         var svg = new StringBuilder();
-        svg.Append(Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n"));
-        svg.Append(Invariant($"<rect width=\"{Width}\" height=\"{height}\" fill=\"white\"/>\n"));
+        svg.Append(FormattableString.Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{height}\" viewBox=\"0 0 {Width} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n"));
+        svg.Append(FormattableString.Invariant($"<rect width=\"{Width}\" height=\"{height}\" fill=\"white\"/>\n"));
         string links = link.Megabits is { } rate ? $"links of {rate} Mbit/s" : "the ranks' own link";
-        SvgPanel.Text(svg, 16, 22, "start", Invariant($"A pair of layers on rank 0, {links}: rows under way for {link.Share:0 %} of top-2's MoE time"), " font-size=\"14\" font-weight=\"bold\"");
+        SvgPanel.Text(svg, 16, 22, "start", FormattableString.Invariant($"A pair of layers on rank 0, {links}: rows under way for {link.Share:0 %} of top-2's MoE time"), " font-size=\"14\" font-weight=\"bold\"");
         for (int i = 0; i < s_kinds.Length; i++)
         {
-            Box(svg, Left + i * LegendStep, 34, Swatch, Swatch, s_kinds[i].Colour);
+            SvgPanel.Box(svg, Left + i * LegendStep, 34, Swatch, Swatch, s_kinds[i].Colour);
             SvgPanel.Text(svg, Left + i * LegendStep + Swatch + 6, 46, "start", s_kinds[i].Name);
         }
 
-        double step = TickStep(end);
+        double step = SvgPanel.TickStep(end, Ticks);
         for (int tick = 0; tick * step <= end * (1 + 1e-9); tick++)
         {
             SvgPanel.Rule(svg, X(tick * step), Top - 4, X(tick * step), floor, "#e0e0e0");
@@ -43,13 +43,13 @@ internal static class ScMoePicture
         int y = Top;
         foreach (var row in link.Rows)
         {
-            SvgPanel.Text(svg, 16, y + 16, "start", Invariant($"{row.Name}: {row.Milliseconds:0} ms, {row.Speedup:0.00} × top-2"), " font-weight=\"bold\"");
+            SvgPanel.Text(svg, 16, y + 16, "start", FormattableString.Invariant($"{row.Name}: {row.Milliseconds:0} ms, {row.Speedup:0.00} × top-2"), " font-weight=\"bold\"");
             y += Title;
             foreach (var lane in row.Lanes)
             {
                 SvgPanel.Text(svg, Left - 8, y + Lane - 3, "end", lane.Name);
                 foreach (var part in lane.Parts)
-                    Box(svg, X(part.From), y, X(part.To) - X(part.From), Lane, s_kinds.First(kind => kind.What == part.What).Colour);
+                    SvgPanel.Box(svg, X(part.From), y, X(part.To) - X(part.From), Lane, s_kinds.First(kind => kind.What == part.What).Colour);
                 y += Lane + Gap;
             }
         }
@@ -59,15 +59,4 @@ internal static class ScMoePicture
 
         double X(double milliseconds) => Left + (Width - Right - Left) * milliseconds / end;
     }
-
-    private static void Box(StringBuilder svg, double x, double y, double width, double height, string colour) =>
-        svg.Append(Invariant($"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{width:0.##}\" height=\"{height:0.##}\" fill=\"{colour}\"/>\n"));
-
-    private static double TickStep(double range)
-    {
-        double rough = range / Ticks, power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
-        return power * (rough / power) switch { < 1.5 => 1, < 3.5 => 2, < 7.5 => 5, _ => 10 };
-    }
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

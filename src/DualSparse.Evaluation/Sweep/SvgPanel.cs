@@ -63,6 +63,17 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
     public static void Rule(StringBuilder svg, double x1, double y1, double x2, double y2, string colour, double width = 1) =>
         svg.Append(Invariant($"<path d=\"M{x1:0.#} {y1:0.#}L{x2:0.#} {y2:0.#}\" stroke=\"{colour}\" stroke-width=\"{width}\"/>\n"));
 
+    /// <summary>A filled rectangle.</summary>
+    public static void Box(StringBuilder svg, double x, double y, double width, double height, string colour) =>
+        svg.Append(Invariant($"<rect x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{width:0.##}\" height=\"{height:0.##}\" fill=\"{colour}\"/>\n"));
+
+    /// <summary>The distance between about so many ticks: 1, 2 or 5 times a power of ten.</summary>
+    public static double TickStep(double range, int ticks)
+    {
+        double rough = range / ticks, power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
+        return power * (rough / power) switch { < 1.5 => 1, < 3.5 => 2, < 7.5 => 5, _ => 10 };
+    }
+
     private static void Draw(StringBuilder svg, SvgLine line, Axis x, Axis y)
     {
         string path = string.Join('L', line.Points.Select(p => Invariant($"{x.At(p.X):0.#} {y.At(p.Y):0.#}")));
@@ -113,8 +124,7 @@ internal sealed class SvgPanel(string title, string xTitle, bool logarithmic)
                 yield break;
             }
 
-            double rough = (high - low) / Ticks, power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
-            double step = power * (rough / power) switch { < 1.5 => 1, < 3.5 => 2, < 7.5 => 5, _ => 10 };
+            double step = TickStep(high - low, Ticks);
             for (double n = Math.Ceiling(low / step); n * step <= high; n++)
                 yield return n * step;
         }
