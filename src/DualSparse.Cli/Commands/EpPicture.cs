@@ -43,7 +43,7 @@ internal static class EpPicture
             SvgPanel.Text(svg, Left + s_columns[i] + Swatch + 6, 46, "start", s_steps[i].Name);
         }
 
-        double step = TickStep(1e3 * end);
+        double step = SvgPanel.TickStep(1e3 * end, Ticks);
         for (int tick = 0; tick * step <= 1e3 * end * (1 + 1e-9); tick++)
         {
             SvgPanel.Rule(svg, X(tick * step / 1e3), Top - 4, X(tick * step / 1e3), floor, "#d0d0d0");
