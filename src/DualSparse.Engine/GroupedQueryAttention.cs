@@ -76,8 +76,9 @@ internal sealed unsafe class GroupedQueryAttention : Attention
                 Normalise(pass, row, 1, token.Slice(queryWidth, keyWidth), keyNorm);
                 if (config.ClipQkv is { } limit)
                     TensorPrimitives.Clamp(token, -limit, limit, token);
+                var turn = rope.Turn(segment.Place(position), stackalloc float[rope.TurnRoom]);
                 for (int h = 0; h < config.Heads + config.KeyValueHeads; h++)
-                    rope.Rotate(token.Slice(h * config.HeadSize, config.HeadSize), position);
+                    rope.Rotate(token.Slice(h * config.HeadSize, config.HeadSize), turn);
                 for (int h = 0; h < config.KeyValueHeads; h++)
                 {
                     shape.Cache.Write(

@@ -25,6 +25,9 @@ internal enum OperatorKind
 
     /// <summary>to = from.</summary>
     Copy,
+
+    /// <summary>to += a level of the pictures' rows, that of the layer.</summary>
+    Pictures,
 }
 
 /// <summary>One step of the forward pass.</summary>
@@ -51,6 +54,7 @@ internal static unsafe class LayerProgram
     /// <summary>
     /// A model's operators, layer by layer: x += attention(norm(x)), then x += MLP(norm(x)), or shared and routed experts. Routed experts begin
     /// where the input that they read is made, and compute where their layer is. With FarSkip the MLP or experts stand before the layer's attention.
+    /// Behind the first layers of a model with pictures these are read again.
     /// </summary>
     public static IReadOnlyList<LayerGroup> Groups(ModelConfig config)
     {
@@ -75,6 +79,8 @@ internal static unsafe class LayerProgram
                 operators.Add(new(OperatorKind.Dense, layer));
             }
 
+            if (layer < config.Vision?.DeepLayers.Count)
+                operators.Add(new(OperatorKind.Pictures, layer));
             if (open > 0)
                 continue;
             groups.Add(new LayerGroup(first, layer + 1 - first, [.. operators]));
@@ -164,6 +170,9 @@ internal static unsafe class LayerProgram
                     break;
                 case OperatorKind.EndExperts:
                     weights.Moe!.End(pass, layer, y, branch);
+                    break;
+                case OperatorKind.Pictures:
+                    pass.ReadPictures(1 + layer, y);
                     break;
                 case OperatorKind.Copy:
                     nint bytes = (nint)pass.Rows * pass.Hidden * sizeof(float);

@@ -1,8 +1,10 @@
+using System.Numerics.Tensors;
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
 using DualSparse.Models;
@@ -17,7 +19,16 @@ namespace DualSparse.Engine;
 /// <param name="Appended">See <see cref="SequenceChunk.Appended"/>.</param>
 /// <param name="Drop">The text's drop; null: nothing is dropped or counted.</param>
 /// <param name="Marked">See <see cref="SequenceChunk.Marked"/>.</param>
-internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false, Range? Appended = null, TextDrop? Drop = null, Range Marked = default);
+/// <param name="Pictures">See <see cref="SequenceChunk.Pictures"/>.</param>
+internal readonly record struct Segment(KvCache Cache, int First, int Count, bool Generated = false, Range? Appended = null, TextDrop? Drop = null, Range Marked = default, TextPictures? Pictures = null)
+{
+    /// <summary>Where a token is.</summary>
+    /// <param name="index">Its index in the text.</param>
+    public GridPlace Place(int index) => Pictures?.Place(index) ?? GridPlace.OfText(index);
+
+    /// <summary>The parts of pictures among the rows; see <see cref="TextPictures.In"/>.</summary>
+    public IEnumerable<(int Row, PictureRows Picture, int Token, int Count)> PictureParts => Pictures?.In(Cache.Length, Count) ?? [];
+}
 
 /// <summary>
 /// The state of a forward pass: its rows' sequences, residual streams, scratch memory, open tickets and counts. Weights aren't part of it.
@@ -133,11 +144,37 @@ internal sealed unsafe class Pass(int layers, int hidden, float epsilon, Workspa
         foreach (var segment in Segments)
         {
             var (first, count) = segment.Marked.GetOffsetAndLength(segment.Count);
+            Mark(segment.First + first, count);
+            foreach (var part in segment.PictureParts)
+                Mark(segment.First + part.Row, part.Count);
+        }
+
+        void Mark(int first, int count)
+        {
             if (count == 0)
-                continue;
+                return;
             if (marks.Length == 0)
                 marks = new bool[Rows];
-            marks.AsSpan(segment.First + first, count).Fill(true);
+            marks.AsSpan(first, count).Fill(true);
+        }
+    }
+
+    /// <summary>Reads a level of the pictures' rows into a residual stream: in the place of their tokens' embeddings, or added to them.</summary>
+    /// <param name="level">0: in their place; others are added.</param>
+    /// <param name="stream">[rows, hidden] f32.</param>
+    public void ReadPictures(int level, float* stream)
+    {
+        foreach (var segment in Segments)
+        {
+            foreach (var (row, picture, token, count) in segment.PictureParts)
+            {
+                var target = new Span<float>(stream + (nint)(segment.First + row) * Hidden, count * Hidden);
+                var source = picture.Levels[level].AsSpan(token * Hidden, target.Length);
+                if (level == 0)
+                    source.CopyTo(target);
+                else
+                    TensorPrimitives.Add(target, source, target);
+            }
         }
     }
 

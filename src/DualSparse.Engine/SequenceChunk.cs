@@ -1,4 +1,5 @@
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Vision;
 
 namespace DualSparse.Engine;
 
@@ -28,9 +29,11 @@ internal enum LogitRows
 /// The positions of the tokens that are appended together, of which the chunk may be a part; null: not known. Latent attention depends on
 /// it (<see cref="LatentHeads.AbsorbedIsCheaper"/>) and so not on how the tokens are cut into passes.
 /// </param>
-/// <param name="Marked">Of the tokens those that the caller marks, as of an image: where they are the most, ranks may compute in a lower precision.</param>
+/// <param name="Marked">Of the tokens those that the caller marks, as of an image: where they are the most, ranks may compute in a lower precision. Those of pictures are marked too.</param>
+/// <param name="Pictures">The text's pictures, up to these tokens at least; null: it has none.</param>
 internal readonly record struct SequenceChunk(
-    KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null, Range Marked = default)
+    KvCache Cache, ReadOnlyMemory<int> Ids, LogitRows Logits = LogitRows.Last, bool Generated = false, TextDrop? Drop = null, Range? Appended = null, Range Marked = default,
+    TextPictures? Pictures = null)
 {
     /// <summary>The number of rows of logits.</summary>
     public int LogitRowCount => Logits switch { LogitRows.All => Ids.Length, LogitRows.Last => 1, _ => 0 };

@@ -3,9 +3,11 @@ using DualSparse.Engine.Moe.Balance;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Moe.Overlap;
 using DualSparse.Engine.Ranks;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Engine;
@@ -22,6 +24,7 @@ internal sealed unsafe class Transformer : IDisposable
     private readonly Operator[] program;
     private readonly ExpertSchedule? schedule;
     private readonly OutputHead head;
+    private readonly VisionTower? tower;
     private readonly ThreadTeam team;
     private readonly Workspace work;
     private readonly Pass pass;
@@ -36,7 +39,7 @@ internal sealed unsafe class Transformer : IDisposable
     public Transformer(Checkpoint checkpoint, ThreadTeam team, Workspace work, ModelParts parts, DropPlanner planner, EngineOptions options, LoadReport report)
     {
         (this.checkpoint, this.team, this.work, this.planner) = (checkpoint, team, work, planner);
-        (embedding, layers, head) = parts;
+        (embedding, layers, head, tower) = parts;
         (cut, leader, BalanceSetting) = (options.Trunk, options.Peers?.Leader, options.Balance);
         (Drop, Report, SideBySide) = (planner.Plan(options.Drop), report, options.TrunkParts > 1 ? 1 : options.Ranks);
         pass = new Pass(checkpoint.Config, work, options.Peers?.Collective);
@@ -93,6 +96,11 @@ internal sealed unsafe class Transformer : IDisposable
     /// <summary>An empty text under the plan of a request.</summary>
     /// <inheritdoc cref="DropPlanner.Plan" path="/exception"/>
     public TextDrop NewText(DropRequest request) => NewText(Plan(request));
+
+    /// <summary>What the model reads of a picture.</summary>
+    /// <exception cref="ArgumentException">The model reads no pictures, or this isn't of its patches.</exception>
+    public PictureRows Encode(PicturePatches picture) => tower?.Forward(work, picture)
+        ?? throw new ArgumentException($"{Folder}: this model ({Config.ModelType}) reads text only, expected one with a vision tower for a picture");
 
     /// <summary>Runs the next tokens of one sequence.</summary>
     /// <returns>[rows, vocabulary], valid until the next call.</returns>
@@ -162,6 +170,7 @@ internal sealed unsafe class Transformer : IDisposable
         pass.Begin(Segments(batch), watch);
         pass.IsBalanced = Balanced;
         Embed(batch, pass.Stream(0));
+        pass.ReadPictures(0, pass.Stream(0));
         LayerProgram.Run(schedule?.Begin(pass) ?? program, l => layers[l], pass, cancel);
         schedule?.End(pass);
         int rows = KeepLogitRows(batch, pass.Stream(0));
@@ -193,6 +202,7 @@ internal sealed unsafe class Transformer : IDisposable
         foreach (var layer in layers)
             layer.Dispose();
         head.Dispose();
+        tower?.Dispose();
         pass.Dispose();
         work.Dispose();
         team.Dispose();
@@ -206,7 +216,7 @@ internal sealed unsafe class Transformer : IDisposable
         {
             var chunk = batch[i];
             chunk.Drop?.Begin();
-            segments[i] = new Segment(chunk.Cache, first, chunk.Ids.Length, chunk.Generated, chunk.Appended, chunk.Drop, chunk.Marked);
+            segments[i] = new Segment(chunk.Cache, first, chunk.Ids.Length, chunk.Generated, chunk.Appended, chunk.Drop, chunk.Marked, chunk.Pictures);
         }
 
         return segments;

@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Loading;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels;
 using DualSparse.Models;
 using DualSparse.Models.Safetensors;
@@ -19,7 +20,7 @@ internal sealed record VerificationReport(
 /// <summary>
 /// Compares a model with the reference file of another engine: <c>input_ids</c> [rows, n] integers, <c>logits</c> [rows, n, vocabulary]
 /// f32, and optionally <c>greedy</c> [rows, m], the greedy continuation of each row's first <see cref="GreedyPrompt"/> ids. In place of
-/// input_ids a file about training has <c>ids</c> [rows, n + 1], the last of which is only predicted.
+/// input_ids a file about training has <c>ids</c> [rows, n + 1], the last of which is only predicted. With pictures: <see cref="ReferencePictures"/>.
 /// </summary>
 internal static class Verification
 {
@@ -44,11 +45,12 @@ internal static class Verification
                 throw new ModelFormatException($"{referenceFile}: input_ids has {length} ids a row, expected at least {GreedyPrompt}, which the greedy row continues");
         }
 
+        var pictures = ReferencePictures.Read(file, model.Config, prompts).Placed(all => [.. all.Select(model.Encode)]);
         var sums = new Sums();
         for (int row = 0; row < rows; row++)
         {
             using var cache = model.NewCache(length);
-            var ours = model.Forward(cache, prompts[row], LogitRows.All);
+            var ours = model.Forward([new SequenceChunk(cache, prompts[row], LogitRows.All, Pictures: pictures[row])]);
             float[] theirs = new float[vocabulary];
             for (int t = 0; t < length; t++)
             {
@@ -63,7 +65,7 @@ internal static class Verification
             greedyTokens = checked((int)greedy.Count);
             int[][] continuations = greedy.ReadIdRows();
             for (int row = 0; row < rows; row++)
-                mismatches += GreedyMismatches(model, prompts[row][..GreedyPrompt], continuations[row]);
+                mismatches += GreedyMismatches(model, prompts[row][..GreedyPrompt], continuations[row], pictures[row]?.Before(GreedyPrompt));
         }
 
         return sums.Report(greedyTokens, mismatches);
@@ -79,10 +81,11 @@ internal static class Verification
     {
         using var file = SafetensorsFile.Open(referenceFile);
         int[][] prompts = Prompts(file);
+        var pictures = ReferencePictures.Read(file, ModelConfig.Load(folder), prompts);
         // One layer at a time fits any process.
         options = options with { Rank = null, Peers = null };
-        float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts);
-        float[][] rounded = Logits(folder, options with { Kernels = KernelSet.Named("scalar") }, prompts);
+        float[][] exact = Logits(folder, options with { Weights = WeightFormat.F32 }, prompts, pictures);
+        float[][] rounded = Logits(folder, options with { Kernels = KernelSet.Named("scalar") }, prompts, pictures);
         var sums = new Sums();
         for (int row = 0; row < prompts.Length; row++)
         {
@@ -107,26 +110,29 @@ internal static class Verification
     }
 
     // The logits of each prompt, [ids, vocabulary].
-    private static float[][] Logits(string folder, EngineOptions options, int[][] prompts)
+    private static float[][] Logits(string folder, EngineOptions options, int[][] prompts, ReferencePictures pictures)
     {
         using var stream = LayerStream.Open(folder, options);
         int vocabulary = stream.Config.VocabSize;
         float[][] all = [.. prompts.Select(ids => new float[checked(ids.Length * vocabulary)])];
-        stream.Run(prompts, [stream.Plan(DropRequest.None)], new StreamHooks { Logits = (row, _, first, _, logits) => logits.CopyTo(all[row].AsSpan(first * vocabulary)) });
+        var hooks = new StreamHooks { Logits = (row, _, first, _, logits) => logits.CopyTo(all[row].AsSpan(first * vocabulary)) };
+        stream.Run(prompts, [stream.Plan(DropRequest.None)], hooks, pictures: pictures.Placed(stream.Encode));
         return all;
     }
 
-    private static int GreedyMismatches(Transformer model, int[] prompt, int[] expected)
+    private static int GreedyMismatches(Transformer model, int[] prompt, int[] expected, TextPictures? pictures)
     {
         using var cache = model.NewCache(prompt.Length + expected.Length);
         int mismatches = 0;
-        var next = new SequenceChunk(cache, prompt);
+        if (pictures?.All.Any(picture => picture.First + picture.Picture.Tokens > prompt.Length) == true)
+            throw new ModelFormatException($"a greedy row continues the first {prompt.Length} ids of a prompt, which end inside a picture, expected them to hold it whole");
+        var next = new SequenceChunk(cache, prompt, Pictures: pictures);
         foreach (int id in expected)
         {
             int best = Distributions.Best(model.Forward([next]));
             if (best != id)
                 mismatches++;
-            next = new SequenceChunk(cache, new[] { id }, Generated: true);
+            next = new SequenceChunk(cache, new[] { id }, Generated: true, Pictures: pictures);
         }
 
         return mismatches;

@@ -1,9 +1,11 @@
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Threading;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Safetensors;
 
 namespace DualSparse.Engine.Loading;
@@ -68,18 +70,28 @@ internal sealed unsafe class LayerStream : IDisposable
     /// <inheritdoc cref="DropPlanner.Plan"/>
     public DropPlan Plan(DropRequest request, IReadOnlyList<Compensation?>? means = null) => planner.Plan(request, means);
 
+    /// <summary>What the model reads of pictures; its tower is in memory meanwhile.</summary>
+    /// <exception cref="ArgumentException">The model reads no pictures, or one isn't of its patches.</exception>
+    public IReadOnlyList<PictureRows> Encode(IEnumerable<PicturePatches> pictures)
+    {
+        using var tower = loader.LoadTower() ?? throw new ArgumentException($"{checkpoint.Folder}: this model ({Config.ModelType}) reads text only, expected one with a vision tower for pictures");
+        return [.. pictures.Select(picture => tower.Forward(work, picture))];
+    }
+
     /// <summary>Runs every window, each as a separate text, under every plan.</summary>
     /// <param name="windows">Token ids, none longer than the model's context.</param>
     /// <param name="variants">Drop plans of this model; the first drops nothing.</param>
     /// <param name="hooks">Observers.</param>
     /// <param name="progress">Receives the share done, from 0 to 1.</param>
     /// <param name="cancel">Cancels between two windows of a layer.</param>
+    /// <param name="pictures">[windows] their pictures, null for one without; null: none has any.</param>
     /// <returns>[variants][layers] the routed experts' work.</returns>
     /// <exception cref="ArgumentException">There is no window or it is empty, an id is outside the vocabulary, or the first plan drops something.</exception>
     /// <exception cref="InsufficientMemoryException">There is no memory for the keys and values of the longest window.</exception>
     /// <exception cref="ModelFormatException">A weight can't be read, or the model needs more memory than is free.</exception>
     public IReadOnlyList<IReadOnlyList<DropCounts>> Run(
-        IReadOnlyList<int[]> windows, IReadOnlyList<DropPlan> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default)
+        IReadOnlyList<int[]> windows, IReadOnlyList<DropPlan> variants, StreamHooks hooks, IProgress<double>? progress = null, CancellationToken cancel = default,
+        IReadOnlyList<TextPictures?>? pictures = null)
     {
         Check(windows, variants);
         var texts = variants.Select(v => windows.Select(_ => new TextDrop(v, Config.Layers)).ToArray()).ToArray();
@@ -103,7 +115,7 @@ internal sealed unsafe class LayerStream : IDisposable
                     if (v > 0 && !Drops(variants[v], group) && !states.Differs(v))
                         continue;
                     var step = new StreamStep(l, v, w);
-                    Forward(layers, new Segment(cache, 0, windows[w].Length, Drop: texts[v][w]), hooks.Watch?.Invoke(step), states.Of(v, w), cancel);
+                    Forward(layers, new Segment(cache, 0, windows[w].Length, Drop: texts[v][w], Pictures: pictures?[w]), hooks.Watch?.Invoke(step), states.Of(v, w), cancel);
                     foreach (int own in layers.Indices)
                         counts[v][own] += pass.Counts(0)[own];
                     hooks.After?.Invoke(step);
@@ -148,6 +160,8 @@ internal sealed unsafe class LayerStream : IDisposable
         int size = state.Length / Streams;
         for (int s = 0; s < Streams; s++)
             state.AsSpan(s * size, size).CopyTo(new Span<float>(pass.Stream(s), size));
+        if (layers.IsFirst)
+            pass.ReadPictures(0, pass.Stream(0));
         LayerProgram.Run(layers.Operators, layers.Of, pass, cancel);
         for (int s = 0; s < Streams; s++)
             new ReadOnlySpan<float>(pass.Stream(s), size).CopyTo(state.AsSpan(s * size, size));

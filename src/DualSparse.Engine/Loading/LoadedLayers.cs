@@ -23,6 +23,9 @@ internal sealed class LoadedLayers : IDisposable
         }
     }
 
+    /// <summary>Whether the forward pass begins with them.</summary>
+    public bool IsFirst => group.First == 0;
+
     /// <summary>The layers.</summary>
     public IEnumerable<int> Indices => Enumerable.Range(group.First, group.Count);
 

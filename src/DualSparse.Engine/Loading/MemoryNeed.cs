@@ -16,7 +16,7 @@ internal static class MemoryNeed
 
     /// <summary>Bytes of the packed weights that a process with these options has.</summary>
     public static long WeightBytes(ModelConfig config, EngineOptions options) =>
-        HeadBytes(config, options.Weights, options.Trunk) + SwitchedBytes(config, options) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, options, l));
+        HeadBytes(config, options.Weights, options.Trunk) + SwitchedBytes(config, options) + TowerBytes(config, options) + Enumerable.Range(0, config.Layers).Sum(l => LayerBytes(config, options, l));
 
     /// <summary>Bytes that a token's keys and values take in the cache of a model with weights of a format.</summary>
     public static long KeyValueBytes(ModelConfig config, WeightFormat format, TrunkCut? cut = null) =>
@@ -25,6 +25,18 @@ internal static class MemoryNeed
     /// <summary>Bytes of the packed head, or of a rank's part of it.</summary>
     public static long HeadBytes(ModelConfig config, WeightFormat format, TrunkCut? cut = null) =>
         Matrix(format, (cut ?? TrunkCut.Whole).Ids(config.VocabSize).Count, config.HiddenSize);
+
+    // The first rank's. Norms and biases aren't counted, nor are they of the layers.
+    private static long TowerBytes(ModelConfig config, EngineOptions options)
+    {
+        if (config.Tensors.Vision is not { } tensors || options.Rank > 0)
+            return 0;
+        var vision = config.Vision!;
+        NormedMlpTensors[] mergers = [tensors.Merger, .. Enumerable.Range(0, vision.DeepLayers.Count).Select(tensors.DeepMerger)];
+        VisionBlockTensors[] blocks = [.. Enumerable.Range(0, vision.Layers).Select(tensors.Block)];
+        BiasedTensors[] maps = [.. mergers.Concat(blocks.Select(block => block.Mlp)).SelectMany(mlp => new[] { mlp.Up, mlp.Down }), .. blocks.SelectMany(block => new[] { block.QueryKeyValue, block.Output })];
+        return Matrix(WeightFormat.F32, vision.HiddenSize, vision.PatchValues) + tensors.Positions.Count * sizeof(float) + maps.Sum(map => Matrix(options.Weights, map.Weight));
+    }
 
     /// <summary>Bytes of one layer's packed weights, padding included.</summary>
     public static long LayerBytes(ModelConfig config, WeightFormat format, int layer) => LayerBytes(config, new EngineOptions { Weights = format }, layer);

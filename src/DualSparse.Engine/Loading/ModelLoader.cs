@@ -2,6 +2,7 @@ using System.Diagnostics;
 using DualSparse.Engine.Moe;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Ranks;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels;
 using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
@@ -37,7 +38,7 @@ internal sealed class ModelLoader
         (this.checkpoint, this.options, this.team, this.progress, this.cancel) = (checkpoint, options, team, progress, cancel);
         config = checkpoint.Config;
         packer = new WeightPacker(team);
-        rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved);
+        rope = new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved, config.Rope.GridSections is { } sections ? GridRotation.Axes(sections) : null);
         totalBytes = config.Tensors.All().Sum(t => checkpoint.Get(t.Name, t.Shape).ByteLength);
     }
 
@@ -82,6 +83,9 @@ internal sealed class ModelLoader
     /// <summary>Loads the final norm and the head, which the caller disposes; if it fails, everything allocated is freed.</summary>
     public OutputHead LoadHead() => AllOrNothing(Head);
 
+    /// <summary>Loads the vision tower, which the caller disposes; if it fails, everything allocated is freed. Null: there is none, or it is the first rank's.</summary>
+    public VisionTower? LoadTower() => AllOrNothing(Tower);
+
     private ModelParts Parts()
     {
         var layers = Enumerable.Range(0, config.Layers).Select(l => Layer(l, config.Tensors.Layer(l))).ToArray();
@@ -89,7 +93,7 @@ internal sealed class ModelLoader
         // The embedding stays in the mapped file, so it counts as done.
         if (!config.TieEmbeddings)
             Report(config.Tensors.Embedding);
-        return new ModelParts(new Embedding(checkpoint.Get(config.Tensors.Embedding)), layers, head);
+        return new ModelParts(new Embedding(checkpoint.Get(config.Tensors.Embedding)), layers, head, Tower());
     }
 
     private LoadReport Report(Workspace work, long started) => new(
@@ -117,6 +121,9 @@ internal sealed class ModelLoader
         var (first, count) = options.Trunk.Ids(config.VocabSize);
         return new(Vector(config.Tensors.FinalNorm)!, Linear([WeightSlice.Of(config.Tensors.Head).RowRange(first, count)]), first);
     }
+
+    private VisionTower? Tower() =>
+        config.Vision is { } vision && options.Rank is null or 0 ? Keep(new VisionTower(this, vision, config.Tensors.Vision!, config.HiddenSize)) : null;
 
     private LayerWeights Layer(int index, LayerTensors tensors) => new(
         Vector(tensors.InputNorm)!,
@@ -188,6 +195,9 @@ internal sealed class ModelLoader
     private static int[] Checked(int[] order, int neurons) => order.Order().SequenceEqual(Enumerable.Range(0, neurons))
         ? order
         : throw new ArgumentException($"a neuron order has {order.Length} positions, expected each of an expert's {neurons} neurons once");
+
+    /// <summary>A map with a bias.</summary>
+    internal Linear Linear(BiasedTensors tensors, WeightFormat? format = null) => Linear([tensors.Matrix], Vector(tensors.Bias), format);
 
     /// <summary>Projections with the same input, stacked into one map.</summary>
     internal Linear Linear(WeightSlice[] stacked, float[]? bias = null, WeightFormat? format = null)

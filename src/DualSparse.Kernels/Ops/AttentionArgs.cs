@@ -5,7 +5,8 @@ namespace DualSparse.Kernels.Ops;
 /// <param name="Cache">Where keys and values lie.</param>
 /// <param name="Scale">Multiplies the products of queries and keys.</param>
 /// <param name="Window">Positions that a query sees, its own included; null: all up to its own.</param>
-internal readonly record struct AttentionShape(int Heads, KvLayout Cache, float Scale, int? Window = null)
+/// <param name="Causal">Whether a query sees none behind its own; otherwise it sees all of its segment, and there is no window.</param>
+internal readonly record struct AttentionShape(int Heads, KvLayout Cache, float Scale, int? Window = null, bool Causal = true)
 {
     /// <summary>Query heads that share one key-value head.</summary>
     public int Group => Heads / Cache.Heads;

@@ -98,10 +98,10 @@ internal unsafe ref struct AttentionBlock<TSimd, TVector>
     private readonly int Position(int row) => segment.First + (firstRow + row) / shape.Group;
 
     // The first row of this block that sees the key at a position.
-    private readonly int FirstRowSeeing(int position) => Math.Max(0, (position - segment.First) * shape.Group - firstRow);
+    private readonly int FirstRowSeeing(int position) => !shape.Causal ? 0 : Math.Max(0, (position - segment.First) * shape.Group - firstRow);
 
-    // Keys of the page that the row sees end here: at its own position.
-    private readonly int End(int row, int start, int count) => Math.Min(count, Position(row) + 1 - start);
+    // Keys of the page that the row sees end here: at its own position, or with the sequence.
+    private readonly int End(int row, int start, int count) => !shape.Causal ? count : Math.Min(count, Position(row) + 1 - start);
 
     // products = queries · keysᵀ, for each panel those rows that see it.
     private readonly void Score(byte* page, int start, int count, int first)

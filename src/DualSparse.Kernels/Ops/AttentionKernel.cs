@@ -6,7 +6,7 @@ using DualSparse.Kernels.Packing;
 namespace DualSparse.Kernels.Ops;
 
 /// <summary>
-/// Causal attention with a blocked softmax: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees. The two products are
+/// Attention with a blocked softmax: output = softmax(scale · q·Kᵀ)·V over the positions that each query sees, those up to its own or all. The two products are
 /// the panel kernel's of the cache's format, f32 or bf16 (queries and weights rounded to it); scores, softmax and sums are f32.
 /// </summary>
 /// <remarks>

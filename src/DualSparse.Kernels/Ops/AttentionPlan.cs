@@ -37,7 +37,7 @@ internal sealed class AttentionPlan
             for (int i = 0; i < blocks * shape.Cache.Heads; i++)
             {
                 int first = (blocks - 1 - i % blocks) * rowBlock, count = Math.Min(rowBlock, rows - first);
-                int lowest = segments[s].First + first / shape.Group, highest = segments[s].First + (first + count - 1) / shape.Group;
+                int lowest = segments[s].First + first / shape.Group, highest = segments[s].First + (shape.Causal ? (first + count - 1) / shape.Group : segments[s].Count - 1);
                 int from = shape.Window is int window ? Math.Max(0, lowest - window + 1) / spanKeys * spanKeys : 0;
                 whole.Add(new(s, i / blocks, first, count, from, highest + 1, -1));
             }

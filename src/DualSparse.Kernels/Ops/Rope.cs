@@ -12,6 +12,7 @@ internal sealed class Rope
     private readonly float[] frequencies;
     private readonly float factor;
     private readonly bool interleaved;
+    private readonly GridAxis[]? axes;
     private readonly Lock growing = new();
     // Row p: n cosines, then n sines, of position p.
     private float[] table = [];
@@ -20,15 +21,20 @@ internal sealed class Rope
     /// <param name="inverseFrequencies">[n]: f_i, radians a position.</param>
     /// <param name="attentionFactor">Multiplies cosine and sine; 1 unless the scaling (YaRN) says otherwise.</param>
     /// <param name="interleaved">Which layout.</param>
-    public Rope(ReadOnlySpan<float> inverseFrequencies, float attentionFactor = 1, bool interleaved = false)
+    /// <param name="axes">[n]: by which of its token's places each pair turns; null: all by one.</param>
+    public Rope(ReadOnlySpan<float> inverseFrequencies, float attentionFactor = 1, bool interleaved = false, GridAxis[]? axes = null)
     {
         frequencies = inverseFrequencies.ToArray();
+        this.axes = axes;
         factor = attentionFactor;
         this.interleaved = interleaved;
     }
 
     /// <summary>The number of values of a head that are rotated: 2n.</summary>
     public int Size => 2 * frequencies.Length;
+
+    /// <summary>Floats that <see cref="Turn"/> may need.</summary>
+    public int TurnRoom => axes is null ? 0 : Size;
 
     /// <summary>Extends the table to positions 0…<paramref name="positions"/>−1, so that no thread waits for it.</summary>
     public void Prepare(int positions)
@@ -58,6 +64,29 @@ internal sealed class Rope
         }
     }
 
+    /// <summary>The cosines and sines of a token's pairs, for all of its heads.</summary>
+    /// <param name="place">The token's place, each number from 0; <see cref="Prepare"/> has covered them.</param>
+    /// <param name="room"><see cref="TurnRoom"/> values, overwritten.</param>
+    /// <returns>[2n]: n cosines, then n sines.</returns>
+    public ReadOnlySpan<float> Turn(GridPlace place, Span<float> room)
+    {
+        if (axes is null || place.IsText)
+            return table.AsSpan(place.Time * Size, Size);
+        int n = frequencies.Length;
+        for (int i = 0; i < n; i++)
+        {
+            int row = place.On(axes[i]) * Size;
+            (room[i], room[n + i]) = (table[row + i], table[row + n + i]);
+        }
+
+        return room[..Size];
+    }
+
+    /// <summary>Rotates one head in place.</summary>
+    /// <param name="head">At least <see cref="Size"/> values.</param>
+    /// <param name="turn">What <see cref="Turn"/> gave.</param>
+    public void Rotate(Span<float> head, ReadOnlySpan<float> turn) => Rotate(head, turn, first: 0);
+
     /// <summary>Rotates one head in place.</summary>
     /// <param name="head">At least <see cref="Size"/> values.</param>
     /// <param name="position">From 0.</param>
@@ -79,9 +108,13 @@ internal sealed class Rope
             return;
         if (table.Length / Size <= position)
             Prepare(position + 1);
+        Rotate(head, table.AsSpan(position * Size, Size), first);
+    }
+
+    private void Rotate(Span<float> head, ReadOnlySpan<float> turn, int first)
+    {
         int n = frequencies.Length;
-        var cos = table.AsSpan(position * Size, n);
-        var sin = table.AsSpan(position * Size + n, n);
+        ReadOnlySpan<float> cos = turn[..n], sin = turn[n..];
         if (interleaved)
             RotatePairs(head, cos, sin, first);
         else

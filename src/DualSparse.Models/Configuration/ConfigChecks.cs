@@ -33,6 +33,8 @@ internal static class ConfigChecks
             Require(moe.TopK <= moe.Experts / moe.Groups * moe.TopKGroups, $"{moe.TopK} experts a token, but {moe.TopKGroups} groups hold only {moe.Experts / moe.Groups * moe.TopKGroups}");
         }
 
+        if (model.Vision is { } vision)
+            Require((long)vision.Merge * vision.Merge * vision.HiddenSize <= MaxWidth && vision.PatchValues <= MaxWidth, $"{vision.Merge} × {vision.Merge} patches of {vision.HiddenSize} elements, made of {vision.PatchValues} numbers each, are too wide, expected at most {MaxWidth}");
         double parameters = Parameters(model);
         Require(parameters <= MaxParameters, $"the model would have {parameters:0.##e+0} parameters, expected at most {MaxParameters:0.##e+0}");
 
@@ -55,6 +57,10 @@ internal static class ConfigChecks
                 : 3.0 * hidden * layer.DenseIntermediate;
         }
 
-        return count;
+        if (model.Vision is not { } vision)
+            return count;
+        double width = vision.HiddenSize, merged = vision.MergedSize;
+        count += vision.Layers * (4 * width * width + 2 * width * vision.Intermediate) + width * ((double)vision.PatchValues + (double)vision.GridSide * vision.GridSide);
+        return count + (1 + vision.DeepLayers.Count) * merged * (merged + hidden);
     }
 }

@@ -44,6 +44,9 @@ internal sealed record ModelConfig
     /// <summary>Which residual stream each half layer reads.</summary>
     public Wiring Wiring { get; init; }
 
+    /// <summary>The vision tower; null: the model reads text only.</summary>
+    public VisionConfig? Vision { get; init; }
+
     /// <summary>What weight files' names begin with. Another wiring has another name, since readers that don't know it would compute something else.</summary>
     public string WeightsName => Wiring == Wiring.FarSkip ? "farskip" : "model";
 
@@ -78,7 +81,9 @@ internal sealed record ModelConfig
         var fields = ConfigFields.Parse(config, configName);
         var model = FamilyTable.Read(fields);
         model = model with { Wiring = WiringField.Read(fields, model) };
-        var defaults = GenerationDefaults.Read(fields, generation is null ? null : () => ConfigFields.Parse(generation(), generationName), model.VocabSize);
+        // A model inside another has the ids that its texts end with.
+        var closing = model.Vision is null || fields.Has("eos_token_id") ? fields : fields.Object("text_config")!;
+        var defaults = GenerationDefaults.Read(closing, generation is null ? null : () => ConfigFields.Parse(generation(), generationName), model.VocabSize);
         KnownFields.Finish(fields);
         ConfigChecks.Check(model, fields);
         // Who turns a scaling on often adds rope_scaling alone, and leaves max_position_embeddings as the model was trained.

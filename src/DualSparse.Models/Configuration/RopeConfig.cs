@@ -12,6 +12,12 @@ internal sealed record RopeConfig
     /// <summary>Whether pair i is elements (2i, 2i+1), as in DeepSeek; otherwise (i, i + Size/2).</summary>
     public bool Interleaved { get; init; }
 
+    /// <summary>
+    /// [3]: how many pairs turn by a token's time, row and column (M-RoPE); null: all turn by its place in the text. Pairs 1, 4, 7, … turn by rows and
+    /// 2, 5, 8, … by columns, as many as there are; the others by time.
+    /// </summary>
+    public IReadOnlyList<int>? GridSections { get; init; }
+
     /// <summary>How the frequencies are stretched for contexts beyond the trained one; null: not at all.</summary>
     public RopeScaling? Scaling { get; init; }
 

@@ -5,8 +5,8 @@ namespace DualSparse.Models;
 /// </summary>
 internal static class RopeFields
 {
-    // From here on frequencies would no longer be told apart in f32; releases go up to 10⁷ or so.
-    private const double MaxTheta = 1e12;
+    /// <summary>The largest base: from here on frequencies would no longer be told apart in f32; releases go up to 10⁷ or so.</summary>
+    public const double MaxTheta = 1e12;
 
     /// <summary>Reads the fields and the scaling.</summary>
     /// <param name="fields">config.json.</param>
@@ -14,7 +14,8 @@ internal static class RopeFields
     /// <param name="maxPositions">The context, which stands in for a trained one that isn't given.</param>
     /// <param name="defaultTheta">The family's base where none is given.</param>
     /// <param name="interleaved">Whether pairs are neighbours.</param>
-    public static RopeConfig Read(ConfigFields fields, int size, int maxPositions, double defaultTheta, bool interleaved = false)
+    /// <param name="withGrid">Whether the pairs turn by time, rows and columns, which needs <c>mrope_section</c>.</param>
+    public static RopeConfig Read(ConfigFields fields, int size, int maxPositions, double defaultTheta, bool interleaved = false, bool withGrid = false)
     {
         if (size % 2 != 0)
             throw fields.Error($"RoPE would turn {size} elements of a head, expected an even number");
@@ -25,6 +26,8 @@ internal static class RopeFields
         var inner = fields.Object("rope_parameters") ?? fields.Object("rope_scaling");
         fields.Ignore("rope_scaling");
         int trained = fields.Int("original_max_position_embeddings", 1, int.MaxValue, maxPositions);
+        if (withGrid && inner?.Has("mrope_section") != true)
+            throw fields.Error("'mrope_section' is missing, expected it inside 'rope_parameters' or 'rope_scaling': which pairs turn by time, rows and columns");
         if (inner is null)
             return new RopeConfig { Theta = outer ?? defaultTheta, Size = size, Interleaved = interleaved };
 
@@ -45,8 +48,19 @@ internal static class RopeFields
             "llama3" => ReadLlama3(inner, trained),
             _ => throw inner.Error($"RoPE of type '{kind}' is not implemented (expected default, linear, yarn or llama3)"),
         };
+        int[]? sections = withGrid ? Sections(inner, size / 2) : null;
         inner.RejectUnknown();
-        return new RopeConfig { Theta = theta, Size = size, Interleaved = interleaved, Scaling = scaling };
+        return new RopeConfig { Theta = theta, Size = size, Interleaved = interleaved, Scaling = scaling, GridSections = sections };
+    }
+
+    private static int[] Sections(ConfigFields fields, int pairs)
+    {
+        // Without it the sections follow one another, as in Qwen2-VL; no release of a family here has that.
+        fields.RequireNeutral("mrope_interleaved", true);
+        int[] sections = fields.IntList("mrope_section", 0, pairs)!;
+        if (sections.Length != 3 || sections.Sum() != pairs)
+            throw fields.Error($"'mrope_section' is {fields.Show("mrope_section")}, expected three numbers that make the {pairs} pairs of a head together");
+        return sections;
     }
 
     private static double Factor(ConfigFields fields, double? otherwise = null) => fields.Number("factor", 0, 1e6, otherwise);

@@ -18,8 +18,8 @@ internal static class WiringField
             return Wiring.Standard;
         if (value != FarSkip)
             throw fields.Error($"'{Name}' is \"{value}\", expected \"{FarSkip}\", or no such field");
-        if (model.Moe is null || model.LayerPlan.Any(layer => layer.Shortcut > 0) || model.Moe.Dual || model.Moe.Combine == CombineGate.Both)
-            throw fields.Error($"'{Name}' is \"{FarSkip}\", which takes a model with experts and no other shortcut, second routing or gate over routed experts");
+        if (model.Moe is null || model.Vision is not null || model.LayerPlan.Any(layer => layer.Shortcut > 0) || model.Moe.Dual || model.Moe.Combine == CombineGate.Both)
+            throw fields.Error($"'{Name}' is \"{FarSkip}\", which takes a model of texts with experts and no other shortcut, second routing or gate over routed experts");
         return Wiring.FarSkip;
     }
 }

@@ -10,6 +10,7 @@ internal static class FamilyTable
         ["olmoe"] = Olmoe.Read,
         ["qwen2_moe"] = Qwen2Moe.Read,
         ["qwen3_moe"] = Qwen3Moe.Read,
+        ["qwen3_vl_moe"] = Qwen3VlMoe.Read,
         ["scmoe"] = ScMoe.Read,
     };
 

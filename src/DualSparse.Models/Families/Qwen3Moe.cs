@@ -3,7 +3,13 @@ namespace DualSparse.Models.Families;
 /// <summary>Qwen3-MoE (arXiv 2505.09388): queries and keys normalised head by head, a head size of its own, dense layers where the configuration says so.</summary>
 internal static class Qwen3Moe
 {
-    public static ModelConfig Read(ConfigFields fields)
+    public static ModelConfig Read(ConfigFields fields) => ReadText(fields, defaultTheta: 1e4);
+
+    /// <summary>The text model of this family, or of one with pictures.</summary>
+    /// <param name="fields">Its fields.</param>
+    /// <param name="defaultTheta">RoPE's base where none is given.</param>
+    /// <param name="withGrid">Whether RoPE turns by time, rows and columns.</param>
+    public static ModelConfig ReadText(ConfigFields fields, double defaultTheta, bool withGrid = false)
     {
         var attention = fields.GroupedQuery(defaultKeyValueHeads: 4);
         int layers = fields.Layers(), positions = fields.MaxPositions();
@@ -33,7 +39,7 @@ internal static class Qwen3Moe
             NormEpsilon = fields.NormEpsilon(1e-6),
             TieEmbeddings = fields.Tied(),
             Attention = attention with { QueryKeyNorm = QueryKeyNorm.PerHead, QkvBias = bias, OutputBias = bias },
-            Rope = RopeFields.Read(fields, attention.HeadSize, positions, defaultTheta: 1e4),
+            Rope = RopeFields.Read(fields, attention.HeadSize, positions, defaultTheta, withGrid: withGrid),
             LayerPlan = fields.UniformLayers(layers, slides ? window : null, layer => sparse(layer) ? 0 : dense),
             Moe = Enumerable.Range(0, layers).Any(sparse) ? moe : null,
         };

@@ -34,6 +34,9 @@ internal sealed class ModelTensors
         return new LayerTensors(model, layer);
     }
 
+    /// <summary>The vision tower's; null: the model has none.</summary>
+    public VisionTensors? Vision => model.Vision is { } vision ? new(vision, model.HiddenSize, model.Names.Vision) : null;
+
     /// <summary>All of them, each once, layer by layer.</summary>
     public IEnumerable<TensorSpec> All()
     {
@@ -47,5 +50,7 @@ internal sealed class ModelTensors
         yield return FinalNorm;
         if (!model.TieEmbeddings)
             yield return Head;
+        foreach (var tensor in Vision?.All() ?? [])
+            yield return tensor;
     }
 }

@@ -9,6 +9,7 @@ namespace DualSparse.Models;
 internal static class StoredNames
 {
     private const string Embedding = "embed_tokens.weight";
+    private const string PatchEmbedding = "patch_embed.proj.weight";
     private const string HeadName = "lm_head.weight";
 
     private static readonly string[] s_blocks = ["mlp", "block_sparse_moe", "feed_forward", "moe"];
@@ -55,6 +56,8 @@ internal static class StoredNames
     {
         var names = checkpoint.Config.Names;
         string? root = Before(checkpoint, Embedding, names.Root);
+        if (checkpoint.Config.Vision is not null)
+            names = names with { Vision = Before(checkpoint, PatchEmbedding, names.Vision) ?? names.Vision };
         return names with { Root = root ?? names.Root, Head = Before(checkpoint, HeadName, "") is { } head ? head + HeadName : names.Head };
     }
 

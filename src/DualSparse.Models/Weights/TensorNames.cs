@@ -6,6 +6,9 @@ internal sealed record TensorNames
     /// <summary>What stands before every name but the head's: of a model inside another it is longer, such as <c>model.language_model.</c>.</summary>
     public string Root { get; init; } = "model.";
 
+    /// <summary>What stands before the names of the vision tower's tensors.</summary>
+    public string Vision { get; init; } = "model.visual.";
+
     /// <summary>The head.</summary>
     public string Head { get; init; } = "lm_head.weight";
 
