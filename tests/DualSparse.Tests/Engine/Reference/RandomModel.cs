@@ -13,7 +13,8 @@ internal static class RandomModel
     public static TemporaryFolder Write(string config, Action<string, float[]>? change = null)
     {
         var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), config[..^1] + ""","rms_norm_eps":1e-5,"max_position_embeddings":2048}""");
+        const string common = "\"rms_norm_eps\":1e-5,\"max_position_embeddings\":2048", text = "\"text_config\":{";
+        File.WriteAllText(folder.File("config.json"), config.Contains(text, StringComparison.Ordinal) ? config.Replace(text, $"{text}{common},") : $"{config[..^1]},{common}}}");
         var loaded = ModelConfig.Load(folder.Path);
         var tensors = loaded.Tensors.All().ToArray();
         var random = new Random(1);

@@ -22,6 +22,9 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
     private readonly Dictionary<string, double[]> packed = [];
     private readonly SortedSet<string> products = [];
 
+    // Of each token: its time, row and column.
+    private (int Time, int Row, int Column)[] places = [];
+
     /// <summary>The products of the passes so far, by what they make.</summary>
     public IReadOnlyCollection<string> Products => products;
 
@@ -32,10 +35,17 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
     public double Scale { get; set; } = 1;
 
     /// <summary>[tokens][vocabulary], of at most 256 tokens.</summary>
-    public double[][] Logits(int[] ids)
+    public double[][] Logits(int[] ids, params ReferencePicture[] pictures)
     {
+        places = Places(ids.Length, pictures);
         double[] embedding = Values(config.Tensors.Embedding);
         double[][] x = [.. ids.Select(id => embedding.AsSpan(id * config.HiddenSize, config.HiddenSize).ToArray())];
+        foreach (var picture in pictures)
+        {
+            for (int i = 0; i < picture.Levels[0].Length; i++)
+                x[picture.First + i] = [.. picture.Levels[0][i]];
+        }
+
         // What each half layer reads, attention and MLP in turn.
         List<double[][]> inputs = [];
         // The stream that attention reads, where it lacks the experts of the layer before.
@@ -69,6 +79,12 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
                 var (now, later) = Mlp(tensors, inputs[^1][t], inputs[^(1 + config.LayerPlan[l].Shortcut)][t]);
                 Add(now, later, 1);
                 Add(x[t], now, 1);
+            }
+
+            foreach (var picture in pictures.Where(picture => l + 1 < picture.Levels.Length))
+            {
+                for (int i = 0; i < picture.Levels[l + 1].Length; i++)
+                    Add(x[picture.First + i], picture.Levels[l + 1][i], 1);
             }
         }
 
@@ -302,11 +318,46 @@ internal sealed class ReferenceTransformer(Checkpoint checkpoint, Rounding round
         return y;
     }
 
-    private void Turn(Span<double> head, int position)
+    // Text counts on from the largest number so far; a picture's tokens have that of their beginning as their time.
+    private static (int Time, int Row, int Column)[] Places(int tokens, ReferencePicture[] pictures)
+    {
+        List<(int, int, int)> places = [];
+        int next = 0;
+        while (places.Count < tokens)
+        {
+            if (pictures.FirstOrDefault(picture => picture.First == places.Count) is not { } picture)
+            {
+                places.Add((next, next, next));
+                next++;
+                continue;
+            }
+
+            for (int row = 0; row < picture.Rows; row++)
+            {
+                for (int column = 0; column < picture.Columns; column++)
+                    places.Add((next, next + row, next + column));
+            }
+
+            next += Math.Max(picture.Rows, picture.Columns);
+        }
+
+        return [.. places];
+    }
+
+    // The number of the token's place by which a pair turns: R C T R C T … from pair 1 on as far as there are such pairs, T behind.
+    private int Along(int token, int pair)
+    {
+        if (config.Rope.GridSections is not { } sections)
+            return places[token].Time;
+        int[] rows = [.. Enumerable.Range(0, sections[1]).Select(i => 1 + 3 * i)], columns = [.. Enumerable.Range(0, sections[2]).Select(i => 2 + 3 * i)];
+        return rows.Contains(pair) ? places[token].Row : columns.Contains(pair) ? places[token].Column : places[token].Time;
+    }
+
+    private void Turn(Span<double> head, int token)
     {
         for (int i = 0; i < frequencies.Length; i++)
         {
-            double angle = (float)(position * frequencies[i]), cos = Math.Cos(angle) * config.Rope.AttentionFactor, sin = Math.Sin(angle) * config.Rope.AttentionFactor;
+            double angle = (float)(Along(token, i) * frequencies[i]), cos = Math.Cos(angle) * config.Rope.AttentionFactor, sin = Math.Sin(angle) * config.Rope.AttentionFactor;
             var (p, q) = config.Rope.Interleaved ? (2 * i, 2 * i + 1) : (i, i + frequencies.Length);
             (head[p], head[q]) = (head[p] * cos - head[q] * sin, head[q] * cos + head[p] * sin);
         }

@@ -94,12 +94,12 @@ internal sealed unsafe class AttentionCase : IDisposable
         var output = new double[count * OutputWidth];
         for (int i = 0; i < count; i++)
         {
-            int position = first + i, from = Math.Max(0, position + 1 - (shape.Window ?? int.MaxValue));
+            int position = first + i, from = Math.Max(0, position + 1 - (shape.Window ?? int.MaxValue)), last = shape.Causal ? position : first + count - 1;
             for (int h = 0; h < shape.Heads; h++)
             {
                 int shared = h / shape.Group;
-                var weights = new double[position + 1];
-                for (int j = from; j <= position; j++)
+                var weights = new double[last + 1];
+                for (int j = from; j <= last; j++)
                 {
                     for (int d = 0; d < cache.KeySize; d++)
                     {
@@ -111,9 +111,9 @@ internal sealed unsafe class AttentionCase : IDisposable
                 }
 
                 double largest = weights[from..].Max(), sum = 0;
-                for (int j = from; j <= position; j++)
+                for (int j = from; j <= last; j++)
                     sum += weights[j] = Math.Exp(weights[j] - largest);
-                for (int j = from; j <= position; j++)
+                for (int j = from; j <= last; j++)
                 {
                     for (int d = 0; d < cache.ValueSize; d++)
                     {

@@ -49,6 +49,19 @@ public abstract class AttentionKernelTests(bool wide)
         Agrees(shape, positions, first, 4 * 4 * 2.0 / (1 << 9), 3.2e-3);
     }
 
+    [Theory]
+    [InlineData(2, 8, 8, 1)]
+    [InlineData(3, 12, 20, 31)]
+    [InlineData(4, 72, 72, 140)]
+    [InlineData(16, 24, 24, 700)]
+    public void Without_causality_every_query_sees_all(int heads, int keySize, int valueSize, int positions)
+    {
+        var shape = new AttentionShape(heads, new KvLayout(heads, keySize, valueSize, WeightFormat.F32), 1 / MathF.Sqrt(keySize), Causal: false);
+        Agrees(shape, positions, 0, 4 * 4 * (Math.Sqrt(keySize) + 4) / (1 << 24), 1e-5);
+        var narrow = shape with { Cache = shape.Cache with { Format = WeightFormat.Bf16 } };
+        Agrees(narrow, positions, 0, 4 * 4 * 2.0 / (1 << 9), 3.2e-3);
+    }
+
     private void Agrees(AttentionShape shape, int positions, int first, double tolerance, double relative)
     {
         using var team = new ThreadTeam(2);

@@ -63,6 +63,34 @@ public class RopeTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_pair_turns_by_its_own_number_of_a_place(bool interleaved)
+    {
+        float[] frequencies = [1, 0.5f, 0.25f, 0.125f];
+        GridAxis[] axes = [GridAxis.Time, GridAxis.Row, GridAxis.Column, GridAxis.Row];
+        var rope = new Rope(frequencies, 1.25f, interleaved, axes);
+        rope.Prepare(10);
+        var place = new GridPlace(3, 9, 5);
+        float[] turned = [1, 2, 3, 4, 5, 6, 7, 8], expected = [.. turned];
+        rope.Rotate(turned, rope.Turn(place, new float[rope.TurnRoom]));
+        for (int i = 0; i < 4; i++)
+        {
+            var (a, b) = interleaved ? (2 * i, 2 * i + 1) : (i, i + 4);
+            var alone = new Rope([frequencies[i]], 1.25f);
+            float[] pair = [expected[a], expected[b]];
+            alone.Rotate(pair, new[] { 3, 9, 5, 9 }[i]);
+            Assert.Equal((pair[0], pair[1]), (turned[a], turned[b]));
+        }
+
+        // In a text all are alike: no other rotation than without axes.
+        float[] text = [.. expected];
+        rope.Rotate(text, rope.Turn(GridPlace.OfText(7), new float[rope.TurnRoom]));
+        new Rope(frequencies, 1.25f, interleaved).Rotate(expected, 7);
+        Assert.Equal(expected, text);
+    }
+
     [Fact]
     public void A_head_too_short_is_refused() => Assert.Throws<ArgumentException>(() => new Rope([1, 0.5f]).Rotate(new float[3], 0));
 }
