@@ -44,6 +44,9 @@ internal sealed class ConfigFields
     /// <summary>A list of whole numbers from <paramref name="min"/> to <paramref name="max"/>, a single number counting as a list; null where null or missing.</summary>
     public int[]? IntList(string name, int min, int max) => ReadGiven(name)?.OneOrMany().Select(item => item.AsInt(min, max)).ToArray();
 
+    /// <summary>A list of numbers from <paramref name="min"/> to <paramref name="max"/>, a single number counting as a list; null where null or missing.</summary>
+    public double[]? NumberList(string name, double min, double max) => ReadGiven(name)?.OneOrMany().Select(item => item.AsNumber(min, max)).ToArray();
+
     /// <summary>A list of strings, a single string counting as a list; null where null or missing.</summary>
     public string[]? TextList(string name) => ReadGiven(name)?.OneOrMany().Select(item => item.AsText()).ToArray();
 
