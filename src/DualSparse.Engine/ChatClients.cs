@@ -8,7 +8,7 @@ namespace DualSparse.Engine;
 /// <summary>Models as <see cref="IChatClient"/> of Microsoft.Extensions.AI.</summary>
 /// <remarks>
 /// Prompts are written by the model's chat template; tools are told to the model and its calls come back as
-/// <see cref="FunctionCallContent"/>; reasoning as <see cref="TextReasoningContent"/>. <c>AdditionalProperties["drop"]</c> or
+/// <see cref="FunctionCallContent"/>; pictures are <see cref="DataContent"/>, PNG or JPEG, for models that read them; reasoning as <see cref="TextReasoningContent"/>. <c>AdditionalProperties["drop"]</c> or
 /// <c>["max_kl"]</c> of the options set the dial; so does a <see cref="DropRequest"/> from <c>RawRepresentationFactory</c>, which may give
 /// <see cref="GenerationOptions"/> instead. The response's <c>AdditionalProperties</c> have <c>dualsparse.drop</c> and
 /// <c>dualsparse.expected_kl</c> (nats a token; null: not known). What can't be kept, such as a JSON schema, is refused with

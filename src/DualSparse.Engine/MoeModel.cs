@@ -1,5 +1,7 @@
 using DualSparse.Engine.Serving;
+using DualSparse.Engine.Vision;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Text;
 using DualSparse.Models.Text.Templates;
 
@@ -12,9 +14,14 @@ namespace DualSparse.Engine;
 public sealed class MoeModel : IDisposable
 {
     private readonly Lazy<ChatTemplate?> chatTemplate;
+    private readonly Lazy<PictureProcessor> pictures;
+    private readonly PictureMemory seen = new();
 
-    private MoeModel(Transformer transformer, Tokenizer tokenizer, Lazy<ChatTemplate?> chatTemplate, int chunkTokens) =>
+    private MoeModel(Transformer transformer, Tokenizer tokenizer, Lazy<ChatTemplate?> chatTemplate, int chunkTokens)
+    {
         (Transformer, Tokenizer, this.chatTemplate, ChunkTokens) = (transformer, tokenizer, chatTemplate, chunkTokens);
+        pictures = new(() => PictureProcessor.Load(transformer.Folder, Config.Vision ?? throw PicturePrompt.TextOnly(Config)));
+    }
 
     /// <summary>The weights and the forward pass; guarded by <see cref="ForwardLock"/>.</summary>
     internal Transformer Transformer { get; }
@@ -95,6 +102,31 @@ public sealed class MoeModel : IDisposable
     {
         ObjectDisposedException.ThrowIf(Disposed, this);
         return new Session(this, contextTokens);
+    }
+
+    /// <summary>A picture as the model reads it.</summary>
+    /// <param name="file">A PNG or JPEG file's bytes.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="ArgumentException">The model reads text only; or the picture is damaged, too large, or of a kind that isn't read.</exception>
+    /// <exception cref="ModelFormatException">The model's folder doesn't say how pictures are read.</exception>
+    internal PicturePatches ReadPicture(byte[] file, string name)
+    {
+        // One at a time: a picture may take some hundred megabytes while it is decoded.
+        lock (pictures)
+            return pictures.Value.Patches(PictureFile.Decode(file, name), name);
+    }
+
+    /// <summary>Where a prompt's tokens stand for pictures, which go through the tower unless they have lately; null where there are none.</summary>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    internal TextPictures? Place(PicturePrompt prompt)
+    {
+        if (prompt.Pictures.Count == 0)
+            return null;
+        lock (ForwardLock)
+        {
+            ObjectDisposedException.ThrowIf(Disposed, this);
+            return TextPictures.Of(prompt.Ids, Config.Vision!.ImageToken, [.. prompt.Pictures.Select(picture => seen.Get(picture, Transformer.Encode))]);
+        }
     }
 
     /// <summary>Frees weights and threads; sessions must not be used any more.</summary>

@@ -13,9 +13,10 @@ internal static class ChatPrompt
     /// <summary>Writes a conversation.</summary>
     /// <param name="messages">The messages.</param>
     /// <param name="options">Tools, instructions and variables of the template; null: none.</param>
+    /// <param name="pictures">Receives the pictures in their order; null: the model reads text only.</param>
     /// <exception cref="NotSupportedException">A content or tool that a text model has no words for.</exception>
     /// <exception cref="ArgumentException">There is no message, or a role is unknown.</exception>
-    public static ChatRequest Write(IEnumerable<ChatMessage> messages, ChatOptions? options)
+    public static ChatRequest Write(IEnumerable<ChatMessage> messages, ChatOptions? options, List<DataContent>? pictures = null)
     {
         var all = new JsonArray();
         if (!string.IsNullOrEmpty(options?.Instructions))
@@ -23,21 +24,21 @@ internal static class ChatPrompt
         Dictionary<string, string> names = new(StringComparer.Ordinal);
         foreach (var message in messages)
         {
-            foreach (var written in Write(message, names))
+            foreach (var written in Write(message, names, pictures))
                 all.Add(written);
         }
 
         if (all.Count == 0)
             throw new ArgumentException("there is no message to answer");
-        return new ChatRequest { Messages = Element(all), Tools = Tools(options) is { Count: > 0 } tools ? Element(tools) : null, Variables = Variables(options) };
+        return new ChatRequest { Messages = Element(all), ReadsPictures = pictures is not null, Tools = Tools(options) is { Count: > 0 } tools ? Element(tools) : null, Variables = Variables(options) };
     }
 
     // One; of a tool's results each is its own.
-    private static IEnumerable<JsonObject> Write(ChatMessage message, Dictionary<string, string> names)
+    private static IEnumerable<JsonObject> Write(ChatMessage message, Dictionary<string, string> names, List<DataContent>? pictures)
     {
         if (message.Role != ChatRole.System && message.Role != ChatRole.User && message.Role != ChatRole.Assistant && message.Role != ChatRole.Tool && message.Role != s_developer)
             throw new ArgumentException($"a message's role is '{message.Role.Value}', expected system, developer, user, assistant or tool");
-        List<string> texts = [];
+        List<JsonObject> parts = [];
         string reasoning = "";
         var calls = new JsonArray();
         List<JsonObject> results = [];
@@ -46,8 +47,14 @@ internal static class ChatPrompt
             switch (content)
             {
                 case TextContent text:
-                    texts.Add(text.Text);
+                    parts.Add(new JsonObject { ["type"] = "text", ["text"] = text.Text });
                     break;
+                case DataContent picture when pictures is not null && picture.HasTopLevelMediaType("image"):
+                    pictures.Add(picture);
+                    parts.Add(new JsonObject { ["type"] = "image" });
+                    break;
+                case UriContent address when pictures is not null:
+                    throw new NotSupportedException($"a message has the address '{address.Uri}', and nothing is fetched: give the picture itself as DataContent");
                 case TextReasoningContent thought:
                     reasoning += thought.Text;
                     break;
@@ -61,13 +68,13 @@ internal static class ChatPrompt
                 case UsageContent:
                     break;
                 default:
-                    throw new NotSupportedException($"a message has a {content.GetType().Name}, and this model reads text alone: expected TextContent, TextReasoningContent, FunctionCallContent or FunctionResultContent");
+                    throw new NotSupportedException($"a message has a {content.GetType().Name}, and this model reads text {(pictures is null ? "alone" : "and pictures")}: expected TextContent, {(pictures is null ? "" : "DataContent of an image, ")}TextReasoningContent, FunctionCallContent or FunctionResultContent");
             }
         }
 
-        if (results.Count == 0 || texts.Count > 0 || calls.Count > 0)
+        if (results.Count == 0 || parts.Count > 0 || calls.Count > 0)
         {
-            var written = Message(message.Role.Value, texts.Count > 1 ? Parts(texts) : texts.Count == 1 ? texts[0] : calls.Count > 0 ? null : "");
+            var written = Message(message.Role.Value, parts is [{ Count: 2 } only] ? only["text"]!.DeepClone() : parts.Count > 0 ? new JsonArray([.. parts]) : calls.Count > 0 ? null : "");
             if (reasoning.Length > 0)
                 written["reasoning_content"] = reasoning;
             if (calls.Count > 0)
@@ -82,8 +89,6 @@ internal static class ChatPrompt
     }
 
     private static JsonObject Message(string role, JsonNode? content) => new() { ["role"] = role, ["content"] = content };
-
-    private static JsonArray Parts(IEnumerable<string> texts) => [.. texts.Select(text => new JsonObject { ["type"] = "text", ["text"] = text })];
 
     private static JsonObject Call(FunctionCallContent call) => new()
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using DualSparse.Engine.Serving;
 using DualSparse.Engine.Serving.Batching;
+using DualSparse.Engine.Vision;
 using Microsoft.Extensions.AI;
 
 namespace DualSparse.Engine.Chat;
@@ -15,11 +16,11 @@ internal static class ChatSettings
     /// <summary>A request for the scheduler.</summary>
     /// <param name="client">Who asks.</param>
     /// <param name="model">The model.</param>
-    /// <param name="prompt">The prompt's ids.</param>
+    /// <param name="prompt">The prompt.</param>
     /// <param name="options">The options; null: none.</param>
     /// <exception cref="NotSupportedException">They ask for what can't be kept.</exception>
     /// <exception cref="ArgumentException">A value makes no sense.</exception>
-    public static GenerationRequest Request(IChatClient client, MoeModel model, int[] prompt, ChatOptions? options)
+    public static GenerationRequest Request(IChatClient client, MoeModel model, PicturePrompt prompt, ChatOptions? options)
     {
         Refuse(options);
         object? raw = options?.RawRepresentationFactory?.Invoke(client);
@@ -27,7 +28,8 @@ internal static class ChatSettings
             throw new ArgumentException($"RawRepresentationFactory gave a {raw.GetType().Name}, expected GenerationOptions or DropRequest");
         return new GenerationRequest
         {
-            Prompt = prompt,
+            Prompt = prompt.Ids,
+            Pictures = prompt.Pictures,
             Options = Options(model, options, raw as GenerationOptions),
             Drop = Dial(options) ?? raw as DropRequest,
             CacheSalt = options?.AdditionalProperties?.GetValueOrDefault(SaltKey)?.ToString() ?? "",

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using DualSparse.Engine.Serving;
 using DualSparse.Engine.Serving.Batching;
+using DualSparse.Engine.Vision;
 using DualSparse.Models.Text;
 using DualSparse.Models.Text.Templates;
 using Microsoft.Extensions.AI;
@@ -41,9 +42,11 @@ internal sealed class MoeChatClient(Scheduler scheduler, params IReadOnlyList<ID
         var model = scheduler.Model;
         var template = model.ChatTemplate ?? throw new InvalidOperationException(
             "the model has no chat template, and none is made up: give one by EngineOptions.ChatTemplate, or continue a text with a session");
-        var conversation = ChatPrompt.Write(messages, options);
+        List<DataContent>? pictures = model.Config.Vision is null ? null : [];
+        var conversation = ChatPrompt.Write(messages, options, pictures);
         var rendered = template.Render(conversation);
-        int[] prompt = model.Tokenizer.Encode(rendered);
+        var prompt = PicturePrompt.Of(
+            model.Config, model.Tokenizer.Encode(rendered), [.. (pictures ?? []).Select((picture, i) => model.ReadPicture(picture.Data.ToArray(), picture.Name ?? $"picture {i + 1}"))], scheduler.ContextTokens);
         var reply = new ChatReply(new ToolCallParser(template, rendered, conversation.Tools), model.Tokenizer);
         var stream = scheduler.Submit(ChatSettings.Request(this, model, prompt, options), cancellationToken);
         string id = $"chatcmpl-{Guid.NewGuid():N}";

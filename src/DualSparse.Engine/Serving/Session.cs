@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Vision;
 
 namespace DualSparse.Engine.Serving;
 
@@ -14,6 +15,7 @@ public sealed class Session : IDisposable
     private readonly KvCache cache;
     private readonly TextDrop drop;
     private readonly List<int> ids = [];
+    private TextPictures? pictures;
     private int followedFrom; // the position at which thresholds began to move with the text
     private int sampled; // tokens at the end of the context that the model chose
     private bool disposed;
@@ -89,33 +91,51 @@ public sealed class Session : IDisposable
 
     /// <summary>Puts tokens behind the context.</summary>
     /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
-    public void Append(ReadOnlySpan<int> tokens)
+    public void Append(ReadOnlySpan<int> tokens) => Append(new PicturePrompt(tokens.ToArray(), []));
+
+    /// <summary>Puts tokens and pictures behind the context.</summary>
+    /// <inheritdoc cref="Append(ReadOnlySpan{int})" path="/exception"/>
+    internal void Append(PicturePrompt prompt)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        CheckFits(tokens, ids.Count);
-        ids.AddRange(tokens);
+        CheckFits(prompt, ids.Count);
+        if (model.Place(prompt) is { } own)
+            pictures = pictures?.And(ids.Count, own) ?? TextPictures.At(own.All.Select(one => (ids.Count + one.First, one.Picture)));
+        ids.AddRange(prompt.Ids);
         sampled = 0;
         Writer = null;
     }
 
     /// <summary>Puts tokens in the place of the context; of the beginning that both have in common, the work is kept.</summary>
     /// <exception cref="ArgumentException">They don't fit the context, or an id is outside the vocabulary.</exception>
-    public void Replace(ReadOnlySpan<int> tokens)
+    public void Replace(ReadOnlySpan<int> tokens) => Replace(new PicturePrompt(tokens.ToArray(), []));
+
+    /// <summary>The same with pictures: of equal ones the work is kept too.</summary>
+    /// <inheritdoc cref="Replace(ReadOnlySpan{int})" path="/exception"/>
+    internal void Replace(PicturePrompt prompt)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        CheckFits(tokens, 0);
-        Truncate(Ids.CommonPrefixLength(tokens));
-        ids.AddRange(tokens[ids.Count..]);
+        CheckFits(prompt, 0);
+        var placed = model.Place(prompt);
+        ReadOnlySpan<int> before = pictures is null ? Ids : pictures.Keys(Ids), now = placed is null ? prompt.Ids : placed.Keys(prompt.Ids);
+        int common = before.CommonPrefixLength(now);
+        Truncate(pictures?.CutAt(common) ?? common);
+        ids.AddRange(prompt.Ids.AsSpan(ids.Count));
+        pictures = placed;
         sampled = 0;
     }
 
     /// <summary>Takes back all but the first tokens of the context.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The context has fewer.</exception>
+    /// <exception cref="ArgumentException">It would end inside a picture.</exception>
     public void Truncate(int tokens)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, ids.Count);
+        if (pictures?.CutAt(tokens) is { } first)
+            throw new ArgumentException($"{tokens} tokens end inside the picture that begins at token {first}, expected all of it or nothing");
+        pictures = pictures?.Before(tokens);
         Writer = null;
         sampled = Math.Max(0, sampled - (ids.Count - tokens));
         CollectionsMarshal.SetCount(ids, tokens);
@@ -177,7 +197,7 @@ public sealed class Session : IDisposable
                 bool last = cache.Length + count == ids.Count;
                 // One token that the model has just chosen is generation, all else a prompt.
                 bool generated = passed == 1 && sampled > 0;
-                var chunk = new SequenceChunk(cache, Ids.Slice(cache.Length, count).ToArray(), last ? LogitRows.Last : LogitRows.None, generated, drop, Appended);
+                var chunk = new SequenceChunk(cache, Ids.Slice(cache.Length, count).ToArray(), last ? LogitRows.Last : LogitRows.None, generated, drop, Appended, Pictures: pictures);
                 var logits = model.Transformer.Forward([chunk], cancel: cancel);
                 if (!last)
                     continue;
@@ -197,8 +217,9 @@ public sealed class Session : IDisposable
         followedFrom = Math.Min(followedFrom, tokens);
     }
 
-    private void CheckFits(ReadOnlySpan<int> tokens, int before)
+    private void CheckFits(PicturePrompt prompt, int before)
     {
+        int[] tokens = prompt.Ids;
         if (tokens.Length > ContextTokens - before)
         {
             string has = before == 0 ? $"the prompt has {tokens.Length} tokens" : $"{tokens.Length} more tokens make the context {before + tokens.Length} tokens long";
@@ -213,5 +234,7 @@ public sealed class Session : IDisposable
             if ((uint)id >= (uint)model.Config.VocabSize)
                 throw new ArgumentException($"the token id {id} is outside the vocabulary of {model.Config.VocabSize}");
         }
+
+        PicturePrompt.Require(model.Config, tokens, prompt.Pictures);
     }
 }

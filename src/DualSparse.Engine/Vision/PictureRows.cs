@@ -1,4 +1,6 @@
 
+using DualSparse.Models.Pictures;
+
 namespace DualSparse.Engine.Vision;
 
 /// <summary>What a vision tower makes of a picture: rows of the text model.</summary>
@@ -10,6 +12,12 @@ namespace DualSparse.Engine.Vision;
 /// </param>
 internal sealed record PictureRows(int Rows, int Columns, float[][] Levels)
 {
+    /// <summary>What the picture is told by; null: it isn't shared.</summary>
+    public PictureDigest? Digest { get; init; }
+
+    /// <summary>Bytes of all levels.</summary>
+    public long Bytes => Levels.Sum(level => level.LongLength * sizeof(float));
+
     /// <summary>Tokens.</summary>
     public int Tokens => Rows * Columns;
 

@@ -57,6 +57,27 @@ internal sealed class TextPictures
     /// <summary>The pictures that begin before a token; null where there are none.</summary>
     public TextPictures? Before(int index) => placed[0].First >= index ? null : new([.. placed.TakeWhile(one => one.First < index)]);
 
+    /// <summary>The pictures of this text, then those of what is put behind it.</summary>
+    /// <param name="tokens">Tokens of this text.</param>
+    /// <param name="behind">The other's.</param>
+    public TextPictures And(int tokens, TextPictures behind) => At([.. All, .. behind.All.Select(one => (tokens + one.First, one.Picture))]);
+
+    /// <summary>The first token of the picture that a text of so many tokens ends inside of; null: it ends inside none.</summary>
+    public int? CutAt(int tokens) => placed.Where(one => one.First < tokens && tokens < one.First + one.Picture.Tokens).Select(one => (int?)one.First).FirstOrDefault();
+
+    /// <summary>The text's tokens with numbers below zero in the place of a picture's, by which texts with other pictures differ.</summary>
+    public int[] Keys(ReadOnlySpan<int> ids)
+    {
+        int[] keys = ids.ToArray();
+        foreach (var (first, _, picture) in placed)
+        {
+            for (int token = 0; token < picture.Tokens && first + token < keys.Length && picture.Digest is { } digest; token++)
+                keys[first + token] = digest.Key(token);
+        }
+
+        return keys;
+    }
+
     /// <summary>A token's place.</summary>
     /// <param name="index">Its index in the text.</param>
     public GridPlace Place(int index)

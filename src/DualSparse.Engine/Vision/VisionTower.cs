@@ -64,7 +64,7 @@ internal sealed unsafe class VisionTower : IDisposable
         }
 
         Merge(merger, levels[0]);
-        return new PictureRows(grid.Rows / config.Merge, grid.Columns / config.Merge, levels);
+        return new PictureRows(grid.Rows / config.Merge, grid.Columns / config.Merge, levels) { Digest = picture.Digest };
 
         void Merge(NormedMlp merger, float[] level)
         {

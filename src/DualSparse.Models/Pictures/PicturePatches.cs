@@ -6,8 +6,14 @@ namespace DualSparse.Models.Pictures;
 /// [patches, channels · frames · side · side] f32: their colours, normalised, in the order of <see cref="PatchGrid.Place"/>; within a patch a colour
 /// after another.
 /// </param>
-internal sealed record PicturePatches(PatchGrid Grid, float[] Values)
+/// <param name="Name">What messages call the picture.</param>
+internal sealed record PicturePatches(PatchGrid Grid, float[] Values, string Name = "the picture")
 {
+    private readonly Lazy<PictureDigest> digest = new(() => PictureDigest.Of(Grid, Values));
+
+    /// <summary>What they are told by: the same patches have the same.</summary>
+    public PictureDigest Digest => digest.Value;
+
     /// <summary>Checks them against a model.</summary>
     /// <exception cref="ArgumentException">The grid isn't one still picture's, or can't be merged, or the values are too many or too few.</exception>
     public void Require(VisionConfig vision)

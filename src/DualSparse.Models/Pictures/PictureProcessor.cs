@@ -67,7 +67,7 @@ internal sealed class PictureProcessor
             }
         }
 
-        return new PicturePatches(grid, values);
+        return new PicturePatches(grid, values, name);
     }
 
     private static PictureProcessor Read(ConfigFields fields, VisionConfig vision)

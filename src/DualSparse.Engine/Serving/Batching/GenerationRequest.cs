@@ -1,3 +1,5 @@
+using DualSparse.Models.Pictures;
+
 namespace DualSparse.Engine.Serving.Batching;
 
 /// <summary>A prompt, and how to go on from it: what a <see cref="Scheduler"/> takes.</summary>
@@ -5,6 +7,9 @@ public sealed record GenerationRequest
 {
     /// <summary>Token ids, at least one.</summary>
     public required ReadOnlyMemory<int> Prompt { get; init; }
+
+    /// <summary>The pictures that some of the prompt's tokens stand for.</summary>
+    internal IReadOnlyList<PicturePatches> Pictures { get; init; } = [];
 
     /// <summary>How text is generated; null: as the checkpoint wants it.</summary>
     public GenerationOptions? Options { get; init; }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Vision;
 
 namespace DualSparse.Engine.Serving.Batching;
 
@@ -41,6 +42,9 @@ public sealed class RequestStream
 
     /// <summary>What is dropped.</summary>
     internal DropPlan Plan { get; }
+
+    /// <summary>Where its prompt has pictures, once they have been read; null: nowhere.</summary>
+    internal TextPictures? Pictures { get; set; }
 
     /// <summary>When it came.</summary>
     internal long Arrived { get; } = Stopwatch.GetTimestamp();

@@ -1,3 +1,4 @@
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels.Ops;
 
 namespace DualSparse.Engine.Serving.Batching;
@@ -178,6 +179,8 @@ internal sealed class RunningTexts : IDisposable
         for (int i = 0; i < prompts.Length && rows > 0; i++)
         {
             var text = prompts[i];
+            if (!SeesPictures(text.Stream))
+                continue;
             Begin(text);
             int share = i == prompts.Length - 1 ? rows : Math.Min(rows, Math.Max(LeastRows, rows / 2));
             int count = Math.Min(share, text.Ids.Length - text.Cache.Length);
@@ -186,6 +189,21 @@ internal sealed class RunningTexts : IDisposable
                 break;
             needed += missing;
             rows -= Take(text, count);
+        }
+    }
+
+    // A request's pictures go through the tower when its prompt's turn comes; what fails is the request's own.
+    private bool SeesPictures(RequestStream stream)
+    {
+        try
+        {
+            stream.Pictures ??= model.Place(new PicturePrompt(stream.Request.Prompt.ToArray(), stream.Request.Pictures));
+            return true;
+        }
+        catch (Exception e) when (e is ArgumentException or InsufficientMemoryException or OutOfMemoryException)
+        {
+            stream.Fail(e);
+            return false;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using DualSparse.Engine.Vision;
 using DualSparse.Models;
 
 namespace DualSparse.Engine.Serving.Batching;
@@ -123,6 +124,7 @@ public sealed class Scheduler : IDisposable
                 throw new ArgumentException($"the token id {id} is outside the vocabulary of {Model.Config.VocabSize}");
         }
 
+        PicturePrompt.Require(Model.Config, request.Prompt.Span, request.Pictures);
         if (request.Choices < 1 || request.Choices > options.MaxRunning)
             throw new ArgumentException($"{request.Choices} texts were asked for, expected 1 to {options.MaxRunning}, as many as run at a time");
         if (request.PromptLogProbs < 0)

@@ -62,6 +62,9 @@ internal sealed class Sequence : IDisposable
     /// <summary>The text's tokens.</summary>
     public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(ids);
 
+    /// <summary>The text's tokens, as texts with other pictures differ by them.</summary>
+    public ReadOnlySpan<int> Keys => Stream.Pictures is { } pictures ? pictures.Keys(Ids) : Ids;
+
     /// <summary>The prompt's tokens.</summary>
     public int PromptTokens => Stream.Request.Prompt.Length;
 
@@ -79,7 +82,7 @@ internal sealed class Sequence : IDisposable
             count = Math.Min(count, Math.Max(1, MostLogits / model.Config.VocabSize));
         var logits = all ? LogitRows.All
             : from + count == ids.Count && Writer.Finish is null ? LogitRows.Last : LogitRows.None;
-        return new SequenceChunk(Cache, Ids.Slice(from, count).ToArray(), logits, generated, Text, generated ? null : 0..PromptTokens);
+        return new SequenceChunk(Cache, Ids.Slice(from, count).ToArray(), logits, generated, Text, generated ? null : 0..PromptTokens, Pictures: Stream.Pictures);
     }
 
     /// <summary>The model has chosen a token.</summary>

@@ -80,7 +80,7 @@ internal sealed class TextPages : IDisposable
             return 0;
         // Its last token's logits are wanted; and tokens that the model chose may be computed by other rules than a prompt's.
         int most = Math.Min(text.Ids.Length - 1, Alike(text) ? int.MaxValue : text.PromptTokens);
-        var match = prefixes.Find(Key(text), text.Ids[..most]);
+        var match = prefixes.Find(Key(text), text.Keys[..most]);
         // The page that is copied may be the one that would have to go.
         if (match.TailTokens > 0 && pool.Used >= pool.Capacity)
             match = match with { Tail = null, TailTokens = 0 };
@@ -93,7 +93,7 @@ internal sealed class TextPages : IDisposable
     {
         int tokens = Alike(text) ? text.Cache.Length : Math.Min(text.Cache.Length, text.PromptTokens);
         if (sharing && tokens > 0)
-            prefixes.Publish(Key(text), text.Ids[..tokens], text.Cache, text.Text);
+            prefixes.Publish(Key(text), text.Keys[..tokens], text.Cache, text.Text);
     }
 
     /// <summary>Frees them.</summary>

@@ -17,6 +17,9 @@ public sealed record ChatRequest
     /// <summary>Further variables for the template, such as <c>enable_thinking</c>.</summary>
     public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
+    /// <summary>Whether the model reads pictures, so that messages may have parts that stand for them.</summary>
+    internal bool ReadsPictures { get; init; }
+
     /// <summary>The date and time that the template is told; null: now, by the machine's clock.</summary>
     public DateTime? Now { get; init; }
 }

@@ -67,7 +67,7 @@ public sealed class ChatTemplate
         if (tools?.GetArrayLength() == 0)
             tools = null;
         var program = Program(tools is not null);
-        var preparation = new MessagePreparation(program.Source, traits.GetOrAdd(program, static p => new TemplateTraits(p)));
+        var preparation = new MessagePreparation(program.Source, traits.GetOrAdd(program, static p => new TemplateTraits(p)), request.ReadsPictures);
         Dictionary<string, object?> variables = new(StringComparer.Ordinal)
         {
             // As transformers has it: what isn't given is None.

@@ -4,12 +4,15 @@ namespace DualSparse.Models.Text.Templates;
 
 /// <summary>
 /// THE place where messages become what templates expect: a developer's message is a system's, content in parts is one string, arguments of tool
-/// calls are objects, an empty list of tool calls isn't there. A message that isn't as it should be is an error that names it.
+/// calls are objects, an empty list of tool calls isn't there. Where a message has pictures, its parts stay parts. A message that isn't as it should be is an error that names it.
 /// </summary>
-internal sealed class MessagePreparation(string source, TemplateTraits traits)
+internal sealed class MessagePreparation(string source, TemplateTraits traits, bool readsPictures = false)
 {
     // Names of a closed list: they count as the template's, which often writes '<|' + role + '|>'.
     private static readonly string[] s_roles = ["system", "developer", "user", "assistant", "tool", "function"];
+
+    // What clients call a part that is a picture.
+    private static readonly string[] s_pictures = ["image", "image_url", "input_image"];
 
     private readonly bool knowsDeveloper = source.Contains("'developer'", StringComparison.Ordinal) || source.Contains("\"developer\"", StringComparison.Ordinal);
 
@@ -68,7 +71,11 @@ internal sealed class MessagePreparation(string source, TemplateTraits traits)
     private void Content(JsonElement message, string path, string role, TextOrigin origin, bool hasCalls, DictValue result)
     {
         bool there = message.TryGetProperty("content", out var content) && content.ValueKind != JsonValueKind.Null;
-        if (there)
+        if (there && readsPictures && content.ValueKind == JsonValueKind.Array && content.EnumerateArray().Any(IsPicture))
+        {
+            result["content"] = new ListValue([.. content.EnumerateArray().Select((part, i) => (object?)Part(part, $"{path}.content[{i}]", origin))]);
+        }
+        else if (there)
         {
             string text = Text(content, $"{path}.content");
             result["content"] = traits.WantsParts
@@ -88,6 +95,15 @@ internal sealed class MessagePreparation(string source, TemplateTraits traits)
             result["content"] = null;
         }
     }
+
+    /// <summary>Whether a part of a content stands for a picture.</summary>
+    public static bool IsPicture(JsonElement part) => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type)
+        && type.ValueKind == JsonValueKind.String && s_pictures.Any(kind => type.ValueEquals(kind));
+
+    // Of a picture the template learns that it is there and no more.
+    private static DictValue Part(JsonElement part, string path, TextOrigin origin) => IsPicture(part)
+        ? new DictValue { ["type"] = new MarkedText("image") }
+        : new DictValue { ["type"] = new MarkedText("text"), ["text"] = new MarkedText(PartText(part, path), origin) };
 
     private static string Text(JsonElement content, string path)
     {
