@@ -1,5 +1,6 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Moe.Drop;
+using DualSparse.Engine.Vision;
 
 namespace DualSparse.Distributed;
 
@@ -12,6 +13,7 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
     private readonly RankLetter letter = new();
     private readonly Dictionary<int, KvCache> caches = [];
     private readonly Dictionary<int, TextDrop> texts = [];
+    private readonly Dictionary<int, PictureRows> pictures = [];
     private readonly List<RankMessage> messages = [];
 
     /// <summary>Runs passes until rank 0 has no more.</summary>
@@ -22,6 +24,8 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
         {
             foreach (var change in pass.Changes)
                 Apply(change);
+            foreach (var picture in pass.Pictures ?? [])
+                pictures.Add(picture.Number, picture.Read());
             exchange?.BeginPass(PassMessage.RowsOf(pass.Chunks, group.Size));
             SequenceChunk[] chunks = [.. pass.Chunks.Where(chunk => chunk.Home is null || chunk.Home == group.Rank).Select(Chunk)];
             model.Balanced = pass.Balanced;
@@ -30,6 +34,8 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
                 Report(chunks, logits);
             foreach (int number in pass.Ended)
                 Forget(number);
+            foreach (int number in pass.EndedPictures ?? [])
+                pictures.Remove(number);
         }
     }
 
@@ -49,7 +55,8 @@ internal sealed unsafe class PassFollower(RankGroup group, Transformer model, Al
         var text = chunk.Text is { } number ? texts[number] : null;
         text?.Truncate(chunk.Followed);
         Range? appended = chunk.AppendedFrom is { } from ? from..chunk.AppendedTo!.Value : null;
-        return new SequenceChunk(cache, chunk.Ids, chunk.Logits, chunk.Generated, text, appended, chunk.MarkedFrom..chunk.MarkedTo);
+        return new SequenceChunk(cache, chunk.Ids, chunk.Logits, chunk.Generated, text, appended, chunk.MarkedFrom..chunk.MarkedTo,
+            chunk.Pictures is { } placed ? TextPictures.At(placed.Select(one => (one.First, pictures[one.Number]))) : null);
     }
 
     private void Apply(TextChange change)

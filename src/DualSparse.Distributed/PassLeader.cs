@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using DualSparse.Engine;
 using DualSparse.Engine.Moe.Drop;
 using DualSparse.Engine.Ranks;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels.Memory;
 
 namespace DualSparse.Distributed;
@@ -18,6 +19,8 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
     private readonly RankLetter letter = new();
     private readonly Known<KvCache> caches = new();
     private readonly Known<TextDrop> texts = new();
+    private readonly Known<PictureRows> pictures = new();
+    private readonly HashSet<int> shown = [];
     private readonly Dictionary<int, DropPlan> plans = [];
     private readonly List<(TextDrop Text, TextDrop Part)> joined = [];
     private readonly Dictionary<int, int> homeOfCache = [], homeOfText = [];
@@ -59,17 +62,20 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
 
         joined.Clear();
         List<ChunkMessage> chunks = [];
+        List<PictureMessage> fresh = [];
+        int[] endedPictures = pictures.Ended(_ => false);
+        shown.ExceptWith(endedPictures);
         for (int i = 0; i < batch.Length; i++)
         {
             var chunk = batch[i];
             var (marked, count) = chunk.Marked.GetOffsetAndLength(chunk.Ids.Length);
             chunks.Add(new ChunkMessage(
                 caches.Number(chunk.Cache), chunk.Cache.Capacity, chunk.Cache.Length, chunk.Ids.ToArray(), chunk.Logits, chunk.Generated,
-                chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i], marked, marked + count));
+                chunk.Appended?.Start.Value, chunk.Appended?.End.Value, chunk.Drop is { } text ? Sync(text, changes) : null, chunk.Drop?.Followed ?? 0, homes?[i], marked, marked + count, Placed(chunk.Pictures, fresh)));
         }
 
         exchange?.BeginPass(PassMessage.RowsOf(chunks, group.Size));
-        letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended, balanced).ToBytes(), "the beginning of a pass");
+        letter.SendToAll(group, RankTag.Pass, new PassMessage(changes, chunks, ended, balanced, fresh, endedPictures).ToBytes(), "the beginning of a pass");
         ended = [];
     }
 
@@ -183,6 +189,20 @@ internal sealed unsafe class PassLeader(RankGroup group, AllToAllExchange? excha
             changes.Add(new TextChange(number, parent, text.Plan.Request));
         plans[number] = text.Plan;
         return number;
+    }
+
+    // Pictures by their numbers; those that the others haven't seen go along.
+    private PlacedMessage[]? Placed(TextPictures? all, List<PictureMessage> fresh)
+    {
+        if (all is null)
+            return null;
+        foreach (var (_, picture) in all.All)
+        {
+            if (shown.Add(pictures.Number(picture)))
+                fresh.Add(PictureMessage.Of(pictures.Number(picture), picture));
+        }
+
+        return [.. all.All.Select(one => new PlacedMessage(one.First, pictures.Number(one.Picture)))];
     }
 
     // Numbers for things, as long as they live.

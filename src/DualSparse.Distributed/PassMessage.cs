@@ -9,7 +9,10 @@ namespace DualSparse.Distributed;
 /// <param name="Chunks">The pass's chunks; none: there are no more passes.</param>
 /// <param name="Ended">Caches and texts that won't come again.</param>
 /// <param name="Balanced">Whether loads are balanced in it, where that is asked for.</param>
-internal sealed record PassMessage(IReadOnlyList<TextChange> Changes, IReadOnlyList<ChunkMessage> Chunks, IReadOnlyList<int> Ended, bool Balanced = true)
+/// <param name="Pictures">Pictures that the others haven't seen.</param>
+/// <param name="EndedPictures">Pictures that won't come again.</param>
+internal sealed record PassMessage(
+    IReadOnlyList<TextChange> Changes, IReadOnlyList<ChunkMessage> Chunks, IReadOnlyList<int> Ended, bool Balanced = true, IReadOnlyList<PictureMessage>? Pictures = null, IReadOnlyList<int>? EndedPictures = null)
 {
     // Thresholds may be infinite.
     private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
@@ -54,4 +57,6 @@ internal sealed record TextChange(int Text, int? Parent = null, DropRequest? Pla
 /// <param name="Home">The rank that runs it; null: all do.</param>
 /// <param name="MarkedFrom">The first of the tokens that are marked …</param>
 /// <param name="MarkedTo">… and the one after the last.</param>
-internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed, int? Home, int MarkedFrom = 0, int MarkedTo = 0);
+/// <param name="Pictures">Where the text has pictures; null: nowhere.</param>
+internal sealed record ChunkMessage(int Cache, int Capacity, int Length, int[] Ids, LogitRows Logits, bool Generated, int? AppendedFrom, int? AppendedTo, int? Text, int Followed, int? Home, int MarkedFrom = 0, int MarkedTo = 0,
+    IReadOnlyList<PlacedMessage>? Pictures = null);
