@@ -20,9 +20,11 @@ internal static class ChatCompletions
         bool parallel = body["parallel_tool_calls"].Flag(true);
         var tools = Conversation.Tools(body)?.Value.Element;
         var chat = Conversation.Render(body, served, call.Options);
+        var prompt = Conversation.Prompt(body, chat, served);
         using var submission = Submission.Submit(served.Scheduler, [new GenerationRequest
         {
-            Prompt = served.Model.Tokenizer.Encode(chat),
+            Prompt = prompt.Ids,
+            Pictures = prompt.Pictures,
             Options = options,
             Choices = choices,
             Drop = setting.Request,

@@ -18,6 +18,9 @@ internal static class Limits
     /// <summary>Tokens whose logits are raised or lowered: OpenAI's limit, and then some.</summary>
     public const int LogitBiases = 1024;
 
+    /// <summary>Pictures of a conversation: each may be decoded to some hundred megabytes, one after another.</summary>
+    public const int Pictures = 64;
+
     /// <summary>Functions described to the model.</summary>
     public const int Tools = 1024;
 }

@@ -19,6 +19,7 @@ internal static class ChatCommand
         var template = new Option<string?>("--chat-template") { Description = "Write prompts by this Jinja file. [default: the model's own template]", HelpName = "file" };
         command.Options.Add(system);
         command.Options.Add(template);
+        var images = new ImageOption(command);
         var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
         var sampling = new SamplingArguments(command, answers: true);
@@ -28,19 +29,23 @@ internal static class ChatCommand
             sampling.Options(parsed, new GenerationOptions()).Check();
             var options = engine.Engine(parsed) with { Drop = drop.Request(parsed), ChatTemplate = parsed.GetValue(template) };
             return ranks.Run(parsed, () => model.Folder(parsed), options, chosen =>
-                Run(parsed.InvocationConfiguration, model.Folder(parsed), chosen, defaults => sampling.Options(parsed, defaults), parsed.GetValue(system)));
+                Run(parsed.InvocationConfiguration, model.Folder(parsed), chosen, defaults => sampling.Options(parsed, defaults), parsed.GetValue(system), images.Files(parsed)));
         });
         return command;
     }
 
-    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, Func<GenerationDefaults, GenerationOptions> choose, string? system)
+    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, Func<GenerationDefaults, GenerationOptions> choose, string? system, IReadOnlyList<string> images)
     {
         // What is refused needn't load first.
-        var options = choose(ModelConfig.Load(folder).Generation);
+        var config = ModelConfig.Load(folder);
+        var options = choose(config.Generation);
+        var pictures = ImageOption.Read(images, folder, config);
         var template = (engine.ChatTemplate is { } file ? ChatTemplate.Read(file, folder) : ChatTemplate.Find(folder)) ?? throw new ArgumentException(
             $"{folder} has no chat template, and none is made up: give one with --chat-template FILE, or continue a text with 'dualsparse generate'");
         using var model = Load(streams.Error, folder, engine);
         using var conversation = new Conversation(model, template, options) { System = system };
+        foreach (var picture in pictures)
+            conversation.Attach(picture);
         using var output = StandardOutput.Open(streams.Output);
         foreach (string note in model.Notes)
             streams.Error.WriteLine($"note: {note}");

@@ -20,6 +20,7 @@ internal sealed class ChatLoop(Conversation conversation, TextReader input, Text
     private const string Help = """
         /drop 0.25      skip this share of the routed experts' work; 0: nothing
         /max-kl 0.003   skip as much as keeps the expected loss within this
+        /image FILE     show the model this picture, with the next message
         /system TEXT    tell the model this before all else; without a text: nothing
         /reset          begin anew
         /exit           end, as Ctrl-D does; Ctrl-C stops an answer
@@ -94,6 +95,10 @@ internal sealed class ChatLoop(Conversation conversation, TextReader input, Text
                 break;
             case "/max-kl":
                 Turn(rest.Length == 0 ? null : Number(rest) is > 0 and { } kl ? new DropRequest { MaxKl = kl } : throw new ArgumentException($"/max-kl is '{rest}', expected nats a token, more than 0"));
+                break;
+            case "/image":
+                conversation.Attach(rest.Length > 0 ? rest : throw new ArgumentException("/image names no file, expected a PNG or JPEG file"));
+                errors.WriteLine("shown with the next message");
                 break;
             case "/system":
                 conversation.System = rest.Length == 0 ? null : rest;

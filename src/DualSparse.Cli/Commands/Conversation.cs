@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
+using DualSparse.Engine.Vision;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Text.Templates;
 
 namespace DualSparse.Cli.Commands;
@@ -15,7 +17,8 @@ namespace DualSparse.Cli.Commands;
 /// <param name="options">How answers are generated.</param>
 internal sealed class Conversation(MoeModel model, ChatTemplate template, GenerationOptions options) : IDisposable
 {
-    private readonly List<(string Role, string Content)> messages = [];
+    private readonly List<(string Role, string Content, IReadOnlyList<PicturePatches> Pictures)> messages = [];
+    private readonly List<PicturePatches> attached = [];
 
     /// <summary>The text's tokens, cache and drop.</summary>
     public Session Session { get; } = model.NewSession();
@@ -42,11 +45,14 @@ internal sealed class Conversation(MoeModel model, ChatTemplate template, Genera
     /// <exception cref="ChatTemplateException">The template refuses it.</exception>
     public Generation Ask(string text, CancellationToken cancel)
     {
-        messages.Add(("user", text));
+        messages.Add(("user", text, [.. attached]));
         try
         {
-            Session.Replace(model.Tokenizer.Encode(template.Render(new ChatRequest { Messages = Written() })));
-            return Session.Generate(options, cancel);
+            var rendered = template.Render(new ChatRequest { Messages = Written(), ReadsPictures = model.Config.Vision is not null });
+            Session.Replace(PicturePrompt.Of(model.Config, model.Tokenizer.Encode(rendered), [.. messages.SelectMany(message => message.Pictures)], Session.ContextTokens));
+            var answer = Session.Generate(options, cancel);
+            attached.Clear();
+            return answer;
         }
         catch
         {
@@ -56,17 +62,38 @@ internal sealed class Conversation(MoeModel model, ChatTemplate template, Genera
     }
 
     /// <summary>Adds the answer, as far as it went.</summary>
-    public void Answered(string text) => messages.Add(("assistant", text));
+    public void Answered(string text) => messages.Add(("assistant", text, []));
 
     /// <summary>Forgets all but <see cref="System"/>.</summary>
-    public void Reset() => messages.Clear();
+    public void Reset()
+    {
+        messages.Clear();
+        attached.Clear();
+    }
+
+    /// <summary>Puts a picture before the next message's text.</summary>
+    public void Attach(PicturePatches picture) => attached.Add(picture);
+
+    /// <summary>The same of a file.</summary>
+    /// <exception cref="ArgumentException">The model reads text only; or the picture can't be read.</exception>
+    /// <exception cref="Models.ModelFormatException">The model's folder doesn't say how pictures are read.</exception>
+    public void Attach(string file) => Attach(model.ReadPicture(PictureFile.ReadBytes(file), file));
 
     /// <inheritdoc/>
     public void Dispose() => Session.Dispose();
 
     private JsonElement Written()
     {
-        IEnumerable<(string Role, string Content)> all = System is null ? messages : messages.Prepend(("system", System));
-        return JsonSerializer.SerializeToElement(new JsonArray([.. all.Select(m => new JsonObject { ["role"] = m.Role, ["content"] = m.Content })]));
+        IEnumerable<(string Role, string Content, IReadOnlyList<PicturePatches> Pictures)> all = System is null ? messages : messages.Prepend(("system", System, []));
+        return JsonSerializer.SerializeToElement(new JsonArray([.. all.Select(m => new JsonObject { ["role"] = m.Role, ["content"] = Content(m.Content, m.Pictures.Count) })]));
+    }
+
+    private static JsonNode Content(string text, int pictures)
+    {
+        if (pictures == 0)
+            return text;
+        var parts = new JsonArray([.. Enumerable.Range(0, pictures).Select(_ => new JsonObject { ["type"] = "image" })]);
+        parts.Add(new JsonObject { ["type"] = "text", ["text"] = text });
+        return parts;
     }
 }

@@ -3,6 +3,7 @@ using DualSparse.Cli.Hosting;
 using DualSparse.Distributed;
 using DualSparse.Engine;
 using DualSparse.Engine.Serving;
+using DualSparse.Engine.Vision;
 using DualSparse.Models;
 
 namespace DualSparse.Cli.Commands;
@@ -24,6 +25,7 @@ internal static class GenerateCommand
         var json = new Option<bool>("--json") { Description = "Write JSON: text, tokens and figures." };
         command.Arguments.Add(prompt);
         command.Options.Add(file);
+        var images = new ImageOption(command);
         var model = new ModelArgument(command, positional: false);
         var engine = new EngineArguments(command);
         var drop = new DropArguments(command);
@@ -37,7 +39,7 @@ internal static class GenerateCommand
             // Of several ranks the first reads it: standard input is there once.
             var text = new Lazy<string>(() => Prompt(parsed.GetValue(prompt), parsed.GetValue(file)));
             return ranks.Run(parsed, () => model.Folder(parsed), options, chosen => Run(
-                parsed.InvocationConfiguration, model.Folder(parsed), chosen, text.Value, defaults => sampling.Options(parsed, defaults), parsed.GetValue(json)), _ => RankWork.Texts(
+                parsed.InvocationConfiguration, model.Folder(parsed), chosen, text.Value, images.Files(parsed), defaults => sampling.Options(parsed, defaults), parsed.GetValue(json)), _ => RankWork.Texts(
                 [Math.Max(1, text.Value.Length / CharactersPerToken)], sampling.Options(parsed, new GenerationOptions()).MaxTokens ?? DefaultTokens));
         });
         return command;
@@ -52,16 +54,19 @@ internal static class GenerateCommand
         _ => text,
     };
 
-    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, Func<GenerationDefaults, GenerationOptions> choose, bool json)
+    private static int Run(InvocationConfiguration streams, string folder, EngineOptions engine, string text, IReadOnlyList<string> images, Func<GenerationDefaults, GenerationOptions> choose, bool json)
     {
         // What is refused needn't load first.
-        var options = choose(ModelConfig.Load(folder).Generation);
+        var config = ModelConfig.Load(folder);
+        var options = choose(config.Generation);
+        var pictures = ImageOption.Read(images, folder, config);
         using var model = Load(streams.Error, folder, engine);
         options = options with { MaxTokens = options.MaxTokens ?? DefaultTokens };
 
         using var session = model.NewSession();
         using var interrupt = new Interrupt();
-        var generation = session.Generate(text, options, interrupt.Token);
+        session.Append(PicturePrompt.Of(model.Config, model.Tokenizer.Encode(text, addSpecial: true), pictures, session.ContextTokens));
+        var generation = session.Generate(options, interrupt.Token);
         using (var output = StandardOutput.Open(streams.Output))
         {
             var writer = GenerateOutput.For(output, model, options, json);

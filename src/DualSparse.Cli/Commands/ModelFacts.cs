@@ -37,6 +37,8 @@ internal sealed record ModelFacts
 
     public string? Shortcut { get; init; }
 
+    public string? Vision { get; init; }
+
     public required int Context { get; init; }
 
     public string? ContextReason { get; init; }
@@ -99,6 +101,8 @@ internal sealed record ModelFacts
                 2 => "the input of the MLP of the layer before",
                 _ => "the input of the attention of the layer before",
             },
+            Vision = config.Vision is { } vision
+                ? $"{vision.Layers} blocks of {vision.HiddenSize}, patches of {vision.PatchSize} × {vision.PatchSize} pixels, {vision.Merge} × {vision.Merge} to a token" : null,
             Groups = moe?.Groups > 1 ? $"{moe.TopKGroups} of {moe.Groups} groups" : null,
             Context = config.MaxPositions,
             ContextReason = config.Rope.Scaling switch
@@ -138,6 +142,8 @@ internal sealed record ModelFacts
             yield return ("shortcut", $"experts read {Shortcut}");
         if (SharedNeurons is not null)
             yield return ("shared expert", $"{SharedNeurons} neurons{(SharedGate ? ", gated" : "")}");
+        if (Vision is not null)
+            yield return ("pictures", Vision);
         yield return ("context", $"{Context} tokens{(ContextReason is null ? "" : $", {ContextReason}")}");
         yield return ("vocabulary", $"{Vocabulary}{(TiedHead ? ", head tied to the embedding" : "")}");
         yield return ("parameters", $"{ModelSize.Show(Parameters)}, active for a token {ModelSize.Show(ActiveParameters)}");
