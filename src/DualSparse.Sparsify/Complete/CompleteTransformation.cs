@@ -30,6 +30,8 @@ internal static class CompleteTransformation
         output = CheckpointFolder.Free(output);
         using var source = Checkpoint.Open(model);
         var moe = source.Config.Moe ?? throw new ArgumentException($"{model}: the model has no routed experts, so there is nothing to cut");
+        if (source.Config.Vision is not null)
+            throw new ArgumentException($"{model}: the experts of a model that reads pictures can't be cut yet ({source.Config.ModelType}): leave out --complete");
         if (source.Config.ModelType == "scmoe" && moe.TopK == 1 && parts > 1)
             throw new ArgumentException($"{model}: this family renormalises the scores of several experts a token but not of one, so experts can't be cut where a token takes one");
         var completion = CompletionRule.Of(RouterKind.Of(moe), parts);

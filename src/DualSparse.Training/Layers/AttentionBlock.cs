@@ -97,6 +97,8 @@ internal sealed unsafe class AttentionBlock : IBlock
     {
         if (model.Attention.Mla is not null)
             throw new NotSupportedException($"multi-head latent attention has no gradient here: '{model.ModelType}' can't be trained");
+        if (model.Vision is not null)
+            throw new NotSupportedException($"a vision tower has no gradient here: '{model.ModelType}' can't be trained");
         if (model.Attention.ClipQkv is not null)
             throw new NotSupportedException("clipping of queries, keys and values ('clip_qkv') has no gradient here");
         if (model.LayerPlan[layer].SlidingWindow is { } window && window < model.MaxPositions)
