@@ -35,12 +35,13 @@ internal static class FuzzTargets
         new("file", [SmallFile(new TensorDeclaration("a", TensorType.BF16, 3, 5), new TensorDeclaration("b", TensorType.I64, 4)), SmallFile()], ReadFile),
         FusedTarget.Create(),
         new("index", [Golden("mixtral", "model.safetensors.index.json"), Golden("qwen3_moe", "model.safetensors.index.json")], input => ShardIndex.Parse(input, "index")),
-        new("config", [.. Families.Concat(["scmoe/shared_expert", "scmoe/pos2_cg2", "scmoe/dgmoe"]).Select(family => Golden(family, "config.json")), .. ScaledConfigs(), .. Published("config")], ReadConfig),
+        new("config", [.. Families.Concat(["scmoe/shared_expert", "scmoe/pos2_cg2", "scmoe/dgmoe", "vl/qwen3_vl_moe"]).Select(family => Golden(family, "config.json")), .. ScaledConfigs(), .. Published("config")], ReadConfig),
         new("generation", [.. Families.Select(family => Golden(family, "generation_config.json")), Encoding.UTF8.GetBytes(RichGeneration), .. Published("generation")], ReadGeneration),
         new("tokenizer", [.. Tokenizers.Select(kind => Golden("tokenizer", kind, "tokenizer.json"))], ReadTokenizer),
         new("lines", [Golden("tokenizer", "gpt2", "cases.jsonl")], input => JsonLine.Split(input, "lines").Select(line => line.Parse()).Count()),
         new("profile", [Encoding.UTF8.GetBytes(SmallProfile)], ReadProfile),
         .. TemplateTargets.All,
+        .. PictureTarget.All,
     ];
 
     private const string SmallHeader = """
