@@ -17,7 +17,7 @@ internal static class FuzzRun
         }
 
         var (read, refused) = (new long[targets.Length], new long[targets.Length]);
-        var (largest, slowest, clock, lastLine) = (0L, TimeSpan.Zero, Stopwatch.StartNew(), TimeSpan.Zero);
+        var (largest, slowest, slowestCase, clock, lastLine) = (0L, TimeSpan.Zero, first, Stopwatch.StartNew(), TimeSpan.Zero);
         for (long number = first; number < first + iterations; number++)
         {
             // A generator of its own for each case, so that any case can be run again by itself.
@@ -44,7 +44,9 @@ internal static class FuzzRun
             }
 
             long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            (largest, slowest) = (Math.Max(largest, allocated), TimeSpan.FromTicks(Math.Max(slowest.Ticks, (clock.Elapsed - start).Ticks)));
+            largest = Math.Max(largest, allocated);
+            if (clock.Elapsed - start is var time && time > slowest)
+                (slowest, slowestCase) = (time, number);
             if (allocated > targets[index].MaxAllocatedBytes)
                 fault ??= $"it allocated {allocated} bytes, expected at most {targets[index].MaxAllocatedBytes}";
             if (fault is not null)
@@ -58,7 +60,7 @@ internal static class FuzzRun
 
         for (int i = 0; i < targets.Length; i++)
             Console.WriteLine($"{targets[i].Name,-12} {read[i] + refused[i],10} cases: {read[i],8} read, {refused[i],8} refused");
-        Console.WriteLine($"no fault; most memory of a case {largest / 1024.0:0} KiB, longest case {slowest.TotalMilliseconds:0} ms, {clock.Elapsed.TotalSeconds:0} s");
+        Console.WriteLine($"no fault; most memory of a case {largest / 1024.0:0} KiB, longest case {slowest.TotalMilliseconds:0} ms (number {slowestCase}), {clock.Elapsed.TotalSeconds:0} s");
         return 0;
     }
 

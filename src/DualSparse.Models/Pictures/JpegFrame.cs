@@ -10,7 +10,7 @@ namespace DualSparse.Models.Pictures;
 internal sealed record JpegFrame(int Width, int Height, IReadOnlyList<(int Across, int Down)> Down, bool IsRgb)
 {
     // What the markers are called in ITU-T T.81.
-    private const int Progressive = 0xC2, StartOfScan = 0xDA, EndOfImage = 0xD9, Adobe = 0xEE;
+    private const int Progressive = 0xC2, HuffmanTables = 0xC4, StartOfScan = 0xDA, EndOfImage = 0xD9, Adobe = 0xEE;
 
     // Encoders write some ten; each goes over the whole picture.
     private const int MostScans = 100;
@@ -43,6 +43,8 @@ internal sealed record JpegFrame(int Width, int Height, IReadOnlyList<(int Acros
             var content = file.Slice(at + 4, length - 2);
             if (marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC))
                 (frame, progressive) = frame is null ? (Frame(marker, content, name), marker == Progressive) : throw Damaged("it has several frames");
+            else if (marker == HuffmanTables && !JpegTables.AreSound(content))
+                throw Damaged("its Huffman tables make no sense");
             else if (marker == Adobe && content.StartsWith("Adobe"u8) && content.Length >= 12)
                 transform = content[11];
             else if (marker == StartOfScan)

@@ -18,6 +18,9 @@ public class JpegFileTests
         Refused(Changed((11, 0x33)), "samples its colours 3×3");
         Refused(Changed((11, 0)), "samples its colours 0×0");
         Refused(Changed((1, 0xC9)), "is coded in a way that isn't read (SOF9)");
+        int table = s_photo.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC4]) + 5;
+        Refused([.. s_photo[..table], .. new byte[16], .. s_photo[(table + 16)..]], "its Huffman tables make no sense");
+        Refused([.. s_photo[..table], 3, .. s_photo[(table + 1)..]], "its Huffman tables make no sense");
         Refused(s_photo[..(Frame + 6)], "it ends inside a segment");
         Refused(s_photo[..(Frame + 19)], "it has no frame or no scan");
         Refused([.. s_photo[..Frame], .. s_photo[Frame..(Frame + 19)], .. s_photo[Frame..]], "it has several frames");
