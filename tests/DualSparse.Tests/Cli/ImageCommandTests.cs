@@ -1,3 +1,6 @@
+using DualSparse.Cli.Commands;
+using DualSparse.Engine;
+using DualSparse.Engine.Serving;
 using DualSparse.Tests.Engine.Vision;
 
 namespace DualSparse.Tests.Cli;
@@ -22,6 +25,25 @@ public sealed class ImageCommandTests : IDisposable
             Assert.True(run.Code == 0, run.Errors);
             return System.Text.Json.JsonElement.Parse(run.Output).GetProperty("text").GetString()!;
         }
+    }
+
+    [Fact]
+    public void A_conversation_keeps_its_pictures_and_reads_each_once()
+    {
+        string[] lines = [$"/image {PictureModel.Picture()}", "a", "b", "/image", $"/image {folder.File("none.png")}", "/reset", "a"];
+        using var model = MoeModel.Load(folder.Path, new EngineOptions { Threads = 2 });
+        using StringWriter output = new(), errors = new();
+        using var conversation = new Conversation(model, model.ChatTemplate!, new GenerationOptions { MaxTokens = 4, Temperature = 0 });
+        new ChatLoop(conversation, new StringReader(string.Join('\n', lines)), output, errors, () => false).Run();
+        string said = errors.ToString();
+        Assert.Contains("shown with the next message", said);
+        Assert.Contains("/image names no file, expected a PNG or JPEG file", said);
+        Assert.Contains("none.png: there is no such file", said);
+        int[] read = [.. System.Text.RegularExpressions.Regex.Matches(said, @"(\d+) new tokens of").Select(match => int.Parse(match.Groups[1].Value))];
+        // 24 tokens of the picture and two around it; the second answer reads none of them again; the third has none, and "user: " is there already.
+        Assert.Equal(3, read.Length);
+        Assert.Equal(26 + "user: ".Length, read[0] - read[2]);
+        Assert.InRange(read[1], 1, read[0] - 1);
     }
 
     [Fact]

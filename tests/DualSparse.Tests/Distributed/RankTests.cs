@@ -80,6 +80,8 @@ public class RankTests
     [Theory]
     [InlineData("mpirun.mpich", "deepseek_v2", 3, "own")]
     [InlineData("mpirun.openmpi", "qwen2_moe", 2, "slice")]
+    [InlineData("mpirun.openmpi", "vl/qwen3_vl_moe", 2, "slice")]
+    [InlineData("mpirun.mpich", "vl/qwen3_vl_moe_released", 2, "own")]
     public void Families_agree_with_golden_logits_on_several_ranks(string launcher, string family, int ranks, string placement)
     {
         var run = MpiRun.Of(launcher, (ranks, ["verify", TestPaths.Golden(family), "--weights", "f32", "--placement", placement]));

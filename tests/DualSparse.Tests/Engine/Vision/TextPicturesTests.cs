@@ -1,7 +1,9 @@
 using DualSparse.Engine;
 using DualSparse.Engine.Vision;
 using DualSparse.Kernels;
+using DualSparse.Kernels.Gemm;
 using DualSparse.Kernels.Ops;
+using DualSparse.Kernels.Threading;
 using DualSparse.Models.Pictures;
 
 namespace DualSparse.Tests.Engine.Vision;
@@ -34,6 +36,22 @@ public class TextPicturesTests(GoldenModels models)
         Assert.Empty(pictures.In(10, 50));
         Assert.Null(pictures.Before(2));
         Assert.Equal([2], pictures.Before(8)!.All.Select(one => one.First));
+    }
+
+    // Where they are the most, ranks may compute in a lower precision.
+    [Fact]
+    public void Rows_of_pictures_are_marked_in_every_chunk()
+    {
+        using var loan = models.Borrow("vl/qwen3_vl_moe", WeightFormat.F32);
+        using var team = new ThreadTeam(1);
+        using var work = new Workspace(team, KernelSet.Best());
+        using var pass = new Pass(loan.Model.Config, work);
+        using KvCache text = loan.Model.NewCache(64), pictures = loan.Model.NewCache(64);
+        var placed = TextPictures.At([(1, Picture(1, 2)), (4, Picture(2, 2))]);
+        pass.Begin([new Segment(text, 0, 2), new Segment(pictures, 2, 6, Pictures: placed)], null);
+        Assert.Equal([false, false, false, true, true, false, true, true], pass.Marks.ToArray());
+        pass.Begin([new Segment(text, 0, 2)], null);
+        Assert.True(pass.Marks.IsEmpty);
     }
 
     [Fact]
