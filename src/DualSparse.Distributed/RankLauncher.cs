@@ -26,6 +26,9 @@ internal static class RankLauncher
     // What a process that was left behind elsewhere may still write is nothing to wait for.
     private static readonly TimeSpan Drain = TimeSpan.FromSeconds(1);
 
+    // A terminal's Ctrl-C goes to ranks and to this process at once, and on a busy machine they may hear it first.
+    private static readonly TimeSpan Hearing = TimeSpan.FromMilliseconds(300);
+
     /// <summary>Runs a program as ranks to their end.</summary>
     /// <param name="command">The program and its arguments.</param>
     /// <param name="ranks">How many.</param>
@@ -64,7 +67,7 @@ internal static class RankLauncher
         end.Wait();
         bool whole = process.ExitCode == 0 && !said.Said;
         Task.WaitAll([relay.ContinueWith(_ => { }, TaskScheduler.Default), reading], whole ? Timeout.InfiniteTimeSpan : Drain);
-        if (cancel.IsCancellationRequested)
+        if (whole ? cancel.IsCancellationRequested : cancel.WaitHandle.WaitOne(Hearing))
             return Interrupted;
         if (relay.IsFaulted)
             relay.GetAwaiter().GetResult();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DualSparse.Distributed.Mpi;
+using DualSparse.Kernels;
 
 namespace DualSparse.Tests.Distributed;
 
@@ -29,7 +30,7 @@ internal sealed class RunningRanks : IDisposable
     /// <summary>The process that was started.</summary>
     public int Id => process.Id;
 
-    /// <summary>The command that most of them are: it writes for as long as its context has room.</summary>
+    /// <summary>The command that most of them are: it writes for as long as its context has room, with a kernel that takes its time.</summary>
     public static string[] Writing(string patience) =>
         ["dotnet", MpiRun.Program, "generate", "Once upon a time", "-m", TestPaths.Model, "-n", "480", "--temperature", "1", "--seed", "1", "--ranks", "2", "--peer-timeout", patience, "--weights", "f32"];
 
@@ -37,7 +38,7 @@ internal sealed class RunningRanks : IDisposable
     public static RunningRanks Start(string launcher, IReadOnlyList<string> command, params (string Name, string Value)[] environment)
     {
         MpiRun.Require(launcher);
-        return new RunningRanks(MpiRun.Start(command[0], command.Skip(1), [(MpiLauncher.Variable, launcher), .. environment]));
+        return new RunningRanks(MpiRun.Start(command[0], command.Skip(1), [(MpiLauncher.Variable, launcher), (KernelTable.Variable, "scalar"), .. environment]));
     }
 
     /// <summary>Waits until rank 0 has written something, and some milliseconds that differ from one repetition to the next.</summary>
