@@ -8,18 +8,15 @@ public class BenchScMoeCommandTests
     private static readonly string[] s_small = ["bench", "scmoe", "--hidden", "64", "--tokens", "48", "--rounds", "1"];
 
     // Bits are compared inside, between all orders of the operators.
-    [Theory]
-    [InlineData("mpirun.openmpi")]
-    [InlineData("mpirun.mpich")]
-    public void Ranks_run_every_variant_in_every_order(string launcher)
+    [Fact]
+    public void Ranks_run_every_variant_in_every_order()
     {
-        var run = MpiRun.Of(launcher, (2, [.. s_small, "--training", "--json"]));
+        var run = MpiRun.Of("mpirun.openmpi", (2, [.. s_small, "--json"]));
         Assert.True(run.Code == 0, run.Errors);
         using var json = JsonDocument.Parse(run.Output);
         var link = json.RootElement.GetProperty("links")[0];
         var rows = link.GetProperty("rows").EnumerateArray().ToArray();
         Assert.Equal(["top-2", "top-2, overlapped", "shared expert", "position 1", "position 2", "position 3", "ScMoE-2", "DGMoE"], rows.Select(row => row.GetProperty("name").GetString()));
-        Assert.Equal(7, link.GetProperty("training").GetArrayLength());
         Assert.All(rows, row =>
         {
             Assert.True(row.GetProperty("milliseconds").GetDouble() > 0 && row.GetProperty("boundMilliseconds").GetDouble() > 0);
@@ -27,6 +24,20 @@ public class BenchScMoeCommandTests
             Assert.True(row.GetProperty("bestMilliseconds").GetDouble() <= row.GetProperty("milliseconds").GetDouble());
             Assert.Contains("experts", row.GetProperty("lanes").EnumerateArray().Select(lane => lane.GetProperty("name").GetString()));
         });
+    }
+
+    // Forward and backward stand in the place of inference, of which top-2 alone is run.
+    [Fact]
+    public void Ranks_train_every_variant()
+    {
+        var run = MpiRun.Of("mpirun.mpich", (2, [.. s_small, "--training", "--json"]));
+        Assert.True(run.Code == 0, run.Errors);
+        using var json = JsonDocument.Parse(run.Output);
+        var link = json.RootElement.GetProperty("links")[0];
+        Assert.Single(link.GetProperty("rows").EnumerateArray());
+        var trained = link.GetProperty("training").EnumerateArray().ToArray();
+        Assert.Equal(["top-2", "shared expert", "position 1", "position 2", "position 3", "ScMoE-2", "DGMoE"], trained.Select(row => row.GetProperty("name").GetString()));
+        Assert.All(trained, row => Assert.True(row.GetProperty("milliseconds").GetDouble() > 0 && row.GetProperty("overBound").GetDouble() > 0));
     }
 
     [Fact]
