@@ -161,7 +161,7 @@ internal readonly record struct JsonField(string File, string Path, JsonElement 
     public bool Is(object other) => other switch
     {
         bool flag => Element.ValueKind == (flag ? JsonValueKind.True : JsonValueKind.False),
-        string text => Element.ValueKind == JsonValueKind.String && Element.ValueEquals(text),
+        string text => JsonText.Is(Element, text),
         _ => TryNumber(out double number) && number == Convert.ToDouble(other),
     };
 

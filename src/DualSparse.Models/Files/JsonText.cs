@@ -51,7 +51,20 @@ internal static class JsonText
 
     /// <summary>Whether a value that was read is one of <c>NaN</c>, <c>Infinity</c> and <c>-Infinity</c>.</summary>
     public static bool IsNoNumber(JsonElement value) =>
-        value.ValueKind == JsonValueKind.String && s_noNumbers.Any(n => value.ValueEquals(n.Stand));
+        s_noNumbers.Any(n => Is(value, n.Stand));
+
+    /// <summary>Whether a value is a string, and this one. One with an escape such as \ud800, which stands for no character, is none.</summary>
+    public static bool Is(JsonElement value, string text)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String && value.ValueEquals(text);
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The same of the value that a reader stands at.</summary>
     public static bool IsNoNumber(ref Utf8JsonReader value)

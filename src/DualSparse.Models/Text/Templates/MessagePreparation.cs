@@ -98,7 +98,7 @@ internal sealed class MessagePreparation(string source, TemplateTraits traits, b
 
     /// <summary>Whether a part of a content stands for a picture.</summary>
     public static bool IsPicture(JsonElement part) => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type)
-        && type.ValueKind == JsonValueKind.String && s_pictures.Any(kind => type.ValueEquals(kind));
+        && s_pictures.Any(kind => JsonText.Is(type, kind));
 
     // Of a picture the template learns that it is there and no more.
     private static DictValue Part(JsonElement part, string path, TextOrigin origin) => IsPicture(part)

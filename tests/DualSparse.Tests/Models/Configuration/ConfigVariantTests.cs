@@ -198,6 +198,15 @@ public class ConfigVariantTests
         config => (config["num_local_experts"], config["intermediate_size"]) = (65536, 1 << 24),
         "parameters, expected at most");
 
+    // An escape that stands for no character: the reader of JSON refuses to compare it.
+    [Fact]
+    public void A_string_of_no_character_is_none_that_is_known()
+    {
+        string config = Config("olmoe", fields => fields["hidden_act"] = "gelu").Replace("\"gelu\"", "\"\\ud800\"", StringComparison.Ordinal);
+        var error = Assert.Throws<ModelFormatException>(() => Parse(config));
+        Assert.Contains("'hidden_act' is \"\\ud800\", which is not implemented (expected silu)", error.Message);
+    }
+
     private static string Config(string family, Action<JsonObject> change)
     {
         var config = JsonNode.Parse(File.ReadAllText(TestPaths.Golden(family, "config.json")))!.AsObject();
