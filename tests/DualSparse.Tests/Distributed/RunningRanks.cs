@@ -27,6 +27,12 @@ internal sealed class RunningRanks : IDisposable
     /// <summary>Times that each failure happens: one, or as many as the environment variable DUALSPARSE_REPEAT says.</summary>
     public static int Repetitions => int.TryParse(Environment.GetEnvironmentVariable("DUALSPARSE_REPEAT"), out int times) ? times : 1;
 
+    /// <summary>Whether this process, and so what it starts, was told to ignore SIGINT: "SigIgn:" and a bit for each signal.</summary>
+    public static bool IgnoresInterrupts => File.Exists("/proc/self/status") && File.ReadLines("/proc/self/status").Any(line =>
+        line.StartsWith("SigIgn:", StringComparison.Ordinal) && (Convert.ToUInt64(line[7..].Trim(), 16) & 1UL << (Interrupt - 1)) != 0);
+
+    private const int Interrupt = 2;
+
     /// <summary>The process that was started.</summary>
     public int Id => process.Id;
 
