@@ -197,7 +197,9 @@ internal sealed class RunningTexts : IDisposable
     {
         try
         {
-            stream.Pictures ??= model.Place(new PicturePrompt(stream.Request.Prompt.ToArray(), stream.Request.Pictures));
+            // Asked at every step of a prompt: most have none, and nothing to copy for.
+            if (stream.Request.Pictures.Count > 0)
+                stream.Pictures ??= model.Place(new PicturePrompt(stream.Request.Prompt.ToArray(), stream.Request.Pictures));
             return true;
         }
         catch (Exception e) when (e is ArgumentException or InsufficientMemoryException or OutOfMemoryException)
