@@ -23,7 +23,7 @@ internal static class EvalCommand
         var ids = new Option<string?>("--ids") { Description = "Windows as ids: a safetensors file's NAME.input_ids and NAME.targets.", HelpName = "file" };
         var context = NumberOption.Create<int>("--context", $"Tokens in a window of text; a longer task item keeps that many of its last. [default: {DefaultContext}, or the model's context where that is less]");
         var windows = NumberOption.Create<int>("--windows", $"Windows of each text at most. [default: {DefaultWindows}]");
-        var tasks = new Option<string?>("--tasks") { Description = $"Tasks: all, or some of {string.Join(',', TaskFile.Names)}.", HelpName = "names" };
+        var tasks = new Option<string?>("--tasks") { Description = $"Tasks: all, or some of {string.Join(',', TaskFile.Names)}, or names of other files of queries with choices.", HelpName = "names" };
         var data = new Option<string?>("--data") { Description = "The folder of the tasks' files, TASK.jsonl or TASK.jsonl.xz.", HelpName = "folder" };
         var limit = NumberOption.Create<int>("--limit", "Rows of each task at most. [default: all]");
         var json = new Option<bool>("--json") { Description = "Write JSON." };
@@ -82,7 +82,7 @@ internal static class EvalCommand
 
             int Evaluate(EngineOptions options)
             {
-                List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList.ToLowerInvariant()).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
+                List<TaskSet> sets = taskList is null ? [] : [.. TaskFile.Named(taskList, parsed.GetValue(data)!).Select(name => TaskFile.Read(parsed.GetValue(data)!, name, parsed.GetValue(limit)))];
                 var texts = Texts();
                 using var interrupt = new Interrupt();
                 using var model = Load(parsed.InvocationConfiguration.Error, path, options, interrupt.Token);

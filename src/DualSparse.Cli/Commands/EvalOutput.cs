@@ -53,11 +53,11 @@ internal static class EvalOutput
 
         if (tasks.Count > 0)
         {
-            var table = new ResultTable("task", "n", "cut", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "dropped");
+            var table = new ResultTable("task", "n", "cut", "acc", "acc_norm", "Δacc", "right → wrong", "wrong → right", "Δacc_norm", "KL", "dropped");
             foreach (var t in tasks)
             {
                 table.Add(t.Task, $"{t.N}", $"{t.Cut}", $"{t.Acc:0.0000}", $"{t.AccNorm:0.0000}", Show(t.DeltaAcc, "0.0000"), $"{t.RightToWrong}", $"{t.WrongToRight}",
-                    Show(t.DeltaAccNorm, "0.0000"), $"{t.DropRate:0.0%}");
+                    Show(t.DeltaAccNorm, "0.0000"), Show(t.Kl, "0.00000"), $"{t.DropRate:0.0%}");
             }
 
             table.Write(output);

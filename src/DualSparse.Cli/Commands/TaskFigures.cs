@@ -25,6 +25,9 @@ internal sealed record TaskFigures([property: JsonIgnore] string Task, int N, do
 
     public int? WrongToRight { get; init; }
 
+    /// <summary>KL to the dense run a scored token of the right choices, in nats.</summary>
+    public Interval? Kl { get; init; }
+
     /// <summary>Share of items that turned right or wrong.</summary>
     public double? Flips => (double?)(RightToWrong + WrongToRight) / N;
 
@@ -42,6 +45,7 @@ internal sealed record TaskFigures([property: JsonIgnore] string Task, int N, do
         DeltaAccNorm = runs.NormalisedAccuracy?.Share,
         RightToWrong = runs.Accuracy.RightToWrong,
         WrongToRight = runs.Accuracy.WrongToRight,
+        Kl = runs.KullbackLeibler,
         DropRate = runs.DropRate,
     };
 }

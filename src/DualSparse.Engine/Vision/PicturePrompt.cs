@@ -23,11 +23,7 @@ internal sealed record PicturePrompt(int[] Ids, IReadOnlyList<PicturePatches> Pi
         if (config.Vision is not { } vision)
             return pictures.Count == 0 ? new PicturePrompt(ids.ToArray(), []) : throw TextOnly(config);
         foreach (var picture in pictures)
-        {
-            if (picture.Grid.Tokens(vision.Merge) is var tokens && tokens >= contextTokens)
-                throw new ArgumentException($"{picture.Name} becomes {tokens} tokens, and there is room for {contextTokens}: make it smaller");
-        }
-
+            RequireRoom(vision, picture, contextTokens);
         if (ids.Contains(vision.VideoToken))
             throw new ArgumentException("the prompt has a token that stands for a film, which isn't implemented: expected pictures");
         int places = ids.Count(vision.ImageToken);
@@ -40,6 +36,14 @@ internal sealed record PicturePrompt(int[] Ids, IReadOnlyList<PicturePatches> Pi
         foreach (int id in ids)
             expanded.AddRange(Enumerable.Repeat(id, id == vision.ImageToken ? pictures[next++].Grid.Tokens(vision.Merge) : 1));
         return new PicturePrompt([.. expanded], pictures);
+    }
+
+    /// <summary>Checks that there is room for a picture.</summary>
+    /// <exception cref="ArgumentException">There isn't.</exception>
+    public static void RequireRoom(VisionConfig vision, PicturePatches picture, int contextTokens)
+    {
+        if (picture.Grid.Tokens(vision.Merge) is var tokens && tokens >= contextTokens)
+            throw new ArgumentException($"{picture.Name} becomes {tokens} tokens, and there is room for {contextTokens}: make it smaller");
     }
 
     /// <summary>The error that a model has no tower.</summary>

@@ -10,17 +10,18 @@ internal static class TaskFile
     public static IReadOnlyList<string> Names { get; } = [.. TaskFormat.All.Select(t => t.Name)];
 
     /// <summary>The tasks that a text names.</summary>
-    /// <param name="list">Names between commas, or <c>all</c>.</param>
+    /// <param name="list">Names between commas, or <c>all</c>: those that are known.</param>
+    /// <param name="folder">Where files of other names are looked for.</param>
     /// <returns>Each once, as listed.</returns>
     /// <exception cref="ArgumentException">There is no such task.</exception>
-    public static IReadOnlyList<string> Named(string list)
+    public static IReadOnlyList<string> Named(string list, string folder)
     {
         ArgumentNullException.ThrowIfNull(list);
-        if (list.Trim() == "all")
+        if (list.Trim().Equals("all", StringComparison.OrdinalIgnoreCase))
             return Names;
-        string[] names = [.. list.Split(',', StringSplitOptions.TrimEntries).Distinct()];
+        string[] names = [.. list.Split(',', StringSplitOptions.TrimEntries).Select(name => Names.FirstOrDefault(known => known.Equals(name, StringComparison.OrdinalIgnoreCase)) ?? name).Distinct()];
         foreach (string name in names)
-            Format(name);
+            Format(folder, name);
         return names;
     }
 
@@ -29,18 +30,19 @@ internal static class TaskFile
     /// <param name="task">Its name.</param>
     /// <param name="limit">At most so many rows: the first ones, of blimp every ⌈rows / limit⌉-th; null: all.</param>
     /// <exception cref="ModelFormatException">There is no such file, or it is damaged.</exception>
+    /// <exception cref="Models.Pictures.PictureException">A picture is an address on the web, or there is no such file.</exception>
     /// <exception cref="ArgumentException">There is no such task, or the limit isn't positive.</exception>
     public static TaskSet Read(string folder, string task, int? limit = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        var format = Format(task);
+        var format = Format(folder, task);
         if (limit < 1)
             throw new ArgumentException($"the limit is {limit} rows, expected at least 1");
-        string file = Find(folder, task);
+        string file = Files(folder, task).FirstOrDefault(File.Exists) ?? throw Missing(folder, task);
         try
         {
             var lines = file.EndsWith(".xz", StringComparison.Ordinal) ? JsonLine.Split(Unpacked(file), file) : JsonLine.Read(file);
-            var items = Chosen(lines, limit ?? int.MaxValue, format.Spread).Select(line => format.Read(new TaskRow(line.Parse()))).ToList();
+            var items = Chosen(lines, limit ?? int.MaxValue, format.Spread).Select(line => Item(format, new TaskRow(line.Parse()), folder)).ToList();
             return items.Count > 0 ? new TaskSet(task, format.Judgement, items) : throw new ModelFormatException($"{file} holds no row");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -49,18 +51,19 @@ internal static class TaskFile
         }
     }
 
-    private static TaskFormat Format(string task) =>
-        TaskFormat.All.FirstOrDefault(t => t.Name == task)
-        ?? throw new ArgumentException($"there is no task '{task}', expected all or some of {string.Join(", ", Names)}");
+    private static TaskItem Item(TaskFormat format, TaskRow row, string folder) => format.Read(row) with { Pictures = row.Pictures(folder) };
 
-    private static string Find(string folder, string task)
-    {
-        string[] files = [Path.Combine(folder, $"{task}.jsonl"), Path.Combine(folder, $"{task}.jsonl.xz")];
-        return files.FirstOrDefault(File.Exists)
-            ?? throw new ModelFormatException(Directory.Exists(folder)
-                ? $"{folder} has neither {task}.jsonl nor {task}.jsonl.xz"
-                : $"{folder}: there is no such folder; give the one that has {task}.jsonl or {task}.jsonl.xz");
-    }
+    // A file of another name has queries with choices.
+    private static TaskFormat Format(string folder, string task) =>
+        TaskFormat.All.FirstOrDefault(t => t.Name == task)
+        ?? (Files(folder, task).Any(File.Exists) ? TaskFormat.Other(task)
+            : throw new ArgumentException($"there is no task '{task}', expected all or some of {string.Join(", ", Names)}, or the name of a file of queries with choices in {folder}"));
+
+    private static string[] Files(string folder, string task) => [Path.Combine(folder, $"{task}.jsonl"), Path.Combine(folder, $"{task}.jsonl.xz")];
+
+    private static ModelFormatException Missing(string folder, string task) => new(Directory.Exists(folder)
+        ? $"{folder} has neither {task}.jsonl nor {task}.jsonl.xz"
+        : $"{folder}: there is no such folder; give the one that has {task}.jsonl or {task}.jsonl.xz");
 
     private static byte[] Unpacked(string file)
     {

@@ -31,6 +31,9 @@ internal sealed record TaskFormat(string Name, Func<TaskRow, TaskItem> Read)
         new("mmlu", Mmlu),
     ];
 
+    /// <summary>A task of another name: queries with choices.</summary>
+    public static TaskFormat Other(string name) => new(name, row => Choice(row, row.Text("query")));
+
     private static TaskItem Choice(TaskRow row, string context)
     {
         string[] choices = row.Choices();

@@ -12,7 +12,11 @@ internal sealed record TaskCandidate(string Context, string Continuation)
 /// <summary>One row of a task: candidates, of which one is right.</summary>
 /// <param name="Candidates">The candidates, at least one.</param>
 /// <param name="Gold">Index of the right one.</param>
-internal sealed record TaskItem(IReadOnlyList<TaskCandidate> Candidates, int Gold);
+internal sealed record TaskItem(IReadOnlyList<TaskCandidate> Candidates, int Gold)
+{
+    /// <summary>Pictures, which stand before each candidate's text.</summary>
+    public IReadOnlyList<TaskPicture> Pictures { get; init; } = [];
+}
 
 /// <summary>How an item's scores are judged right or wrong.</summary>
 internal enum TaskJudgement

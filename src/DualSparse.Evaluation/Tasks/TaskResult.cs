@@ -4,7 +4,11 @@ namespace DualSparse.Evaluation.Tasks;
 /// <param name="Scores">The score of each candidate.</param>
 /// <param name="Right">Whether it is right by acc.</param>
 /// <param name="RightNormalised">Whether it is right by acc_norm; null if the task has none.</param>
-internal sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Right, bool? RightNormalised);
+internal sealed record ItemResult(IReadOnlyList<CandidateScore> Scores, bool Right, bool? RightNormalised)
+{
+    /// <summary>Against the run that it is compared with, over the scored ids of the right candidate; nothing where there is none.</summary>
+    public LossSums Loss { get; init; }
+}
 
 /// <summary>A task's outcome.</summary>
 /// <param name="Task">Its name.</param>

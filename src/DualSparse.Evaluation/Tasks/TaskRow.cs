@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 
 namespace DualSparse.Evaluation.Tasks;
 
@@ -19,6 +20,20 @@ internal readonly struct TaskRow(JsonField fields)
         return list.Element.ValueKind == JsonValueKind.Array && list.Element.GetArrayLength() >= 2
             ? [.. list.Items().Select(choice => choice.AsText())]
             : throw list.Expected("a list of two texts or more");
+    }
+
+    /// <summary>The row's pictures, if it has any.</summary>
+    /// <param name="folder">Where their files are.</param>
+    /// <exception cref="ModelFormatException">They are no list of texts, or too many.</exception>
+    /// <exception cref="PictureException">One is an address on the web, or there is no such file.</exception>
+    public IReadOnlyList<TaskPicture> Pictures(string folder)
+    {
+        var list = fields.Child("images");
+        if (list.IsNull)
+            return [];
+        return list.Element.ValueKind == JsonValueKind.Array && list.Element.GetArrayLength() <= TaskPicture.Most
+            ? [.. list.Items().Select(one => TaskPicture.Of(one, folder))]
+            : throw list.Expected($"a list of at most {TaskPicture.Most} pictures: files in this folder, or 'data:image/png;base64,…'");
     }
 
     /// <summary>The index of the right choice.</summary>

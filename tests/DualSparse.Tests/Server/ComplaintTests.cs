@@ -242,7 +242,7 @@ public class ComplaintTests(ServedMini mini)
         var answer = await mini.Server.AnswerAsync(Text, $$"""{"model":"mini","prompt":[{{prompts}}],"max_tokens":1,"logprobs":1,"echo":true,"temperature":0,"seed":1234}""");
         CandidateScore[][] scores;
         lock (mini.Model.ForwardLock)
-            scores = new LikelihoodScorer(mini.Model.Transformer).Score([.. encoded.Select(e => new[] { new EncodedCandidate(e.All, e.Context.Length, 0) })], _ => { }, default);
+            scores = [.. new LikelihoodScorer([new TaskContender(mini.Model.Transformer)]).Score(encoded.Select(e => new EncodedItem([new EncodedCandidate(e.All, e.Context.Length, 0)])), _ => { }, default)[0].Select(item => item.Scores)];
         var choices = answer.GetProperty("choices").EnumerateArray().OrderBy(c => c.GetProperty("index").GetInt32()).ToArray();
         for (int i = 0; i < items.Length; i++)
         {

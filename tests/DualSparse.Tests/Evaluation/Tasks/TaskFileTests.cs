@@ -34,7 +34,7 @@ public sealed class TaskFileTests : IDisposable
 
     [Fact]
     public void Every_task_has_a_case_above() =>
-        Assert.Equal(11, TaskFile.Named("all").Count);
+        Assert.Equal(11, TaskFile.Named("all", folder).Count);
 
     [Fact]
     public void A_limit_takes_the_first_rows_and_of_blimp_rows_at_even_distances()
@@ -79,7 +79,7 @@ public sealed class TaskFileTests : IDisposable
         Assert.Contains("there is no such folder", Assert.Throws<ModelFormatException>(() => TaskFile.Read(Path.Combine(folder, "none"), "piqa")).Message);
         Write("piqa.jsonl", "");
         Assert.EndsWith("holds no row", Assert.Throws<ModelFormatException>(() => TaskFile.Read(folder, "piqa")).Message);
-        Assert.StartsWith("there is no task 'pica', expected all or some of lambada, blimp", Assert.Throws<ArgumentException>(() => TaskFile.Named("piqa,pica")).Message);
+        Assert.StartsWith("there is no task 'pica', expected all or some of lambada, blimp", Assert.Throws<ArgumentException>(() => TaskFile.Named("piqa,pica", folder)).Message);
     }
 
     [Fact]
