@@ -53,6 +53,20 @@ public class Fp4Tests
         Assert.Equal(expected.Select(BitConverter.SingleToUInt32Bits), x.Select(BitConverter.SingleToUInt32Bits));
     }
 
+    // Ties, what is beyond the largest, zeros with a sign, and blocks that are no whole vectors.
+    [Fact]
+    public void Many_values_are_rounded_as_one_is()
+    {
+        float[] x = [.. Enumerable.Range(-150, 301).Select(i => i / 16f), -0f, 0f, float.Epsilon, -float.Epsilon, 448 * 6];
+        float[] rounded = [.. x];
+        Fp4.RoundNv(rounded, 1);
+        for (int i = 0; i < x.Length; i++)
+        {
+            float sc = Fp4.BlockScale(x.AsSpan(i / Fp4.NvBlock * Fp4.NvBlock, Math.Min(Fp4.NvBlock, x.Length - i / Fp4.NvBlock * Fp4.NvBlock)), 1);
+            Assert.Equal(BitConverter.SingleToUInt32Bits(Fp4.Value(Fp4.Code(x[i] / sc)) * sc), BitConverter.SingleToUInt32Bits(rounded[i]));
+        }
+    }
+
     [Fact]
     public void Zeros_stay_zeros()
     {
