@@ -1,5 +1,6 @@
 using DualSparse.Benchmarks;
 using DualSparse.Benchmarks.Balancing;
+using DualSparse.Benchmarks.Balancing.Vision;
 using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
 using DualSparse.Benchmarks.Systems;
@@ -19,6 +20,7 @@ return args switch
     ["training", .. var options] => TrainingBenchmark.Run(options),
     ["complete-finetune", .. var options] => FineTuningBenchmark.Run(options),
     ["balance", .. var options] => BalanceFrontier.Run(options),
+    ["realb", .. var options] => RealbBenchmark.Run(options),
     ["wirings", .. var options] => WiringBenchmark.Run(options),
     ["systems", .. var options] => SystemsBenchmark.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
@@ -27,6 +29,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | systems [options] | balance [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | systems [options] | balance [options] | realb [options] | ort [options]");
     return 1;
 }

@@ -27,7 +27,15 @@ internal sealed record ScoredItem(CandidateScore[] Scores, LossSums Loss);
 /// </param>
 /// <param name="Drop">The drop; null: none.</param>
 /// <param name="Balanced">Whether loads are balanced where the model was loaded so.</param>
-internal sealed record TaskContender(Transformer Model, TextDrop? Drop = null, bool Balanced = true);
+internal sealed record TaskContender(Transformer Model, TextDrop? Drop = null, bool Balanced = true)
+{
+    /// <summary>Observers of a pass over some chunks; null: there are none.</summary>
+    public Func<IReadOnlyList<SequenceChunk>, PassWatch>? Watch { get; init; }
+
+    /// <summary>Runs chunks.</summary>
+    /// <returns>[rows, vocabulary], valid until the model's next pass.</returns>
+    public ReadOnlySpan<float> Forward(SequenceChunk[] chunks) => Model.Forward(chunks, Watch?.Invoke(chunks));
+}
 
 /// <summary>
 /// Scores candidates, many items at once. The ids that an item's candidates share are run once, into the item's cache; then each
@@ -100,9 +108,9 @@ internal sealed class LikelihoodScorer(IReadOnlyList<TaskContender> contenders)
                 item.Drop = contender.Drop?.Part();
             }
 
-            RunShared(contender.Model, [.. batch.Where(p => p.Shared > 0)]);
+            RunShared(contender, [.. batch.Where(p => p.Shared > 0)]);
             for (int c = 0; c < batch.Max(p => p.Candidates.Length); c++)
-                RunOwn(contender.Model, [.. batch.Where(p => p.Own(c) > 0)], c);
+                RunOwn(contender, [.. batch.Where(p => p.Own(c) > 0)], c);
             foreach (var item in batch)
                 contender.Drop?.Join(item.Drop!);
         }
@@ -116,11 +124,11 @@ internal sealed class LikelihoodScorer(IReadOnlyList<TaskContender> contenders)
         }
     }
 
-    private void RunShared(Transformer model, List<Pending> items)
+    private void RunShared(TaskContender contender, List<Pending> items)
     {
         if (items.Count == 0)
             return;
-        var logits = model.Forward([.. items.Select(p => p.Chunk(p.Candidates[0].Ids.AsMemory(0, p.Shared), LogitRows.Last))]);
+        var logits = contender.Forward([.. items.Select(p => p.Chunk(p.Candidates[0].Ids.AsMemory(0, p.Shared), LogitRows.Last))]);
         foreach (var item in items)
         {
             // The row after the shared ids predicts the first id of every candidate that is scored from there.
@@ -130,7 +138,7 @@ internal sealed class LikelihoodScorer(IReadOnlyList<TaskContender> contenders)
         }
     }
 
-    private void RunOwn(Transformer model, List<Pending> items, int c)
+    private void RunOwn(TaskContender contender, List<Pending> items, int c)
     {
         if (items.Count == 0)
             return;
@@ -140,7 +148,7 @@ internal sealed class LikelihoodScorer(IReadOnlyList<TaskContender> contenders)
             item.Drop?.Truncate(item.Shared);
         }
 
-        var logits = model.Forward([.. items.Select(p => p.Chunk(p.Candidates[c].Ids.AsMemory(p.Shared, p.Own(c)), LogitRows.All))]);
+        var logits = contender.Forward([.. items.Select(p => p.Chunk(p.Candidates[c].Ids.AsMemory(p.Shared, p.Own(c)), LogitRows.All))]);
         foreach (var item in items)
         {
             for (int t = 0; t < item.Own(c); t++)
