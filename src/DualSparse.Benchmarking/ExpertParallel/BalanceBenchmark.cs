@@ -48,9 +48,9 @@ internal static class BalanceBenchmark
     /// <returns>On rank 0; another: null.</returns>
     public static BalanceRun? Run(RankGroup? group, EpSetting setting, EpRouting routing, IReadOnlyList<int> counts, VirtualLink link, EpBalance balance, Action<string>? progress = null)
     {
-        var variants = EpVariant.Of(balance.Asked);
         int marked = (int)Math.Round(balance.Marked * setting.Tokens);
         int[] all = [.. (group is null ? counts : [group.Size, .. counts]).Distinct()];
+        var variants = EpVariant.Of(balance.Asked, Array.TrueForAll(all, setting.CanReplace));
         var decisions = new Dictionary<(int, int), EpDecision[]>();
         foreach (int ranks in all)
         {
@@ -59,7 +59,7 @@ internal static class BalanceBenchmark
             for (int v = 0; v < variants.Count; v++)
             {
                 decisions[(ranks, v)] = [.. Enumerable.Range(0, setting.Layers).Select(layer =>
-                    EpDecision.Of(setting, setting.Placement(ranks, layer), [.. plans.Select(rank => rank[layer])], variants[v], thresholds, marked))];
+                    EpDecision.Of(setting, variants[v] == EpVariant.Replaced ? setting.Replaced(ranks, layer) : setting.Placement(ranks, layer), [.. plans.Select(rank => rank[layer])], variants[v], thresholds, marked))];
             }
         }
 

@@ -3,6 +3,13 @@ using DualSparse.Kernels.Packing;
 
 namespace DualSparse.Benchmarking.ExpertParallel;
 
+/// <summary>A layer of it, in medians over rounds.</summary>
+/// <param name="Over">The highest of the ranks' times over their mean, in the first variant.</param>
+/// <param name="ExpertsShare">The slowest rank's experts over the layer, in the first variant.</param>
+/// <param name="ExpertsGain">As for all layers.</param>
+/// <param name="LayerGain">Likewise.</param>
+internal sealed record LayerFigures(double Over, double ExpertsShare, double ExpertsGain, double LayerGain);
+
 /// <summary>A variant on so many ranks, in figures: medians over layers and rounds.</summary>
 /// <param name="Ranks">N.</param>
 /// <param name="Real">Whether they are real.</param>
@@ -25,6 +32,9 @@ internal sealed record BalanceFigures(
     int Ranks, bool Real, string Variant, double ExpertsMilliseconds, double ExpertsGain, double LayerMilliseconds, double LayerGain, double Bound, double Taken, double Dropped,
     double Switched, double ConvertMilliseconds, double ExposedMilliseconds, double DecisionMicroseconds, double LoadsMicroseconds, int MessageBytes, double[] RankMilliseconds)
 {
+    /// <summary>Each layer by itself.</summary>
+    public IReadOnlyList<LayerFigures> Layers { get; init; } = [];
+
     /// <summary>Sums a run up.</summary>
     public static IReadOnlyList<BalanceFigures> Of(BalanceRun run, EpSetting setting)
     {
@@ -44,7 +54,7 @@ internal sealed record BalanceFigures(
                 {
                     foreach (var plan in decisions[layer].Plans)
                         counts += DropCounts.Of(plan, 0, plan.Tokens, neurons);
-                    long[] loads = EpRouting.AllLoads(decisions[layer].Plans, setting.Placement(group.Key.Ranks, layer));
+                    long[] loads = EpRouting.AllLoads(decisions[layer].Plans, decisions[layer].Placement);
                     for (int rank = 0; rank < loads.Length; rank++)
                         (pairs, switched) = (pairs + loads[rank], switched + (decisions[layer].Low.Length > 0 && decisions[layer].Low[rank] ? loads[rank] : 0));
                 }
@@ -53,7 +63,15 @@ internal sealed record BalanceFigures(
                     group.Key.Ranks, group.Key.Real, variant.Name, 1e3 * Median(s => s.Experts.Max()), gain, 1e3 * Median(s => s.Seconds),
                     Statistics.Median([.. first.Zip(own, (a, b) => a.Seconds / b.Seconds)]), bound, bound > 0 ? (1 - 1 / gain) / bound : 0, counts.Rate, switched / pairs,
                     1e3 * Median(s => s.Convert.Max()), 1e3 * Median(s => s.Seconds - s.Unconverted), 1e6 * Statistics.Median([.. decisions.Select(d => d.Seconds)]), 1e6 * Median(s => s.Loads), decisions[0].MessageBytes,
-                    [.. Enumerable.Range(0, group.Key.Ranks).Select(rank => 1e3 * own.GroupBy(s => s.Layer).Average(layer => Statistics.Median([.. layer.Select(s => s.Experts[rank])])))]);
+                    [.. Enumerable.Range(0, group.Key.Ranks).Select(rank => 1e3 * own.GroupBy(s => s.Layer).Average(layer => Statistics.Median([.. layer.Select(s => s.Experts[rank])])))])
+                {
+                    Layers = [.. first.Zip(own).GroupBy(pair => pair.First.Layer).OrderBy(layer => layer.Key).Select(layer => new LayerFigures(
+                        Of(layer, (none, _) => none.Experts.Max() / none.Experts.Average()), Of(layer, (none, _) => none.Experts.Max() / none.Seconds),
+                        Of(layer, (none, with) => none.Experts.Max() / with.Experts.Max()), Of(layer, (none, with) => none.Seconds / with.Seconds)))],
+                };
+
+                static double Of(IEnumerable<(BalanceSample, BalanceSample)> layer, Func<BalanceSample, BalanceSample, double> figure) =>
+                    Statistics.Median([.. layer.Select(pair => figure(pair.Item1, pair.Item2))]);
 
                 double Median(Func<BalanceSample, double> figure) => Statistics.Median([.. own.Select(figure)]);
             });

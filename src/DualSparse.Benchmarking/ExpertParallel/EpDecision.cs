@@ -13,7 +13,8 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 /// <param name="Used">[parts] whether any row asks for it.</param>
 /// <param name="Seconds">What a rank needs to decide, without the all-gather: the slowest one.</param>
 /// <param name="MessageBytes">What it tells the others.</param>
-internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, double Seconds, int MessageBytes)
+/// <param name="Placement">Which rank has which part.</param>
+internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, double Seconds, int MessageBytes, ExpertPlacement Placement)
 {
     // Of a decision: enough for the runtime to compile it for good, as in a run.
     private const int Calls = 40;
@@ -35,7 +36,7 @@ internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, 
     {
         var tickets = plans.Select(plan => Ticket(plan, variant.Drops ? thresholds : DropThresholds.None, new LoadTable(placement).Levels)).ToArray();
         if (variant.Balance is not { } balance)
-            return new EpDecision([.. tickets.Select(t => t.Routing)], [], [], 0, 0);
+            return new EpDecision([.. tickets.Select(t => t.Routing)], [], [], 0, 0, placement);
         var neurons = new NeuronLayout(setting.Shape.Neurons / placement.Parts);
         bool[] marks = [.. Enumerable.Range(0, plans[0].Tokens).Select(row => row < marked)];
         double slowest = 0, weightBytes = WeightFormats.Of(setting.Weights).WeightBytes;
@@ -61,7 +62,7 @@ internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, 
         foreach (var ticket in tickets)
             LayerBalance.Apply(ticket, placement, levels);
         bool[] used = [.. Enumerable.Range(0, placement.RankOf.Length).Select(part => all.Reads(part, levels[placement.RankOf[part]]).Major)];
-        return new EpDecision([.. tickets.Select(t => t.Routing)], Array.Exists(low, rank => rank) ? low : [], used, slowest, all.Bytes);
+        return new EpDecision([.. tickets.Select(t => t.Routing)], Array.Exists(low, rank => rank) ? low : [], used, slowest, all.Bytes, placement);
     }
 
     /// <summary>The threshold on ŝ with which every rank alike drops a share of all rows' work.</summary>

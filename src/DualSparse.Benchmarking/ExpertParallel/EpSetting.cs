@@ -17,6 +17,9 @@ internal sealed record EpSetting(LayerShape Shape, WeightFormat Weights, int Thr
     /// <summary>[layers] how often calibration chose each expert, by which whole parts are dealt out; null: in blocks.</summary>
     public IReadOnlyList<long[]?>? Counts { get; init; }
 
+    /// <summary>[layers] how often rows before these chose each expert; null: nobody knows.</summary>
+    public IReadOnlyList<long[]>? History { get; init; }
+
     /// <summary>The parts of each expert over so many ranks.</summary>
     public int PartsOf(int ranks) => Parts ?? ranks;
 
@@ -41,6 +44,12 @@ internal sealed record EpSetting(LayerShape Shape, WeightFormat Weights, int Thr
         // One process has all layers, real ranks share as many; each of them has a layer for its virtual ones, and so has each count whose experts are cut.
         return layer * (Layers + (realRanks > 0 ? Layers + realRanks : 0) + counts.Count(ranks => PartsOf(ranks) > 1));
     }
+
+    /// <summary>Whether experts can be dealt out anew, by the counts of earlier rows: each rank then has as many as before.</summary>
+    public bool CanReplace(int ranks) => History is not null && !IsSlice(ranks) && Shape.Experts * PartsOf(ranks) % ranks == 0;
+
+    /// <summary>The experts of a layer, by rank, as they are dealt out anew.</summary>
+    public ExpertPlacement Replaced(int ranks, int layer) => ExpertPlacement.Packed(ranks, History![layer], PartsOf(ranks));
 
     /// <summary>The experts of a layer, by rank.</summary>
     public ExpertPlacement Placement(int ranks, int layer) => !IsSlice(ranks) && Counts?[layer] is { } counts

@@ -12,11 +12,15 @@ internal sealed record EpVariant(string Name, BalanceSetting? Balance, bool Drop
     /// <summary>Nothing is dropped, no rank switches.</summary>
     public static readonly EpVariant None = new("none", null, Drops: false);
 
+    /// <summary>The same after experts were dealt out anew by the loads of earlier rows, as EPLB does without copies of experts; moving them isn't timed.</summary>
+    public static readonly EpVariant Replaced = new("placed by earlier loads", null, Drops: false);
+
     /// <summary>What is to be compared: nothing, every rank alike, the paper's rule, ours.</summary>
     /// <param name="asked">The mode, and by which rates.</param>
-    public static IReadOnlyList<EpVariant> Of(BalanceSetting asked)
+    /// <param name="canReplace">Whether earlier loads are known.</param>
+    public static IReadOnlyList<EpVariant> Of(BalanceSetting asked, bool canReplace)
     {
-        List<EpVariant> all = [None];
+        List<EpVariant> all = canReplace ? [None, Replaced] : [None];
         if (asked.Drops)
         {
             all.Add(new("drop, every rank", asked with { Mode = BalanceMode.Drop, Rule = BalanceRule.All }, Drops: true));

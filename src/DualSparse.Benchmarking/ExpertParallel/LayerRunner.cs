@@ -15,12 +15,13 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 internal sealed unsafe class LayerRunner : IDisposable
 {
     private readonly EpSetting setting;
+    private readonly int ranks;
     private readonly WatchedExchange exchange;
     private readonly ThreadTeam team;
     private readonly Workspace work;
     private readonly Pass pass;
     private readonly MoeLayer[] layers;
-    private readonly Dictionary<EpVariant, MoeLayer[]> balanced = [];
+    private readonly Dictionary<EpVariant, MoeLayer[]> varied = [];
     private readonly ExpertPlacement[] placements;
     private readonly AlignedBuffer input, output;
     private RoutingPlan[] plans = [];
@@ -36,7 +37,7 @@ internal sealed unsafe class LayerRunner : IDisposable
     /// <param name="mostRows">The most rows of a layer.</param>
     public LayerRunner(EpSetting setting, int ranks, int? rank, int threads, RankPeers? peers, int mostRows)
     {
-        this.setting = setting;
+        (this.setting, this.ranks) = (setting, ranks);
         var shape = setting.Shape;
         team = new ThreadTeam(threads);
         work = new Workspace(team, KernelSet.Best());
@@ -82,7 +83,7 @@ internal sealed unsafe class LayerRunner : IDisposable
     /// <param name="variant">How loads are balanced; null: they aren't, and nothing is dropped.</param>
     public void Run(int layer, Action? begin = null, Action? dispatched = null, EpVariant? variant = null)
     {
-        var moe = variant?.Balance is null ? layers[layer] : Balanced(variant)[layer];
+        var moe = variant is null || variant == EpVariant.None ? layers[layer] : Varied(variant)[layer];
         var ticket = Open(layer, variant);
         begin?.Invoke();
         Clock.Start(LaneStep.Dispatch);
@@ -136,7 +137,7 @@ internal sealed unsafe class LayerRunner : IDisposable
     public void Dispose()
     {
         Array.ForEach(layers, layer => layer.Dispose());
-        foreach (var layer in balanced.Values.SelectMany(of => of))
+        foreach (var layer in varied.Values.SelectMany(of => of))
             layer.Dispose();
         pass.Dispose();
         work.Dispose();
@@ -156,15 +157,15 @@ internal sealed unsafe class LayerRunner : IDisposable
         return new MoeLayer(new Router(config, RandomExperts.Linear(shape.Experts, shape.Hidden)), experts, shared, placement: placement, exchange: exchange);
     }
 
-    // The same experts, whose loads are balanced.
-    private MoeLayer[] Balanced(EpVariant variant)
+    // The same experts, whose loads are balanced; or as many, which stand for others.
+    private MoeLayer[] Varied(EpVariant variant)
     {
-        if (balanced.TryGetValue(variant, out var known))
+        if (varied.TryGetValue(variant, out var known))
             return known;
         var shape = setting.Shape;
         var config = new MoeConfig { Experts = shape.Experts, TopK = shape.TopK, Intermediate = shape.Neurons, NormTopK = true };
-        return balanced[variant] = [.. layers.Select((layer, l) => new MoeLayer(
-            new Router(config, RandomExperts.Linear(shape.Experts, shape.Hidden)), Measured(layer.Experts), layer.SharedExperts, placement: placements[l], exchange: exchange, balance: variant.Balance))];
+        return varied[variant] = [.. layers.Select((layer, l) => new MoeLayer(
+            new Router(config, RandomExperts.Linear(shape.Experts, shape.Hidden)), Measured(layer.Experts), layer.SharedExperts, placement: variant == EpVariant.Replaced ? setting.Replaced(ranks, l) : placements[l], exchange: exchange, balance: variant.Balance))];
     }
 
     private PackedExperts Measured(PackedExperts experts)

@@ -85,7 +85,7 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
     }
 
     /// <summary>Does a layer's work as ranks have decided on it.</summary>
-    public VirtualWork Run(int layer, EpDecision decision) => RowWork(layer, setting.Placement(ranks, layer), decision);
+    public VirtualWork Run(int layer, EpDecision decision) => RowWork(layer, decision.Placement, decision);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -50,13 +50,14 @@ internal static class BenchEpCommand
             if (count == 1 && parsed.GetValue(s_picture) is not null)
                 throw new ArgumentException("--picture shows real ranks: give --ranks 2 or more");
             var balanced = balance.Read(parsed);
-            var (setting, source) = request.Read(parsed, count == 1 ? 1 : MpiLaunch.Current?.LocalSize ?? count);
+            int[] asked = Counts(parsed.GetValue(s_virtual)!);
+            var (setting, source) = request.Read(parsed, count == 1 ? 1 : MpiLaunch.Current?.LocalSize ?? count, Math.Max(count, asked.Max()));
+            balanced = source.Requests is { } marks ? balance.Marked(parsed, balanced, (double)marks.Marked / marks.Rows) : balanced;
             BalanceArguments.Check(balanced?.Asked, setting.Weights);
-            if (balanced is not null && Counts(parsed.GetValue(s_virtual)!).Append(count).Any(n => n > 1 && setting.IsSlice(n)))
+            if (balanced is not null && asked.Append(count).Any(n => n > 1 && setting.IsSlice(n)))
                 throw new ArgumentException("with slices every rank has as much to do: --balance needs --placement own or hybrid:P");
             if (count > 1 && setting.Misfit(count) is { } misfit)
                 throw new ArgumentException(misfit);
-            int[] asked = Counts(parsed.GetValue(s_virtual)!);
             // A rank that has begun can't say it: the others take memory meanwhile.
             if (MpiLaunch.Current is null)
                 MemoryBudget.Require(setting.WeightBytes(count == 1 ? 0 : count, asked), $"{setting.Layers} layers of {setting.Shape.Name} on {(count == 1 ? "virtual" : count)} ranks and in one process");
@@ -69,10 +70,11 @@ internal static class BenchEpCommand
 
             int Measure(RankGroup? group)
             {
-                string told = $"{setting} {source.Zipf} {source.Hot} {pieces.Length} {string.Join(',', asked)} {link} {balanced}";
+                string told = $"{setting} {source.Zipf} {source.Hot} {pieces.Length} {source.Requests?.Prompts.Count} {string.Join(',', asked)} {link} {balanced}";
                 if (group is not null)
                     new Rendezvous(group).Agree(told);
-                var routing = drawn ?? source.Captured(group, pieces);
+                var (routing, history) = drawn is null ? source.Captured(group, pieces) : (drawn, null);
+                setting = setting with { History = history };
                 if (balanced is not null)
                     return balance.Run(parsed, group, setting, routing, request.Placement(parsed), [.. asked.Where(n => setting.Misfit(n) is null && (pieces.Length == 0 || n <= pieces.Length))], link, balanced);
                 return Run(parsed, group, setting, routing, pieces.Length, request.Placement(parsed), asked, link);

@@ -56,6 +56,12 @@ internal sealed class EpBalanceRequest
         return new EpBalance(setting, share, marks);
     }
 
+    /// <summary>The same where requests say which rows are marked: those of pictures.</summary>
+    /// <exception cref="ArgumentException">The share is given too, or nothing is balanced.</exception>
+    public EpBalance Marked(ParseResult parsed, EpBalance? asked, double share) =>
+        asked is null ? throw new ArgumentException("--requests goes with --balance")
+        : parsed.GetValue(marked) is null ? asked with { Marked = share } : throw new ArgumentException("--requests say which rows are marked: leave --marked out");
+
     /// <summary>Measures and prints; all ranks call it alike.</summary>
     public int Run(ParseResult parsed, RankGroup? group, EpSetting setting, EpRouting routing, string placement, int[] counts, VirtualLink? given, EpBalance balance)
     {
@@ -116,6 +122,18 @@ internal sealed class EpBalanceRequest
         }
 
         table.Write(output);
+        if (setting.Layers > 1)
+        {
+            var layers = new ResultTable("on", "balance", "layer", "max / mean", "experts' share", "experts gain", "layer gain");
+            foreach (var f in figures)
+            {
+                foreach (var (layer, of) in f.Layers.Index())
+                    layers.Add($"{f.Ranks} ranks, {(f.Real ? "real" : "virtual")}", f.Variant, $"{layer}", $"{of.Over:0.00}", $"{of.ExpertsShare:0%}", $"{of.ExpertsGain:0.00}", $"{of.LayerGain:0.00}");
+            }
+
+            layers.Write(output);
+        }
+
         Terminal.WriteLine(output, "bound: (max − mean) / max of the ranks' experts without balance; taken: the share of it that is saved. Of real ranks, converting is a part of the layer and not of the experts");
     }
 
