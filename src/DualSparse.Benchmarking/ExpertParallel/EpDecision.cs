@@ -16,6 +16,9 @@ namespace DualSparse.Benchmarking.ExpertParallel;
 /// <param name="Placement">Which rank has which part.</param>
 internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, double Seconds, int MessageBytes, ExpertPlacement Placement)
 {
+    /// <summary>See <see cref="BalanceSetting.KeepsConverted"/>.</summary>
+    public bool KeepsConverted { get; init; }
+
     // Of a decision: enough for the runtime to compile it for good, as in a run.
     private const int Calls = 40;
 
@@ -62,7 +65,7 @@ internal sealed record EpDecision(RoutingPlan[] Plans, bool[] Low, bool[] Used, 
         foreach (var ticket in tickets)
             LayerBalance.Apply(ticket, placement, levels);
         bool[] used = [.. Enumerable.Range(0, placement.RankOf.Length).Select(part => all.Reads(part, levels[placement.RankOf[part]]).Major)];
-        return new EpDecision([.. tickets.Select(t => t.Routing)], Array.Exists(low, rank => rank) ? low : [], used, slowest, all.Bytes, placement);
+        return new EpDecision([.. tickets.Select(t => t.Routing)], Array.Exists(low, rank => rank) ? low : [], used, slowest, all.Bytes, placement) { KeepsConverted = balance.KeepsConverted };
     }
 
     /// <summary>The threshold on ŝ with which every rank alike drops a share of all rows' work.</summary>

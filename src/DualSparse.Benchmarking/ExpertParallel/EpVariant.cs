@@ -32,7 +32,10 @@ internal sealed record EpVariant(string Name, BalanceSetting? Balance, bool Drop
         {
             all.Add(new("precision, every rank", asked with { Mode = BalanceMode.Precision, Rule = BalanceRule.All }, Drops: false));
             all.Add(new("precision, paper", asked with { Mode = BalanceMode.Precision, Rule = BalanceRule.Paper }, Drops: false));
-            all.Add(new("precision, makespan", asked with { Mode = BalanceMode.Precision, Rule = BalanceRule.Makespan }, Drops: false));
+            var makespan = asked with { Mode = BalanceMode.Precision, Rule = BalanceRule.Makespan };
+            all.Add(new("precision, makespan", makespan, Drops: false));
+            // It comes behind the one whose conversion it keeps.
+            all.Add(new("the same, converted before", makespan with { KeepsConverted = true }, Drops: false));
         }
 
         if (asked.Drops && asked.Switches)

@@ -128,7 +128,8 @@ internal sealed unsafe class VirtualMeasurement : IDisposable
             {
                 int[] its = placement.PartsOf(rank);
                 bool[] used = [.. its.Select(part => decision!.Used[part])];
-                found.Convert[rank] = Timed(() => low.Convert(work, own, its, used, LowFormat.Int8));
+                double converting = Timed(() => low.Convert(work, own, its, used, LowFormat.Int8));
+                found.Convert[rank] = decision!.KeepsConverted ? 0 : converting;
                 read = low.Experts;
             }
 

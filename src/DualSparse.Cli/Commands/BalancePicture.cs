@@ -8,7 +8,7 @@ namespace DualSparse.Cli.Commands;
 internal static class BalancePicture
 {
     // They differ in lightness, too; the first is what there was before.
-    private static readonly string[] s_colours = ["#b8b8b8", "#12355b", "#5b7ea6", "#2e9e8f", "#8a4f9e", "#c08fd0", "#d1495b", "#f0b429"];
+    private static readonly string[] s_colours = ["#b8b8b8", "#12355b", "#5b7ea6", "#2e9e8f", "#8a4f9e", "#c08fd0", "#d1495b", "#f0b429", "#7f5539", "#606060"];
 
     private const int Width = 1000, Left = 60, Right = 20, Top = 86, Height = 240, Bottom = 40, Swatch = 14, Legend = 240;
 

@@ -16,6 +16,7 @@ internal sealed class ExpertTicket : IDisposable
     private readonly List<RankShare> shares = [];
     private bool[] low = [], used = [];
     private LowFormat lowFormat;
+    private bool keepsConverted;
 
     /// <summary>Whose rows they are.</summary>
     public ExpertLane Lane { get; set; }
@@ -55,9 +56,10 @@ internal sealed class ExpertTicket : IDisposable
     /// <param name="format">The lower precision.</param>
     /// <param name="ranks">[ranks]; empty, or none: no rank does.</param>
     /// <param name="isUsed">Whether any row asks for a part.</param>
-    public void Switch(ExpertPlacement placement, LowFormat format, bool[] ranks, Func<int, bool> isUsed)
+    /// <param name="keepsConverted">See <see cref="BalanceSetting.KeepsConverted"/>.</param>
+    public void Switch(ExpertPlacement placement, LowFormat format, bool[] ranks, Func<int, bool> isUsed, bool keepsConverted = false)
     {
-        (low, lowFormat) = (Array.Exists(ranks, rank => rank) ? ranks : [], format);
+        (low, lowFormat, this.keepsConverted) = (Array.Exists(ranks, rank => rank) ? ranks : [], format, keepsConverted);
         used = low.Length == 0 ? [] : [.. Enumerable.Range(0, placement.RankOf.Length).Select(isUsed)];
     }
 
@@ -104,7 +106,7 @@ internal sealed class ExpertTicket : IDisposable
         }
 
         int[] parts = placement.PartsOf(rank);
-        share.Low.Convert(work, experts, ownIndex ? [.. Enumerable.Range(0, parts.Length)] : parts, [.. parts.Select(part => used[part])], lowFormat);
+        share.Low.Convert(work, experts, ownIndex ? [.. Enumerable.Range(0, parts.Length)] : parts, [.. parts.Select(part => used[part])], lowFormat, keepsConverted);
         share.Experts = share.Low.Experts;
     }
 

@@ -84,8 +84,8 @@ public class BalanceTests
         {
             using var json = JsonDocument.Parse(output);
             var figures = json.RootElement.GetProperty("figures").EnumerateArray().ToArray();
-            Assert.Equal(8 * kinds, figures.Length);
-            foreach (var of in figures.Chunk(8))
+            Assert.Equal(9 * kinds, figures.Length);
+            foreach (var of in figures.Chunk(9))
             {
                 double Figure(string variant, string name) => of.Single(f => f.GetProperty("variant").GetString() == variant).GetProperty(name).GetDouble();
                 Assert.Equal(0, Figure("none", "dropped"));
@@ -93,6 +93,8 @@ public class BalanceTests
                 Assert.InRange(Figure("drop, every rank", "dropped"), 0.2, 0.3);
                 Assert.Equal(1, Figure("precision, every rank", "switched"));
                 Assert.InRange(Figure("precision, makespan", "switched"), 0.4, 0.9);
+                Assert.Equal(Figure("precision, makespan", "switched"), Figure("the same, converted before", "switched"));
+                Assert.Equal(0, Figure("the same, converted before", "convertMilliseconds"));
             }
         }
     }

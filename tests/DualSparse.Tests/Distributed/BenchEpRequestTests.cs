@@ -34,7 +34,7 @@ public sealed class BenchEpRequestTests : IDisposable
             Assert.Equal(each * (24 + 6 + 4 + 32), json.RootElement.GetProperty("tokens").GetInt32());
             Assert.Equal(30.0 / 66, json.RootElement.GetProperty("marked").GetDouble(), 1e-9);
             var figures = json.RootElement.GetProperty("figures").EnumerateArray().ToArray();
-            Assert.Equal(5 * kinds, figures.Length);
+            Assert.Equal(6 * kinds, figures.Length);
             Assert.Equal("placed by earlier loads", figures[1].GetProperty("variant").GetString());
             Assert.All(figures, f => Assert.Equal(2, f.GetProperty("layers").GetArrayLength()));
             Assert.Equal(1, figures.Single(f => f.GetProperty("variant").GetString() == "precision, every rank" && f.GetProperty("real").GetBoolean() == kinds > 1).GetProperty("switched").GetDouble());

@@ -63,6 +63,9 @@ internal sealed record BalanceSetting(BalanceMode Mode, ExpertRates Rates)
     /// <summary>Ranks switch only in passes of more rows than this, of all ranks together; null: where it is predicted to pay (<see cref="ExpertRates.Knee"/>).</summary>
     public int? Knee { get; init; }
 
+    /// <summary>Whether experts that the same memory has from the pass before aren't converted again: to measure what converting costs, where passes repeat.</summary>
+    public bool KeepsConverted { get; init; }
+
     /// <summary>Whether thresholds are balanced.</summary>
     public bool Drops => (Mode & BalanceMode.Drop) != 0;
 

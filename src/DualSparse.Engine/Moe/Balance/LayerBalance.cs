@@ -34,7 +34,7 @@ internal sealed class LayerBalance(BalanceSetting setting, ExpertPlacement place
         int[] levels = ThresholdRule.Levels(times, low, setting.Drops ? setting.Rule : BalanceRule.All);
         if (setting.Drops)
             Apply(ticket, placement, levels);
-        ticket.Switch(placement, setting.Low, low, part => loads.Reads(part, levels[placement.RankOf[part]]).Major);
+        ticket.Switch(placement, setting.Low, low, part => loads.Reads(part, levels[placement.RankOf[part]]).Major, setting.KeepsConverted);
         pass.Balance.Add(times, levels, low);
     }
 

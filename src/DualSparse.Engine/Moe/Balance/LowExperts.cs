@@ -10,7 +10,10 @@ namespace DualSparse.Engine.Moe.Balance;
 /// </summary>
 internal sealed class LowExperts : IDisposable
 {
-    private PackedExperts? block;
+    private PackedExperts? block, converted;
+    private LowFormat convertedTo;
+    private int[] convertedFrom = [];
+    private bool[] convertedUsed = [];
 
     /// <summary>The experts, once converted.</summary>
     /// <exception cref="InvalidOperationException">They aren't.</exception>
@@ -28,8 +31,12 @@ internal sealed class LowExperts : IDisposable
     /// <param name="from">[experts of the rank] the index of each among them.</param>
     /// <param name="used">[experts of the rank] whether any row asks for it.</param>
     /// <param name="low">The lower precision.</param>
-    public void Convert(Workspace work, PackedExperts source, ReadOnlySpan<int> from, ReadOnlySpan<bool> used, LowFormat low)
+    /// <param name="keep">Whether those that are here already, of the same experts, aren't converted again.</param>
+    public void Convert(Workspace work, PackedExperts source, ReadOnlySpan<int> from, ReadOnlySpan<bool> used, LowFormat low, bool keep = false)
     {
+        if (keep && converted == source && from.SequenceEqual(convertedFrom) && used.SequenceEqual(convertedUsed) && convertedTo == low && block is not null)
+            return;
+        (converted, convertedTo, convertedFrom, convertedUsed) = (source, low, from.ToArray(), used.ToArray());
         if (block is null || block.Format != Format(low) || block.Count < from.Length || block.Hidden != source.Hidden || block.Neurons != source.Neurons)
         {
             block?.Dispose();

@@ -45,6 +45,27 @@ public unsafe class LowExpertsTests
         Assert.Equal(before, Bytes(source.GateUp(2)));
     }
 
+    // Only where the same are asked for, and by who asks for it.
+    [Fact]
+    public void What_is_converted_already_may_be_kept()
+    {
+        using var team = new ThreadTeam(1);
+        using var work = new Workspace(team, KernelSet.Best());
+        using var source = Random(WeightFormat.Bf16, 2, 96, 70);
+        using var low = new LowExperts();
+        low.Convert(work, source, [0, 1], [true, false], LowFormat.Int8);
+        byte[] first = Bytes(low.Experts.GateUp(0));
+        source.GateUp(0).PackPanel(0, [.. Enumerable.Range(0, PanelLayout.Columns * 96).Select(i => i % 7 - 3f)]);
+        low.Convert(work, source, [0, 1], [true, false], LowFormat.Int8, keep: true);
+        Assert.Equal(first, Bytes(low.Experts.GateUp(0)));
+        low.Convert(work, source, [0, 1], [true, true], LowFormat.Int8, keep: true);
+        Assert.NotEqual(first, Bytes(low.Experts.GateUp(0)));
+        byte[] second = Bytes(low.Experts.GateUp(0));
+        source.GateUp(0).PackPanel(0, [.. Enumerable.Range(0, PanelLayout.Columns * 96).Select(i => i % 5 - 2f)]);
+        low.Convert(work, source, [0, 1], [true, true], LowFormat.Int8);
+        Assert.NotEqual(second, Bytes(low.Experts.GateUp(0)));
+    }
+
     private static PackedExperts Random(WeightFormat format, int count, int hidden, int neurons)
     {
         var random = new Random(5);
