@@ -62,7 +62,7 @@ internal static class RealbPage
 
     private static string Points(Interval change) => Invariant($"{100 * change.Value:+0.00;-0.00;0.00} ({100 * change.Low:+0.00;-0.00;0.00} to {100 * change.High:+0.00;-0.00;0.00})");
 
-    private static string Kl(Interval kl) => Invariant($"{kl.Value:0.000000} ({kl.Low:0.000000} to {kl.High:0.000000})");
+    private static string Kl(Interval kl) => Invariant($"{kl.Value:G3} ({kl.Low:G3} to {kl.High:G3})");
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }
