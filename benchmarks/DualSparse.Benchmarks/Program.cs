@@ -3,6 +3,7 @@ using DualSparse.Benchmarks.Balancing;
 using DualSparse.Benchmarks.Balancing.Vision;
 using DualSparse.Benchmarks.FineTuning;
 using DualSparse.Benchmarks.Ort;
+using DualSparse.Benchmarks.Scenes;
 using DualSparse.Benchmarks.Systems;
 using DualSparse.Benchmarks.Wiring;
 
@@ -23,12 +24,13 @@ return args switch
     ["realb", .. var options] => RealbBenchmark.Run(options),
     ["wirings", .. var options] => WiringBenchmark.Run(options),
     ["systems", .. var options] => SystemsBenchmark.Run(options),
+    ["scenes", .. var options] => ScenesCommand.Run(options),
     ["ort", .. var options] => QMoeBenchmark.Run(options),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | systems [options] | balance [options] | realb [options] | ort [options]");
+    Console.Error.WriteLine("usage: DualSparse.Benchmarks kernels [names, formats, or numbers of threads] | packing | loading [folder] | threads | busy-core | turns | routing | attention [numbers of threads] | training [model] | complete-finetune [options] | wirings [options] | systems [options] | balance [options] | realb [options] | scenes OUT [options] | ort [options]");
     return 1;
 }
