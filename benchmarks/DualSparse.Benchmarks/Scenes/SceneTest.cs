@@ -17,19 +17,28 @@ internal static class SceneTest
     /// <summary>Draws a kind's items.</summary>
     /// <param name="seed">The seed.</param>
     /// <param name="kind">The kind.</param>
-    /// <param name="count">The number of items, even.</param>
+    /// <param name="count">The number of items.</param>
     public static SceneTestItem[] Draw(ulong seed, StatementKind kind, int count)
     {
+        List<SceneTestItem> items = [];
+        foreach (var form in StatementForm.All.Where(form => form.Kind == kind))
+            items.AddRange(Pairs(seed, form, (int)Math.Round(count * form.Share / 2)));
+        return new SceneRandom(seed, SceneStream.TestOrder, (int)kind).Shuffled(items);
+    }
+
+    private static List<SceneTestItem> Pairs(ulong seed, StatementForm form, int pairs)
+    {
+        int forms = StatementForm.All.Count, number = StatementForm.All.ToList().IndexOf(form);
         Dictionary<(string Text, int Items), SceneTestItem> waiting = [];
         List<SceneTestItem> items = [];
-        for (long index = 0; items.Count < count; index++)
+        for (long index = 0; items.Count < 2 * pairs; index++)
         {
-            // A kind's scenes are no other kind's.
-            var random = new SceneRandom(seed, SceneStream.Test, index * Enum.GetValues<StatementKind>().Length + (int)kind);
+            // A form's scenes are no other form's.
+            var random = new SceneRandom(seed, SceneStream.Test, index * forms + number);
             var scene = new SceneGenerator(random).Draw();
             for (int i = 0; i < Tries; i++)
             {
-                if (Statement.Draw(kind, scene, random) is not { } statement)
+                if (form.Draw(scene, random) is not { } statement)
                     continue;
                 var (key, item) = ((statement.Text, scene.Items.Count), new SceneTestItem(scene, statement));
                 if (!waiting.TryGetValue(key, out var other))
@@ -46,6 +55,6 @@ internal static class SceneTest
             }
         }
 
-        return new SceneRandom(seed, SceneStream.TestOrder, (int)kind).Shuffled(items);
+        return items;
     }
 }

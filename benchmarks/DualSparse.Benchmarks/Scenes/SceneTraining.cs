@@ -11,12 +11,13 @@ internal sealed class SceneTraining
     /// <summary>Sentences a record.</summary>
     public const int Turns = 8;
 
-    // After so many draws without an admissible sentence a record has one sentence less.
-    private const int Tries = 60;
+    // After so many draws without an admissible sentence of a form another is tried, and then the record has one sentence less.
+    private const int Tries = 40;
 
     private static readonly StatementKind[] s_kinds = Enum.GetValues<StatementKind>();
 
     private readonly StatementLedger ledger = new();
+    private readonly Dictionary<StatementForm, int> used = StatementForm.All.ToDictionary(form => form, _ => 0);
     private readonly ulong seed;
     private readonly HashSet<string> tested;
     private long index;
@@ -35,8 +36,8 @@ internal sealed class SceneTraining
             var scene = new SceneGenerator(random).Draw();
             if (tested.Contains(scene.Layout))
                 continue;
-            // Each kind once, and some of them twice: equal shares.
-            StatementKind[] kinds = random.Shuffled([.. s_kinds, .. random.Shuffled(s_kinds).Take(Turns - s_kinds.Length)]);
+            // Each kind once, and those twice of which fewest were found so far: equal shares.
+            StatementKind[] kinds = random.Shuffled([.. s_kinds, .. s_kinds.OrderBy(kind => used.Where(form => form.Key.Kind == kind).Sum(form => form.Value)).Take(Turns - s_kinds.Length)]);
             HashSet<string> topics = [];
             List<Statement> statements = [];
             foreach (var kind in kinds)
@@ -56,10 +57,17 @@ internal sealed class SceneTraining
     private Statement? Find(StatementKind kind, Scene scene, SceneRandom random, HashSet<string> topics)
     {
         bool wanted = random.Chance(0.5);
-        for (int i = 0; i < Tries; i++)
+        // First the form of which there is the least, for its share.
+        foreach (var form in StatementForm.All.Where(form => form.Kind == kind).OrderBy(form => used[form] / form.Share))
         {
-            if (Statement.Draw(kind, scene, random) is { } statement && statement.IsTrue == wanted && !topics.Contains(statement.Topic) && ledger.Admits(scene, statement))
-                return statement;
+            for (int i = 0; i < Tries; i++)
+            {
+                if (form.Draw(scene, random) is { } statement && statement.IsTrue == wanted && !topics.Contains(statement.Topic) && ledger.Admits(scene, statement))
+                {
+                    used[form]++;
+                    return statement;
+                }
+            }
         }
 
         return null;

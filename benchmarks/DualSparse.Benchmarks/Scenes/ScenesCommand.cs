@@ -1,69 +1,55 @@
 using System.Globalization;
-using DualSparse.Benchmarks.Scenes.Statements;
+using DualSparse.Benchmarks.Scenes.Real;
 
 namespace DualSparse.Benchmarks.Scenes;
 
-/// <summary>Draws what the small vision-language model is trained and tested on.</summary>
+/// <summary>Writes what the small vision-language model is trained and tested on: drawn scenes, and real pictures where their folders are given.</summary>
 internal static class ScenesCommand
 {
-    private const string Usage = "usage: scenes OUT [--seed N] [--records N] [--items N] [--nlvr FOLDER] [--emoji FOLDER]";
+    private const string Usage = "usage: scenes OUT [--seed N] [--records N] [--items N] [--nlvr FOLDER] [--emoji FOLDER] | scenes sample FILE [--seed N]";
 
-    private const int Shard = 20_000;
-
-    /// <summary>Writes train/scenes-….jsonl and test/scenes_….jsonl.</summary>
+    /// <summary>Writes OUT/train and OUT/test, or one picture.</summary>
     public static int Run(string[] args)
     {
-        if (args is not [var output, .. var rest] || Options(rest) is not { } options)
+        bool sample = args is ["sample", ..];
+        string[] words = sample ? args[1..] : args;
+        if (words is not [var output, .. var rest] || Options(rest) is not { } options)
         {
             Console.Error.WriteLine(Usage);
             return 1;
         }
 
         ulong seed = ulong.Parse(options.GetValueOrDefault("--seed", "18"), CultureInfo.InvariantCulture);
-        int records = int.Parse(options.GetValueOrDefault("--records", "150000"), CultureInfo.InvariantCulture), items = int.Parse(options.GetValueOrDefault("--items", "2000"), CultureInfo.InvariantCulture);
-        string train = Directory.CreateDirectory(Path.Combine(output, "train")).FullName, test = Directory.CreateDirectory(Path.Combine(output, "test")).FullName;
         Console.WriteLine($"seed {seed}");
-        var tests = Enum.GetValues<StatementKind>().ToDictionary(kind => kind, kind => SceneTest.Draw(seed, kind, items));
-        foreach (var (kind, drawn) in tests)
+        if (sample)
         {
-            using var file = File.Create(Path.Combine(test, $"scenes_{Subject.Name(kind)}.jsonl"));
-            foreach (var (scene, statement) in drawn)
-                JsonLines.WriteItem(file, scene.Picture(), statement.Text, ["true", "false"], statement.IsTrue ? 0 : 1);
+            File.WriteAllBytes(output, PngWriter.Write(SceneSample.Draw(seed).Picture()));
+            return 0;
         }
 
-        var source = new SceneTraining(seed, tests.Values.SelectMany(drawn => drawn).Select(item => item.Scene));
-        var guessed = new GuessedTruth();
-        long turns = 0, trues = 0;
-        for (int shard = 0; shard * Shard < records; shard++)
+        string train = Directory.CreateDirectory(Path.Combine(output, "train")).FullName, test = Directory.CreateDirectory(Path.Combine(output, "test")).FullName;
+        if (Number("--records", 150_000) is > 0 and var records)
+            new SceneFiles(seed).Write(train, test, records, Number("--items", 2000));
+        if (options.TryGetValue("--nlvr", out string? nlvr))
         {
-            using var file = File.Create(Path.Combine(train, $"scenes-{shard:00}.jsonl"));
-            for (int i = shard * Shard; i < Math.Min(records, (shard + 1) * Shard); i++)
-            {
-                var (scene, statements) = source.Next();
-                foreach (var statement in statements)
-                    guessed.See(scene, statement);
-                turns += statements.Count;
-                trues += statements.Count(statement => statement.IsTrue);
-                JsonLines.WriteRecord(file, scene.Picture(), statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false")));
-            }
-
-            Console.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");
+            var (learned, tested) = NlvrFiles.Write(nlvr, train, test, seed);
+            Console.WriteLine($"nlvr: {learned} records, {tested} items");
         }
 
-        foreach (var (kind, drawn) in tests)
+        if (options.TryGetValue("--emoji", out string? emoji))
         {
-            var (sentence, number, both) = guessed.Share(drawn);
-            Console.WriteLine($"{Subject.Name(kind)}: {drawn.Length} items, {drawn.Count(item => item.Statement.IsTrue)} true; guessed from the sentence {sentence:P1}, from the number of items {number:P1}, from both {both:P1}");
+            var (learned, tested, byWords, byTags) = EmojiFiles.Write(emoji, train, test, seed);
+            Console.WriteLine($"emoji: {learned} records, {tested} items among ten; nearest neighbour in pixels {byWords:P1}, knowing the choices' tags {byTags:P1}");
         }
 
         return 0;
+
+        int Number(string name, int otherwise) => options.TryGetValue(name, out string? text) ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
     }
 
     private static Dictionary<string, string>? Options(string[] words)
     {
-        Dictionary<string, string> options = [];
-        for (int i = 0; i + 1 < words.Length; i += 2)
-            options[words[i]] = words[i + 1];
-        return words.Length % 2 == 0 && options.Keys.All(Usage.Contains) ? options : null;
+        string[] known = [.. Usage.Split(' ', '[', ']').Where(word => word.StartsWith("--", StringComparison.Ordinal))];
+        return words.Length % 2 == 0 && words.Chunk(2).All(pair => known.Contains(pair[0])) ? words.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]) : null;
     }
 }

@@ -8,9 +8,8 @@ internal static class PositionStatement
 
     private static readonly string[] s_boxes = ["left", "middle", "right"];
 
-    public static Statement? Draw(Scene scene, SceneRandom random) => random.Chance(0.7) ? InBox(scene, random) : Beside(scene, random);
-
-    private static Statement InBox(Scene scene, SceneRandom random)
+    /// <summary>Whether a box has such an item.</summary>
+    public static Statement InBox(Scene scene, SceneRandom random)
     {
         const double colour = 0.4, shape = 0.3;
         var item = random.Of(scene.Items);
@@ -20,15 +19,26 @@ internal static class PositionStatement
         return new Statement(text, $"in {box} {subject}", scene.Items.Any(other => other.Box == box && subject.Meets(other)));
     }
 
-    private static Statement? Beside(Scene scene, SceneRandom random)
+    /// <summary>Whether an item is left or right of another; each is the only one of its look.</summary>
+    public static Statement? Beside(Scene scene, SceneRandom random)
     {
-        SceneItem one = random.Of(scene.Items), other = random.Of(scene.Items);
-        Subject first = new(one.Colour, one.Shape), second = new(other.Colour, other.Shape);
-        int apart = 2 * one.Left + one.Size - (2 * other.Left + other.Size);
-        if (first == second || first.Count(scene) > 1 || second.Count(scene) > 1 || Math.Abs(apart) < 2 * ClearlyApart)
-            return null;
-        bool left = random.Chance(0.5);
-        return new Statement(
-            $"The {first.One} is {(left ? "left" : "right")} of the {second.One}.", $"beside {string.Join(' ', new[] { first.One, second.One }.Order(StringComparer.Ordinal))}", left == apart < 0);
+        double named = random.Within(0, 1);
+        // Most pairs of a scene aren't clearly apart, or aren't the only ones of their look.
+        for (int i = 0; i < 8; i++)
+        {
+            SceneItem one = random.Of(scene.Items), other = random.Of(scene.Items);
+            Subject first = Look(one), second = Look(other);
+            int apart = 2 * one.Left + one.Size - (2 * other.Left + other.Size);
+            if (first == second || first.Count(scene) > 1 || second.Count(scene) > 1 || Math.Abs(apart) < 2 * ClearlyApart)
+                continue;
+            bool left = random.Chance(0.5);
+            string topic = $"beside {string.Join(' ', new[] { first.One, second.One }.Order(StringComparer.Ordinal))}";
+            return new Statement($"The {first.One} is {(left ? "left" : "right")} of the {second.One}.", topic, left == apart < 0);
+        }
+
+        return null;
+
+        // Both by their colours, both by their shapes, or both by both.
+        Subject Look(SceneItem item) => new(named is >= 0.65 and < 0.85 ? null : item.Colour, named < 0.65 ? null : item.Shape);
     }
 }

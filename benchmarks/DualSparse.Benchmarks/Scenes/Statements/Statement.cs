@@ -14,15 +14,4 @@ internal enum StatementKind
 /// <param name="Text">The sentence.</param>
 /// <param name="Topic">What it speaks of: sentences of one topic may tell each other's truth.</param>
 /// <param name="IsTrue">Whether it holds.</param>
-internal sealed record Statement(string Text, string Topic, bool IsTrue)
-{
-    /// <summary>A sentence of a kind about a scene, true or false; null where this draw gave none.</summary>
-    public static Statement? Draw(StatementKind kind, Scene scene, SceneRandom random) => kind switch
-    {
-        StatementKind.Existence => ExistenceStatement.Draw(scene, random),
-        StatementKind.Count => CountStatement.Draw(scene, random),
-        StatementKind.Comparison => ComparisonStatement.Draw(scene, random),
-        StatementKind.Position => PositionStatement.Draw(scene, random),
-        _ => TouchingStatement.Draw(scene, random),
-    };
-}
+internal sealed record Statement(string Text, string Topic, bool IsTrue);

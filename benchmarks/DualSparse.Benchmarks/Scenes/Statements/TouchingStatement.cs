@@ -5,14 +5,8 @@ internal static class TouchingStatement
 {
     private static readonly string[] s_heights = ["two", "three", "four"];
 
-    public static Statement? Draw(Scene scene, SceneRandom random) => random.Within(0, 1) switch
-    {
-        < 0.4 => Wall(scene, random),
-        < 0.7 => Pair(scene, random),
-        _ => Tower(scene, random),
-    };
-
-    private static Statement Wall(Scene scene, SceneRandom random)
+    /// <summary>Whether such an item touches a wall of its box.</summary>
+    public static Statement Wall(Scene scene, SceneRandom random)
     {
         const double colour = 0.4, shape = 0.25;
         var subject = random.Chance(0.8) ? Subject.Of(random.Of(scene.Items), random, colour, shape) : Subject.Mixed(scene, random, colour, shape);
@@ -20,7 +14,8 @@ internal static class TouchingStatement
         return new Statement(text, $"wall {subject}", scene.Items.Any(item => item.AtWall && subject.Meets(item)));
     }
 
-    private static Statement? Pair(Scene scene, SceneRandom random)
+    /// <summary>Whether such an item touches such another.</summary>
+    public static Statement? Pair(Scene scene, SceneRandom random)
     {
         bool colours = random.Chance(0.5);
         int first = random.Below(scene.Items.Count), second = random.Below(scene.Items.Count);
@@ -44,7 +39,8 @@ internal static class TouchingStatement
         Subject Look(SceneItem item) => colours ? new Subject(item.Colour, null) : new Subject(null, item.Shape);
     }
 
-    private static Statement? Tower(Scene scene, SceneRandom random)
+    /// <summary>How high a tower is, or which colour is at an end of it.</summary>
+    public static Statement? Tower(Scene scene, SceneRandom random)
     {
         if (scene.Towers.Count == 0 && random.Chance(0.9))
             return null;

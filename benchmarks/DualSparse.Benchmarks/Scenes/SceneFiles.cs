@@ -1,0 +1,52 @@
+using DualSparse.Benchmarks.Scenes.Statements;
+
+namespace DualSparse.Benchmarks.Scenes;
+
+/// <summary>The files of drawn scenes.</summary>
+/// <param name="seed">The seed of everything.</param>
+internal sealed class SceneFiles(ulong seed)
+{
+    // Records a file.
+    private const int Shard = 20_000;
+
+    /// <summary>Writes train/scenes-….jsonl and a test for each kind, test/scenes_….jsonl, and tells of what was written.</summary>
+    /// <param name="train">The folder for what is trained on.</param>
+    /// <param name="test">The folder for what is tested.</param>
+    /// <param name="records">Pictures to train on.</param>
+    /// <param name="items">Items of each kind's test.</param>
+    public void Write(string train, string test, int records, int items)
+    {
+        var tests = Enum.GetValues<StatementKind>().ToDictionary(kind => kind, kind => SceneTest.Draw(seed, kind, items));
+        foreach (var (kind, drawn) in tests)
+        {
+            using var file = File.Create(Path.Combine(test, $"scenes_{Subject.Name(kind)}.jsonl"));
+            foreach (var (scene, statement) in drawn)
+                JsonLines.WriteItem(file, scene.Picture(), statement.Text, ["true", "false"], statement.IsTrue ? 0 : 1);
+        }
+
+        var source = new SceneTraining(seed, tests.Values.SelectMany(drawn => drawn).Select(item => item.Scene));
+        var guessed = new GuessedTruth();
+        long turns = 0, trues = 0;
+        for (int shard = 0; shard * Shard < records; shard++)
+        {
+            using var file = File.Create(Path.Combine(train, $"scenes-{shard:00}.jsonl"));
+            for (int i = shard * Shard; i < Math.Min(records, (shard + 1) * Shard); i++)
+            {
+                var (scene, statements) = source.Next();
+                foreach (var statement in statements)
+                    guessed.See(scene, statement);
+                turns += statements.Count;
+                trues += statements.Count(statement => statement.IsTrue);
+                JsonLines.WriteRecord(file, scene.Picture(), statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false")));
+            }
+
+            Console.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");
+        }
+
+        foreach (var (kind, drawn) in tests)
+        {
+            var (sentence, number, both) = guessed.Share(drawn);
+            Console.WriteLine($"{Subject.Name(kind)}: {drawn.Length} items, {drawn.Count(item => item.Statement.IsTrue)} true; guessed from the sentence {sentence:P1}, from the number of items {number:P1}, from both {both:P1}");
+        }
+    }
+}
