@@ -4,12 +4,13 @@ namespace DualSparse.Benchmarks.Scenes;
 
 /// <summary>The files of drawn scenes.</summary>
 /// <param name="seed">The seed of everything.</param>
-internal sealed class SceneFiles(ulong seed)
+/// <param name="report">Is told of what was written.</param>
+internal sealed class SceneFiles(ulong seed, TextWriter report)
 {
     // Records a file.
     private const int Shard = 20_000;
 
-    /// <summary>Writes train/scenes-….jsonl and a test for each kind, test/scenes_….jsonl, and tells of what was written.</summary>
+    /// <summary>Writes train/scenes-….jsonl and a test for each kind, test/scenes_….jsonl.</summary>
     /// <param name="train">The folder for what is trained on.</param>
     /// <param name="test">The folder for what is tested.</param>
     /// <param name="records">Pictures to train on.</param>
@@ -40,13 +41,13 @@ internal sealed class SceneFiles(ulong seed)
                 JsonLines.WriteRecord(file, scene.Picture(), statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false")));
             }
 
-            Console.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");
+            report.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");
         }
 
         foreach (var (kind, drawn) in tests)
         {
             var (sentence, number, both) = guessed.Share(drawn);
-            Console.WriteLine($"{Subject.Name(kind)}: {drawn.Length} items, {drawn.Count(item => item.Statement.IsTrue)} true; guessed from the sentence {sentence:P1}, from the number of items {number:P1}, from both {both:P1}");
+            report.WriteLine($"{Subject.Name(kind)}: {drawn.Length} items, {drawn.Count(item => item.Statement.IsTrue)} true; guessed from the sentence {sentence:P1}, from the number of items {number:P1}, from both {both:P1}");
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace DualSparse.Benchmarks.Scenes;
 
 /// <summary>
-/// Draws a scene: single items, pairs that touch, towers. What isn't meant to touch is at least <see cref="Apart"/> pixels apart. Items lie about
+/// Draws a scene: single items, pairs that touch, towers. Items that aren't meant to touch are at least <see cref="Apart"/> pixels apart. They lie about
 /// where a grid of 8 pixels has its cells, which is a vision token's size, so that a small model can learn to count them.
 /// </summary>
 /// <param name="random">Its random numbers.</param>
@@ -10,7 +10,10 @@ internal sealed class SceneGenerator(SceneRandom random)
     /// <summary>The fewest and the most items of a scene.</summary>
     public const int FewestItems = 2, MostItems = 8;
 
-    /// <summary>The least number of pixels between items, or between an item and a wall, that don't touch.</summary>
+    /// <summary>
+    /// The least number of pixels between items that don't touch, and between single items and walls. Between a pair, which meets at the grid's line, and
+    /// a wall there may be one.
+    /// </summary>
     public const int Apart = 2;
 
     private const int Cell = 8, Cells = Scene.BoxSide / Cell, Tries = 30, SmallestItem = 6, LargestItem = 7, TallestTower = 4;

@@ -29,7 +29,7 @@ internal static class ScenesCommand
 
         string train = Directory.CreateDirectory(Path.Combine(output, "train")).FullName, test = Directory.CreateDirectory(Path.Combine(output, "test")).FullName;
         if (Number("--records", 150_000) is > 0 and var records)
-            new SceneFiles(seed).Write(train, test, records, Number("--items", 2000));
+            new SceneFiles(seed, Console.Out).Write(train, test, records, Number("--items", 2000));
         if (options.TryGetValue("--nlvr", out string? nlvr))
         {
             var (learned, tested) = NlvrFiles.Write(nlvr, train, test, seed);

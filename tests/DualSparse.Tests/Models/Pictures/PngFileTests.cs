@@ -1,3 +1,4 @@
+using DualSparse.Benchmarks.Scenes;
 using DualSparse.Models.Pictures;
 
 namespace DualSparse.Tests.Models.Pictures;
@@ -90,8 +91,8 @@ public class PngFileTests
         Refused(TestPng.Write(2, 1, 3, 0, [0, 1, 2]), "its header says colour type 0 of 3 bits");
         Refused(TestPng.Write(2, 1, 8, 3, [0, 0, 1], [1, 2, 3]), "it has colour 1, and a palette of 1");
         Refused(TestPng.Write(2, 1, 8, 3, [0, 0, 1]), "a palette that is missing");
-        Refused([.. sound[..8], .. TestPng.Chunk("IDAT", [1]), .. sound[8..]], "its first chunk isn't IHDR");
-        Refused([.. sound[..33], .. TestPng.Chunk("ABCD", [1]), .. sound[33..]], "a chunk that isn't known");
+        Refused([.. sound[..8], .. PngWriter.Chunk("IDAT", [1]), .. sound[8..]], "its first chunk isn't IHDR");
+        Refused([.. sound[..33], .. PngWriter.Chunk("ABCD", [1]), .. sound[33..]], "a chunk that isn't known");
 
         static void Refused(byte[] file, string expected)
         {

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
-using System.Text;
+using DualSparse.Benchmarks.Scenes;
 
 namespace DualSparse.Tests.Models.Pictures;
 
@@ -21,33 +20,12 @@ internal static class TestPng
         BinaryPrimitives.WriteUInt32BigEndian(header, width);
         BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), height);
         (header[8], header[9], header[12]) = (depth, colour, (byte)(interlaced ? 1 : 0));
-        using var packed = new MemoryStream();
-        using (var deflating = new ZLibStream(packed, CompressionLevel.Fastest, leaveOpen: true))
-            deflating.Write(rows);
-        byte[] data = packed.ToArray();
+        byte[] data = PngWriter.Deflate(rows);
         // In two chunks, as long files have them.
         return
         [
-            0x89, .. "PNG\r\n\x1a\n"u8, .. Chunk("IHDR", header), .. palette is null ? [] : Chunk("PLTE", palette), .. Chunk("tEXt", [1, 2]),
-            .. Chunk("IDAT", data[..(data.Length / 2)]), .. Chunk("IDAT", data[(data.Length / 2)..]), .. Chunk("IEND", []),
+            0x89, .. "PNG\r\n\x1a\n"u8, .. PngWriter.Chunk("IHDR", header), .. palette is null ? [] : PngWriter.Chunk("PLTE", palette), .. PngWriter.Chunk("tEXt", [1, 2]),
+            .. PngWriter.Chunk("IDAT", data.AsSpan(0, data.Length / 2)), .. PngWriter.Chunk("IDAT", data.AsSpan(data.Length / 2)), .. PngWriter.Chunk("IEND", []),
         ];
-    }
-
-    /// <summary>A chunk.</summary>
-    public static byte[] Chunk(string kind, byte[] content)
-    {
-        byte[] named = [.. Encoding.ASCII.GetBytes(kind), .. content], chunk = new byte[8 + named.Length];
-        BinaryPrimitives.WriteInt32BigEndian(chunk, content.Length);
-        named.CopyTo(chunk, 4);
-        uint crc = uint.MaxValue;
-        foreach (byte value in named)
-        {
-            crc ^= value;
-            for (int bit = 0; bit < 8; bit++)
-                crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
-        }
-
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(4 + named.Length), ~crc);
-        return chunk;
     }
 }
