@@ -25,7 +25,7 @@ internal sealed class SceneFiles(ulong seed, TextWriter report)
                 JsonLines.WriteItem(file, scene.Picture(), statement.Text, ["true", "false"], statement.IsTrue ? 0 : 1);
         }
 
-        var source = new SceneTraining(seed, tests.Values.SelectMany(drawn => drawn).Select(item => item.Scene));
+        var source = new SceneTraining(seed, tests.Values.SelectMany(drawn => drawn).Select(item => item.Scene).Append(SceneSample.Draw(seed)));
         var guessed = new GuessedTruth();
         long turns = 0, trues = 0;
         for (int shard = 0; shard * Shard < records; shard++)

@@ -27,7 +27,7 @@ public class SceneBalanceTests
     [Fact]
     public void What_is_trained_on_is_balanced_and_has_kinds_in_equal_shares()
     {
-        var records = Records(1500, []);
+        var records = Records(800, []);
         var sentences = records.SelectMany(record => record.Statements.Select(statement => (statement, record.Scene.Items.Count))).ToList();
         foreach (var same in sentences.GroupBy(sentence => (sentence.statement.Text, sentence.Count)))
             Assert.InRange(same.Sum(sentence => sentence.statement.IsTrue ? 1 : -1), -1, 1);
@@ -45,7 +45,7 @@ public class SceneBalanceTests
     {
         var tests = s_kinds.Select(kind => SceneTest.Draw(Seed, kind, 200)).ToList();
         var guessed = new GuessedTruth();
-        foreach (var (scene, statements) in Records(1500, tests.SelectMany(test => test).Select(item => item.Scene)))
+        foreach (var (scene, statements) in Records(800, tests.SelectMany(test => test).Select(item => item.Scene)))
         {
             foreach (var statement in statements)
                 guessed.See(scene, statement);
