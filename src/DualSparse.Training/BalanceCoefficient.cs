@@ -17,6 +17,7 @@ internal static class BalanceCoefficient
         ["olmoe"] = 0.01,
         ["qwen2_moe"] = 0.001,
         ["qwen3_moe"] = 0.001,
+        ["qwen3_vl_moe"] = 0.001,
         ["scmoe"] = 0.01,
     };
 
@@ -26,7 +27,9 @@ internal static class BalanceCoefficient
     public static float Read(string file)
     {
         var fields = JsonField.Parse(ModelFile.Read(file, ModelConfig.MaxConfigBytes), file);
-        var field = fields.Child(Field);
+        // A vision-language model has its text model's fields in an object of their own.
+        var text = fields.Child("text_config");
+        var field = (text.IsNull ? fields : text).Child(Field);
         return (float)(field.IsNull ? s_defaults.GetValueOrDefault(fields.Text("model_type", "")) : field.AsNumber(0, Most));
     }
 }

@@ -44,6 +44,13 @@ internal static class Initialisation
             foreach (var mlp in experts.Prepend(layer.SharedExpert).Prepend(layer.Mlp).OfType<MlpTensors>())
                 yield return mlp.Down.Tensor.Name;
         }
+
+        for (int block = 0; block < (config.Vision?.Layers ?? 0); block++)
+        {
+            var own = config.Tensors.Vision!.Block(block);
+            yield return own.Output.Weight.Name;
+            yield return own.Mlp.Down.Weight.Name;
+        }
     }
 
     // Box and Muller: two at a time.

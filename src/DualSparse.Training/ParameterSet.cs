@@ -136,6 +136,7 @@ internal sealed unsafe class ParameterSet : IDisposable
         all.Add(Whole(tensors.FinalNorm));
         if (!config.TieEmbeddings)
             all.Add(Whole(tensors.Head));
+        all.AddRange((tensors.Vision?.All() ?? []).Select(Whole));
         return all;
     }
 

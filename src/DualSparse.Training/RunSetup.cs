@@ -1,5 +1,6 @@
 using DualSparse.Kernels;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Text;
 
 namespace DualSparse.Training;
@@ -9,8 +10,12 @@ namespace DualSparse.Training;
 /// <param name="Tokenizer">Its tokenizer.</param>
 /// <param name="Balance">The configuration's factor of the balance loss.</param>
 /// <param name="Deviation">The configuration's deviation of a new model's matrices.</param>
-internal sealed record RunSetup(ModelConfig Config, Tokenizer Tokenizer, double Balance, double Deviation)
+/// <param name="Pictures">The sizes and numbers that its pictures become; null: it reads none.</param>
+internal sealed record RunSetup(ModelConfig Config, Tokenizer Tokenizer, double Balance, double Deviation, PictureProcessor? Pictures)
 {
+    /// <summary>What a text begins with.</summary>
+    public int[] Opening => Tokenizer.Encode("", addSpecial: true) is [var first, ..] && first == Config.Generation.BosId ? [first] : [];
+
     /// <summary>The id after each document: the first that ends a text, or the tokenizer's <c>&lt;|endoftext|&gt;</c>; null: there is none.</summary>
     public int? Separator => Config.Generation.EosIds is [var eos, ..] ? eos : Tokenizer.IdOf(Data.DocumentReader.EndOfText);
 
@@ -29,7 +34,16 @@ internal sealed record RunSetup(ModelConfig Config, Tokenizer Tokenizer, double 
         var fields = ConfigFields.Parse(json, config);
         // By way of a decimal number, so that 0.01 stays what it is.
         double balance = (double)(decimal)BalanceCoefficient.Read(config);
-        return new RunSetup(model, words, balance, fields.OptionalNumber("initializer_range", 0, 1e3) ?? Initialisation.DefaultDeviation);
+        return new RunSetup(model, words, balance, fields.OptionalNumber("initializer_range", 0, 1e3) ?? Initialisation.DefaultDeviation, Processor(config, tokenizer, model));
+    }
+
+    // Beside the configuration, or else beside the tokenizer.
+    private static PictureProcessor? Processor(string config, string tokenizer, ModelConfig model)
+    {
+        if (model.Vision is not { } vision)
+            return null;
+        string? file = PictureProcessor.FileNames.Select(name => Checkpoints.ModelFiles.Beside(config, tokenizer, name)).FirstOrDefault(found => found is not null);
+        return PictureProcessor.Load(Path.GetDirectoryName(file ?? Path.GetFullPath(config))!, vision);
     }
 
     /// <summary>The enumeration of products.</summary>

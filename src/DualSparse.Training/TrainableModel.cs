@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using DualSparse.Engine.Vision;
 using DualSparse.Kernels.Memory;
 using DualSparse.Kernels.Ops;
 using DualSparse.Kernels.Threading;
@@ -6,6 +8,7 @@ using DualSparse.Training.Layers;
 using DualSparse.Training.Ops;
 using DualSparse.Training.Products;
 using DualSparse.Training.Ranks;
+using DualSparse.Training.Vision;
 using Operator = DualSparse.Engine.Operator;
 using OperatorKind = DualSparse.Engine.OperatorKind;
 
@@ -23,10 +26,11 @@ internal sealed unsafe class TrainableModel : IDisposable
     private readonly List<IBlock> blocks = [];
     private readonly List<LayerPair> layers = [];
     private readonly FarSkipStreams? streams;
+    private readonly TrainableTower? tower;
     private readonly Parameter embedding;
     private readonly Norm finalNorm;
     private readonly Linear head;
-    private readonly ScratchBuffer residual = new(), normalised = new(), gradient = new(), logits = new();
+    private readonly ScratchBuffer residual = new(), normalised = new(), gradient = new(), logits = new(), chosen = new(), chosenGradient = new();
     private readonly bool ranked;
     private readonly PassSchedule? schedule;
     private bool packed;
@@ -44,7 +48,8 @@ internal sealed unsafe class TrainableModel : IDisposable
         (Config, ranked) = (config, parts.Group is not null);
         Parameters = new ParameterSet(config, parts);
         work = new TrainingWork(team, new Arithmetic(products));
-        pass = new TrainingPass(work, new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved), config.NormEpsilon);
+        var axes = config.Rope.GridSections is { } sections ? GridRotation.Axes(sections) : null;
+        pass = new TrainingPass(work, new Rope(config.Rope.InverseFrequencies(), config.Rope.AttentionFactor, config.Rope.Interleaved, axes), config.NormEpsilon);
         for (int layer = 0; layer < config.Layers; layer++)
         {
             var attention = new AttentionBlock(work.Arithmetic, Parameters, config, layer);
@@ -58,7 +63,9 @@ internal sealed unsafe class TrainableModel : IDisposable
         }
 
         streams = config.Wiring == Wiring.FarSkip ? new FarSkipStreams(layers, config.HiddenSize) : null;
-
+        if (streams is not null && config.Vision is not null)
+            throw new NotSupportedException("a vision tower behind two streams ('wiring' is 'farskip') has no gradient here");
+        tower = config.Vision is { } vision ? new TrainableTower(work, Parameters, config, vision) : null;
         schedule = streams is null ? PassSchedule.Of(config, parts.Group) : null;
         embedding = Parameters.Find(config.Tensors.Embedding);
         finalNorm = new Norm(Parameters, Parameters.Find(config.Tensors.FinalNorm));
@@ -85,14 +92,18 @@ internal sealed unsafe class TrainableModel : IDisposable
 
     private IEnumerable<MoeBlock> MoeBlocks => blocks.OfType<MoeBlock>();
 
+    private int Merge => Config.Vision?.Merge ?? 1;
+
     /// <summary>Floating-point operations of a forward and a backward pass: two a multiply-add of every product, the backward pass twice the forward one.</summary>
     public double Operations(WindowBatch batch)
     {
-        double maps = blocks.SelectMany(block => block.Maps).Append(head).Sum(map => (double)map.Inputs * map.Outputs);
+        double maps = blocks.SelectMany(block => block.Maps).Sum(map => (double)map.Inputs * map.Outputs);
         double experts = MoeBlocks.Count() * (double)(Config.Moe?.ExpertsPerToken ?? 0) * 3 * Config.HiddenSize * (Config.Moe?.Intermediate ?? 0);
         // A query sees half of its window on average; scores and sums.
         double attention = (double)Config.Layers * Config.Attention.Heads * Config.Attention.HeadSize * (batch.Length + 1);
-        return 3 * 2 * batch.Tokens * (maps + experts + attention);
+        double logits = (double)head.Inputs * head.Outputs * batch.Targets.Count(target => target >= 0);
+        double pictures = tower?.Operations([.. batch.Pictures.Select(picture => picture.Patches)]) ?? 0;
+        return 3 * (2 * (batch.Tokens * (maps + experts + attention) + logits) + pictures);
     }
 
     /// <summary>Sets all gradients to 0.</summary>
@@ -139,6 +150,8 @@ internal sealed unsafe class TrainableModel : IDisposable
         streams?.Backward(pass, dh);
         for (int b = streams is null ? blocks.Count - 1 : -1; b >= 0; b--)
         {
+            if (LevelBehind(batch, b) is { } level)
+                MovePictures(batch, dh, tower!.LevelGradient(level), RowMove.Take);
             var step = Step(b);
             pass.Clock?.Begin(step);
             blocks[b].Backward(pass, dh);
@@ -149,6 +162,13 @@ internal sealed unsafe class TrainableModel : IDisposable
 
         pass.Clock?.End();
         schedule?.End(pass);
+        if (batch.Pictures.Count > 0)
+        {
+            // Their tokens' embeddings were never read.
+            MovePictures(batch, dh, tower!.LevelGradient(0), RowMove.TakeAway);
+            tower.Backward();
+        }
+
         EmbeddingOp.Backward(work.Team, dh, batch.Inputs, Config.HiddenSize, Parameters.Gradients + embedding.Offset);
         return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
     }
@@ -170,7 +190,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         foreach (var block in blocks)
             block.Dispose();
-        foreach (var one in new IDisposable?[] { streams, finalNorm, head, residual, normalised, gradient, logits, pass, work, Parameters })
+        foreach (var one in new IDisposable?[] { streams, tower, finalNorm, head, residual, normalised, gradient, logits, chosen, chosenGradient, pass, work, Parameters })
             one?.Dispose();
     }
 
@@ -179,9 +199,15 @@ internal sealed unsafe class TrainableModel : IDisposable
         Check(batch);
         if (!packed)
             Pack();
-        pass.Begin(batch);
+        pass.Begin(batch.Texts, batch.Places(Merge));
         float* h = residual.Floats((nint)batch.Tokens * Config.HiddenSize);
         EmbeddingOp.Forward(work.Team, Parameters.Values + embedding.Offset, batch.Inputs, Config.HiddenSize, h);
+        if (batch.Pictures.Count > 0)
+        {
+            tower!.Forward([.. batch.Pictures.Select(picture => picture.Patches)]);
+            MovePictures(batch, h, tower.Level(0), RowMove.Put);
+        }
+
         foreach (var (layer, place) in schedule?.Places ?? [])
             (Moe(layer).ForwardPlace, Moe(layer).BackwardPlace) = (place.Forward.Kind, place.Backward.Kind);
         streams?.Forward(pass, h);
@@ -192,10 +218,36 @@ internal sealed unsafe class TrainableModel : IDisposable
             blocks[b].Forward(pass, h);
             foreach (int layer in Behind(place => place.Forward, step))
                 Moe(layer).Compute(pass);
+            if (LevelBehind(batch, b) is { } level)
+                MovePictures(batch, h, tower!.Level(level), RowMove.Add);
         }
 
         pass.Clock?.End();
         return h;
+    }
+
+    // The level of the tower's rows that is added behind a block; null: none is.
+    private int? LevelBehind(WindowBatch batch, int block) => batch.Pictures.Count > 0 && block % 2 == 1 && block / 2 + 1 < tower!.Levels ? block / 2 + 1 : null;
+
+    // Between rows of the text and the pictures' own, [tokens of all pictures, hidden].
+    private void MovePictures(WindowBatch batch, float* text, float* pictures, RowMove move)
+    {
+        int hidden = Config.HiddenSize;
+        foreach (var picture in batch.Pictures)
+        {
+            int tokens = picture.Patches.Grid.Tokens(Merge);
+            float* rows = text + (nint)picture.First * hidden;
+            nuint bytes = (nuint)tokens * (nuint)hidden * sizeof(float);
+            if (move == RowMove.Add)
+                ParallelSum.Add(work.Team, rows, (long)tokens * hidden, (nint)pictures);
+            else if (move == RowMove.Put)
+                NativeMemory.Copy(pictures, rows, bytes);
+            else
+                NativeMemory.Copy(rows, pictures, bytes);
+            if (move == RowMove.TakeAway)
+                NativeMemory.Clear(rows, bytes);
+            pictures += (nint)tokens * hidden;
+        }
     }
 
     private static Operator Step(int block) => new(block % 2 == 0 ? OperatorKind.Attention : OperatorKind.Dense, block / 2);
@@ -208,7 +260,7 @@ internal sealed unsafe class TrainableModel : IDisposable
 
     private void Pack()
     {
-        foreach (var map in blocks.SelectMany(block => block.Maps))
+        foreach (var map in blocks.SelectMany(block => block.Maps).Concat(tower?.Maps ?? []))
             map.Pack(work);
         foreach (var block in MoeBlocks)
             block.Experts.Pack(work);
@@ -219,31 +271,48 @@ internal sealed unsafe class TrainableModel : IDisposable
     // Some tokens' logits at a time: they are the largest rows there are. dh: null, or receives the gradient of the final norm's output.
     private Losses Head(WindowBatch batch, float* h, float* dh, float scale, float[]? logits, float[]? teacher)
     {
-        int tokens = batch.Tokens, hidden = Config.HiddenSize, vocabulary = Config.VocabSize;
-        int together = Math.Min(tokens, Math.Max(Product.Block, LogitsAtOnce / vocabulary / Product.Block * Product.Block));
+        int hidden = Config.HiddenSize, vocabulary = Config.VocabSize;
         int targets = batch.Targets.Count(target => target >= 0);
-        float* n = normalised.Floats((nint)tokens * hidden), rows = this.logits.Floats((nint)together * vocabulary);
+        // Tokens that predict nothing need no logits, unless somebody asks for them.
+        int[]? places = logits is null && teacher is null && targets < batch.Tokens ? [.. batch.Targets.Index().Where(one => one.Item >= 0).Select(one => one.Index)] : null;
+        int[] wanted = places is null ? batch.Targets : [.. places.Select(place => batch.Targets[place])];
+        int rowCount = wanted.Length, together = Math.Min(Math.Max(1, rowCount), Math.Max(Product.Block, LogitsAtOnce / vocabulary / Product.Block * Product.Block));
+        float* n = normalised.Floats((nint)batch.Tokens * hidden), rows = this.logits.Floats((nint)together * vocabulary), dn = dh;
         finalNorm.Forward(pass, h, 1, n);
-        double loss = 0;
-        for (int first = 0; first < tokens; first += together)
+        if (places is not null)
         {
-            int count = Math.Min(together, tokens - first);
+            float* some = chosen.Floats((nint)rowCount * hidden);
+            EmbeddingOp.Forward(work.Team, n, places, hidden, some);
+            n = some;
+            dn = dh is null ? null : chosenGradient.Floats((nint)rowCount * hidden);
+        }
+
+        double loss = 0;
+        for (int first = 0; first < rowCount; first += together)
+        {
+            int count = Math.Min(together, rowCount - first);
             float* some = n + (nint)first * hidden;
             head.Forward(work, some, count, rows);
             if (logits is not null)
                 new ReadOnlySpan<float>(rows, count * vocabulary).CopyTo(logits.AsSpan(first * vocabulary));
-            var wanted = batch.Targets.AsMemory(first, count);
+            var ids = wanted.AsMemory(first, count);
             if (dh is null)
             {
-                loss += CrossEntropy.Forward(work.Team, rows, vocabulary, wanted);
+                loss += CrossEntropy.Forward(work.Team, rows, vocabulary, ids);
                 continue;
             }
 
             loss += teacher is null
-                ? CrossEntropy.Backward(work.Team, rows, vocabulary, wanted, scale / Math.Max(1, targets))
-                : Distillation.Backward(work.Team, rows, vocabulary, teacher.AsMemory(first * vocabulary, count * vocabulary), wanted, scale / Math.Max(1, targets));
+                ? CrossEntropy.Backward(work.Team, rows, vocabulary, ids, scale / Math.Max(1, targets))
+                : Distillation.Backward(work.Team, rows, vocabulary, teacher.AsMemory(first * vocabulary, count * vocabulary), ids, scale / Math.Max(1, targets));
             head.BackwardWeight(work, rows, some, count);
-            head.BackwardInput(work, rows, count, dh + (nint)first * hidden, add: false);
+            head.BackwardInput(work, rows, count, dn + (nint)first * hidden, add: false);
+        }
+
+        if (places is not null && dh is not null)
+        {
+            NativeMemory.Clear(dh, (nuint)batch.Tokens * (nuint)hidden * sizeof(float));
+            EmbeddingOp.Backward(work.Team, dn, places, hidden, dh);
         }
 
         return new Losses(loss / Math.Max(1, targets), 0, 0, targets);
@@ -266,6 +335,14 @@ internal sealed unsafe class TrainableModel : IDisposable
             throw new ArgumentException($"expected {batch.Tokens} inputs and targets, found {batch.Inputs.Length} and {batch.Targets.Length}");
         RequireInVocabulary(batch.Inputs, least: 0);
         RequireInVocabulary(batch.Targets, least: int.MinValue);
+        if (batch.Pictures.Count > 0 && Config.Vision is null)
+            throw PicturePrompt.TextOnly(Config);
+        foreach (var picture in batch.Pictures)
+        {
+            int tokens = picture.Patches.Grid.Tokens(Merge);
+            if (!batch.Texts.Any(text => picture.First >= text.First && picture.First + tokens <= text.First + text.Count))
+                throw new ArgumentException($"a picture of {tokens} tokens begins at token {picture.First}, expected it inside one of {batch.Texts.Length} texts of {batch.Tokens} tokens");
+        }
     }
 
     private void RequireInVocabulary(int[] ids, int least)
@@ -273,5 +350,14 @@ internal sealed unsafe class TrainableModel : IDisposable
         int wrong = Array.FindIndex(ids, id => id < least || id >= Config.VocabSize);
         if (wrong >= 0)
             throw new ArgumentException($"the token id {ids[wrong]} is outside the vocabulary of {Config.VocabSize}");
+    }
+
+    // What happens to a picture's rows in the text.
+    private enum RowMove
+    {
+        Put,
+        Add,
+        Take,
+        TakeAway,
     }
 }

@@ -155,17 +155,35 @@ internal sealed class TrainingStart
     }
 
     // Texts that were changed are refused once they are read: only then their hashes are known.
-    private (TrainingData Data, TokenStream Text, TokenStream? HeldOut) Read(
+    private (TrainingData Data, IWindows Text, IWindows? HeldOut) Read(
         TrainingOptions options, RunSetup setup, IReadOnlyList<string> texts, IReadOnlyList<string> validation, ThreadTeam team, TrainingState? before)
     {
         if (before is not null)
             ResumedRun.RequireLengths(before, texts, validation);
-        var text = TokenStream.Encode(texts, setup.Tokenizer, setup.Separator, team, Progress, Cancel);
-        var heldOut = validation.Count == 0 ? null : TokenStream.Encode(validation, setup.Tokenizer, setup.Separator, team, null, Cancel);
+        int context = options.Context!.Value;
+        bool pictures = HavePictures(texts);
+        if (validation.Count > 0 && HavePictures(validation) != pictures)
+            throw new ArgumentException($"{validation[0]}: expected the held-out text to have pictures where the text has them, and none where it has none");
+        if (pictures && Peers is not null)
+            throw new ArgumentException("pictures are learned in one process: leave out --ranks");
+        var text = Windows(texts, "text", Progress);
+        var heldOut = validation.Count == 0 ? null : Windows(validation, "held-out text", null);
         if (before is not null)
             ResumedRun.RequireTexts(before, text.Files, heldOut?.Files ?? []);
-        int context = options.Context!.Value;
-        return (new TrainingData(text, heldOut, options.ValidationShare, options.ValidationTokens / context, context, options.Seed), text, heldOut);
+        return (new TrainingData(text, heldOut, options.ValidationShare, options.ValidationTokens / context, options.Seed), text, heldOut);
+
+        IWindows Windows(IReadOnlyList<string> files, string name, IProgress<double>? progress) => pictures
+            ? PictureWindows.Read(files, setup, context, team, progress, Cancel)
+            : new TextWindows(TokenStream.Encode(files, setup.Tokenizer, setup.Separator, team, progress, Cancel), context, name);
+    }
+
+    // Whether the files are lines with pictures; a run reads such ones, or texts.
+    private static bool HavePictures(IReadOnlyList<string> files)
+    {
+        bool[] lines = [.. files.Select(file => file.EndsWith(PictureWindows.Extension, StringComparison.OrdinalIgnoreCase))];
+        return lines.Distinct().Count() == 1
+            ? lines[0]
+            : throw new ArgumentException($"{files[Array.IndexOf(lines, true)]} has pictures and {files[Array.IndexOf(lines, false)]} is a text: a run reads one or the other");
     }
 
     private static string[] Paths(IReadOnlyList<TextFileFacts> files) => [.. files.Select(file => file.Path)];

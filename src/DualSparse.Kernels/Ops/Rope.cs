@@ -91,16 +91,7 @@ internal sealed class Rope
     /// <param name="head">At least <see cref="Size"/> values.</param>
     /// <param name="position">From 0.</param>
     /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
-    public void Rotate(Span<float> head, int position) => Rotate(head, position, first: 0);
-
-    /// <summary>The transpose of <see cref="Rotate(Span{float}, int)"/>, in place: by −angle, times the same factor. Gradients go back through it.</summary>
-    /// <param name="head">At least <see cref="Size"/> values.</param>
-    /// <param name="position">From 0.</param>
-    /// <exception cref="ArgumentException">The head is shorter than <see cref="Size"/>, or the position negative.</exception>
-    public void RotateTransposed(Span<float> head, int position) => Rotate(head, position, first: 1);
-
-    // Which value of a pair is the first: with the second in its place the pair turns the other way.
-    private void Rotate(Span<float> head, int position, int first)
+    public void Rotate(Span<float> head, int position)
     {
         if (head.Length < Size || position < 0)
             throw new ArgumentException($"expected at least {Size} values and a position from 0, found {head.Length} and {position}");
@@ -108,9 +99,15 @@ internal sealed class Rope
             return;
         if (table.Length / Size <= position)
             Prepare(position + 1);
-        Rotate(head, table.AsSpan(position * Size, Size), first);
+        Rotate(head, table.AsSpan(position * Size, Size), first: 0);
     }
 
+    /// <summary>The transpose of <see cref="Rotate(Span{float}, ReadOnlySpan{float})"/>, in place: by −angle, times the same factor. Gradients go back through it.</summary>
+    /// <param name="head">At least <see cref="Size"/> values.</param>
+    /// <param name="turn">What <see cref="Turn"/> gave.</param>
+    public void RotateBack(Span<float> head, ReadOnlySpan<float> turn) => Rotate(head, turn, first: 1);
+
+    // Which value of a pair is the first: with the second in its place the pair turns the other way.
     private void Rotate(Span<float> head, ReadOnlySpan<float> turn, int first)
     {
         int n = frequencies.Length;

@@ -12,6 +12,9 @@ internal sealed class PictureProcessor
     private static readonly string[] s_harmless =
         ["image_processor_type", "processor_class", "feature_extractor_type", "auto_map", "data_format", "input_data_format", "default_to_square", "device", "disable_grouping", "return_tensors", "image_seq_length", "size_divisor", "pad_size", "crop_size", "video_processor_type"];
 
+    /// <summary>The names of the files that say it; one of them is there.</summary>
+    public static IReadOnlyList<string> FileNames { get; } = [FileName, NewFileName];
+
     private readonly VisionConfig vision;
     private readonly long least;
     private readonly long most;
@@ -37,6 +40,18 @@ internal sealed class PictureProcessor
     /// <exception cref="ModelFormatException">As for <see cref="Load"/>.</exception>
     public static PictureProcessor Parse(byte[] json, string file, VisionConfig vision) => Read(ConfigFields.Parse(json, file), vision);
 
+    /// <summary>How many patches a picture becomes.</summary>
+    /// <param name="width">Pixels from left to right.</param>
+    /// <param name="height">Pixels from top to bottom.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="PictureException">It is too long for its width, or too wide for its height.</exception>
+    public PatchGrid Grid(int width, int height, string name)
+    {
+        int side = vision.PatchSize;
+        var (newWidth, newHeight) = PictureSize.Of(width, height, side * vision.Merge, least, most, name);
+        return new PatchGrid(1, newHeight / side, newWidth / side);
+    }
+
     /// <summary>The patches of a picture.</summary>
     /// <param name="picture">The picture.</param>
     /// <param name="name">What messages call it.</param>
@@ -44,9 +59,9 @@ internal sealed class PictureProcessor
     public PicturePatches Patches(Pixels picture, string name)
     {
         int side = vision.PatchSize, merge = vision.Merge;
-        var (width, height) = PictureSize.Of(picture.Width, picture.Height, side * merge, least, most, name);
-        byte[] rgb = Bicubic.Resize(picture, width, height).Rgb;
-        var grid = new PatchGrid(1, height / side, width / side);
+        var grid = Grid(picture.Width, picture.Height, name);
+        int width = grid.Columns * side;
+        byte[] rgb = Bicubic.Resize(picture, width, grid.Rows * side).Rgb;
         float[] values = new float[checked(grid.Count * vision.PatchValues)];
         int at = 0;
         for (int patch = 0; patch < grid.Count; patch++)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using DualSparse.Kernels;
 using DualSparse.Models;
+using DualSparse.Models.Pictures;
 using DualSparse.Models.Safetensors;
 using DualSparse.Models.Text;
 
@@ -34,12 +35,20 @@ internal static class ModelFiles
             File.Copy(source, Path.Combine(folder, Path.GetFileName(source)));
         if (GenerationFile(config, tokenizer) is { } generation)
             File.Copy(generation, Path.Combine(folder, Generation));
+        foreach (string pictures in PictureProcessor.FileNames)
+        {
+            if (Beside(config, tokenizer, pictures) is { } file)
+                File.Copy(file, Path.Combine(folder, pictures));
+        }
     }
 
     /// <summary>The settings for generating that go with a model: those beside its configuration, or else beside its tokenizer; null: none.</summary>
-    public static string? GenerationFile(string config, string tokenizer) =>
+    public static string? GenerationFile(string config, string tokenizer) => Beside(config, tokenizer, Generation);
+
+    /// <summary>A file beside a model's configuration, or else beside its tokenizer; null: there is none.</summary>
+    public static string? Beside(string config, string tokenizer, string name) =>
         new[] { Path.GetDirectoryName(Path.GetFullPath(config))!, File.Exists(tokenizer) ? Path.GetDirectoryName(Path.GetFullPath(tokenizer))! : tokenizer }
-            .Select(folder => Path.Combine(folder, Generation)).FirstOrDefault(ModelFile.Exists);
+            .Select(folder => Path.Combine(folder, name)).FirstOrDefault(ModelFile.Exists);
 
     /// <summary>Writes the weights, rounded to their type, as a checkpoint's: the old file or the whole new one is there.</summary>
     /// <exception cref="IOException">Writing failed, say because the disk is full.</exception>

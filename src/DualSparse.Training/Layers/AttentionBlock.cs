@@ -12,7 +12,7 @@ internal sealed unsafe class AttentionBlock : IBlock
     private readonly Norm? queryNorm, keyNorm;
     private readonly bool perHead;
     private readonly Linear query, key, value, output;
-    private readonly CausalAttention attention;
+    private readonly WindowAttention attention;
     private readonly ScratchBuffer rawQueries = new(), rawKeys = new(), queries = new(), keys = new(), values = new(), attended = new(), logSums = new();
 
     /// <summary>Takes a layer's tensors.</summary>
@@ -31,7 +31,7 @@ internal sealed unsafe class AttentionBlock : IBlock
         key = Of(tensors.Attention.Key!, tensors.Attention.KeyBias);
         value = Of(tensors.Attention.Value!, tensors.Attention.ValueBias);
         output = Of(tensors.Attention.Output, tensors.Attention.OutputBias);
-        attention = new CausalAttention(arithmetic, heads, keyValueHeads, size, config.SoftmaxScale);
+        attention = new WindowAttention(arithmetic, heads, keyValueHeads, size, config.SoftmaxScale);
 
         Linear Of(TensorSpec weight, TensorSpec? bias) => new(arithmetic, set, set.Find(weight), set.Find(bias));
     }
@@ -61,7 +61,7 @@ internal sealed unsafe class AttentionBlock : IBlock
         Project(pass, query, queryNorm, rawQueries, n, heads, q);
         Project(pass, key, keyNorm, rawKeys, n, keyValueHeads, k);
         value.Forward(work, n, tokens, v);
-        attention.Forward(work, pass.Windows, pass.Length, q, k, v, o, logSums.Floats((nint)tokens * heads));
+        attention.Forward(work, pass.Windows, q, k, v, o, logSums.Floats((nint)tokens * heads));
         output.Forward(work, o, tokens, to, add: true);
     }
 
@@ -78,7 +78,7 @@ internal sealed unsafe class AttentionBlock : IBlock
         float* n = Input.Rows, dn = pass.Normalised.Floats((nint)tokens * hidden);
         output.BackwardWeight(work, dTo, attended.Current, tokens);
         output.BackwardInput(work, dTo, tokens, dO, add: false);
-        attention.Backward(work, pass.Windows, pass.Length, queries.Current, keys.Current, values.Current, attended.Current, logSums.Current, dO, dq, dk, dv);
+        attention.Backward(work, pass.Windows, queries.Current, keys.Current, values.Current, attended.Current, logSums.Current, dO, dq, dk, dv);
         BackwardProject(pass, query, queryNorm, rawQueries, dq, n, heads, dn, add: false);
         BackwardProject(pass, key, keyNorm, rawKeys, dk, n, keyValueHeads, dn, add: true);
         value.BackwardWeight(work, dv, n, tokens);
@@ -97,8 +97,6 @@ internal sealed unsafe class AttentionBlock : IBlock
     {
         if (model.Attention.Mla is not null)
             throw new NotSupportedException($"multi-head latent attention has no gradient here: '{model.ModelType}' can't be trained");
-        if (model.Vision is not null)
-            throw new NotSupportedException($"a vision tower has no gradient here: '{model.ModelType}' can't be trained");
         if (model.Attention.ClipQkv is not null)
             throw new NotSupportedException("clipping of queries, keys and values ('clip_qkv') has no gradient here");
         if (model.LayerPlan[layer].SlidingWindow is { } window && window < model.MaxPositions)
@@ -111,12 +109,12 @@ internal sealed unsafe class AttentionBlock : IBlock
         float* from = norm is null ? to : raw.Floats((nint)pass.Tokens * count * size);
         map.Forward(pass.Work, n, pass.Tokens, from);
         norm?.Forward(pass, from, perHead ? count : 1, to);
-        RopeOp.Forward(pass.Work.Team, pass.Rope, Heads(to, count), pass.Windows, pass.Length, count, size);
+        RopeOp.Forward(pass.Work.Team, pass.Rope, Heads(to, count), pass.Places, count, size);
     }
 
     private void BackwardProject(TrainingPass pass, Linear map, Norm? norm, ScratchBuffer raw, float* d, float* n, int count, float* dn, bool add)
     {
-        RopeOp.Backward(pass.Work.Team, pass.Rope, Heads(d, count), pass.Windows, pass.Length, count, size);
+        RopeOp.Backward(pass.Work.Team, pass.Rope, Heads(d, count), pass.Places, count, size);
         norm?.Backward(pass, d, raw.Current, perHead ? count : 1, d, add: false);
         map.BackwardWeight(pass.Work, d, n, pass.Tokens);
         map.BackwardInput(pass.Work, d, pass.Tokens, dn, add);

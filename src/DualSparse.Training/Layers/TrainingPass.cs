@@ -22,14 +22,14 @@ internal sealed class TrainingPass(TrainingWork work, Rope rope, float epsilon) 
     /// <summary>ε of RMS norms.</summary>
     public float Epsilon => epsilon;
 
-    /// <summary>Windows.</summary>
-    public int Windows { get; private set; }
+    /// <summary>The texts' tokens.</summary>
+    public Window[] Windows { get; private set; } = [];
 
-    /// <summary>Tokens of each.</summary>
-    public int Length { get; private set; }
+    /// <summary>[tokens] where each is.</summary>
+    public GridPlace[] Places { get; private set; } = [];
 
-    /// <summary>Tokens of all.</summary>
-    public int Tokens => Windows * Length;
+    /// <summary>Tokens of all texts.</summary>
+    public int Tokens => Places.Length;
 
     /// <summary>The sums of each MoE layer's router, in order; where tokens are routed twice, of both.</summary>
     public List<RouterTotals> Routers { get; } = [];
@@ -81,10 +81,12 @@ internal sealed class TrainingPass(TrainingWork work, Rope rope, float epsilon) 
     }
 
     /// <summary>Begins a pass.</summary>
-    public void Begin(WindowBatch batch)
+    /// <param name="windows">The texts' tokens.</param>
+    /// <param name="places">[tokens] where each is.</param>
+    public void Begin(Window[] windows, GridPlace[] places)
     {
         IsBackward = false;
-        (Windows, Length) = (batch.Windows, batch.Length);
+        (Windows, Places) = (windows, places);
         Routers.Clear();
     }
 

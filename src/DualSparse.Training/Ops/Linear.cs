@@ -20,12 +20,12 @@ internal sealed unsafe class Linear : IDisposable
     /// <summary>Takes the weights of a set; <see cref="Pack"/> has to follow.</summary>
     /// <param name="arithmetic">In what products are computed.</param>
     /// <param name="set">The tensors.</param>
-    /// <param name="weight">W, [outputs, inputs].</param>
+    /// <param name="weight">W, [outputs, inputs], the inputs in one dimension or in several.</param>
     /// <param name="bias">b, [outputs]; null: none.</param>
     public Linear(Arithmetic arithmetic, ParameterSet set, Parameter weight, Parameter? bias = null)
     {
         (this.arithmetic, this.set, this.weight, this.bias) = (arithmetic, set, weight, bias);
-        (Outputs, Inputs) = ((int)weight.Shape[0], (int)weight.Shape[1]);
+        (Outputs, Inputs) = ((int)weight.Shape[0], (int)(weight.Count / weight.Shape[0]));
         byRows = new AlignedBuffer((nuint)arithmetic.PanelsBytes(Outputs, Inputs));
         byColumns = new AlignedBuffer((nuint)arithmetic.PanelsBytes(Inputs, Outputs));
     }

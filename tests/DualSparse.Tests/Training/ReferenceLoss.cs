@@ -1,4 +1,5 @@
 using DualSparse.Models;
+using DualSparse.Tests.Engine.Reference;
 using DualSparse.Training;
 
 namespace DualSparse.Tests.Training;
@@ -8,6 +9,8 @@ namespace DualSparse.Tests.Training;
 /// <param name="values">The tensors by name; whoever changes them asks anew.</param>
 internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<string, double[]> values)
 {
+    private (int Time, int Row, int Column)[] places = [];
+
     private readonly double[] frequencies = [.. Enumerable.Range(0, config.Rope.Size / 2).Select(i => Math.Pow(config.Rope.Theta, -2.0 * i / config.Rope.Size))];
 
     // Of the batch so far, a list for each MoE layer, and for its second routing: each token's probabilities, what it chose, and log Σ e^logit.
@@ -19,11 +22,11 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         foreach (var layer in routed)
             layer.Clear();
         double sum = 0;
-        for (int w = 0; w < batch.Windows; w++)
+        foreach (var (first, count) in batch.Texts)
         {
-            int first = w * batch.Length;
-            double[][] logits = Logits(batch.Inputs.AsSpan(first, batch.Length));
-            for (int t = 0; t < batch.Length; t++)
+            var pictures = batch.Pictures.Where(picture => picture.First >= first && picture.First < first + count).Select(picture => Tower().Encode(picture.Patches, picture.First - first));
+            double[][] logits = Logits(batch.Inputs.AsSpan(first, count), [.. pictures]);
+            for (int t = 0; t < count; t++)
             {
                 if (batch.Targets[first + t] is var target and >= 0)
                     sum += LogSumExp(logits[t]) - logits[t][target];
@@ -44,12 +47,17 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
         config.Moe!.Experts * Enumerable.Range(0, config.Moe.Experts).Sum(e =>
             (double)tokens.Count(token => token.Chosen.Contains(e)) / (tokens.Count * pairsOfAToken) * tokens.Average(token => token.Probabilities[e]));
 
-    private double[][] Logits(ReadOnlySpan<int> ids)
+    private ReferenceTower Tower() => new(config, tensor => values[tensor.Name]);
+
+    private double[][] Logits(ReadOnlySpan<int> ids, ReferencePicture[] pictures)
     {
         double[] embedding = values[config.Tensors.Embedding.Name];
         var x = new double[ids.Length][];
         for (int t = 0; t < x.Length; t++)
             x[t] = embedding.AsSpan(ids[t] * config.HiddenSize, config.HiddenSize).ToArray();
+        foreach (var picture in pictures)
+            picture.Levels[0].CopyTo(x, picture.First);
+        places = Places(ids.Length, pictures);
         // What each half layer reads, attention and MLP in turn.
         List<double[][]> inputs = [];
         // The stream that attention reads, where it lacks the experts of the layer before.
@@ -72,9 +80,37 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
             inputs.Add([.. x.Select(row => Norm(row, layer.PostAttentionNorm))]);
             double[][] now = inputs[^1], earlier = inputs[^(1 + config.LayerPlan[l].Shortcut)];
             x = [.. x.Select((row, t) => Sum(row, layer.Mlp is { } dense ? Expert(dense, now[t]) : Experts(l, layer, now[t], earlier[t]), 1))];
+            foreach (var picture in pictures.Where(picture => l + 1 < picture.Levels.Length))
+            {
+                for (int t = 0; t < picture.Levels[0].Length; t++)
+                    x[picture.First + t] = Sum(x[picture.First + t], picture.Levels[l + 1][t], 1);
+            }
         }
 
         return [.. x.Select(row => Multiply(config.Tensors.Head, null, Norm(row, config.Tensors.FinalNorm)))];
+    }
+
+    // Time, row and column of each token.
+    private static (int, int, int)[] Places(int tokens, ReferencePicture[] pictures)
+    {
+        var found = new (int, int, int)[tokens];
+        int at = 0;
+        for (int t = 0; t < tokens; t++)
+        {
+            if (Array.Find(pictures, picture => picture.First == t) is not { } picture)
+            {
+                found[t] = (at, at, at);
+                at++;
+                continue;
+            }
+
+            for (int i = 0; i < picture.Rows * picture.Columns; i++)
+                found[t + i] = (at, at + i / picture.Columns, at + i % picture.Columns);
+            at += Math.Max(picture.Rows, picture.Columns);
+            t += picture.Rows * picture.Columns - 1;
+        }
+
+        return found;
     }
 
     private double[][] Attention(AttentionTensors tensors, double[][] x)
@@ -110,12 +146,26 @@ internal sealed class ReferenceLoss(ModelConfig config, IReadOnlyDictionary<stri
             double[] from = config.Attention.QueryKeyNorm == QueryKeyNorm.PerHead ? Norm(head, norm!) : head, to = [.. from];
             for (int i = 0; i < size / 2; i++)
             {
-                var (sin, cos) = Math.SinCos(position * frequencies[i]);
+                var (sin, cos) = Math.SinCos(On(position, i) * frequencies[i]);
                 (to[i], to[i + size / 2]) = (from[i] * cos - from[i + size / 2] * sin, from[i + size / 2] * cos + from[i] * sin);
             }
 
             return to;
         })];
+    }
+
+    // What a pair turns by: where there are sections, every third pair by rows, the ones behind by columns.
+    private int On(int token, int pair)
+    {
+        var (time, row, column) = places[token];
+        if (config.Rope.GridSections is not { } sections)
+            return time;
+        return (pair % 3, pair / 3) switch
+        {
+            (1, var n) when n < sections[1] => row,
+            (2, var n) when n < sections[2] => column,
+            _ => time,
+        };
     }
 
     private double[] Experts(int l, LayerTensors layer, double[] x, double[] earlier) => Parts(l, layer, x, earlier) is var (now, later) ? Sum(now, later, 1) : [];

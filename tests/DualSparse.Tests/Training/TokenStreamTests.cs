@@ -64,7 +64,7 @@ public sealed class TokenStreamTests : IDisposable
     {
         var stream = TokenStream.Encode([Write("text.txt", TinyRun.SampleText[..20_000])], s_tokenizer, 0, team);
         int[] ids = All(stream);
-        var data = new TrainingData(stream, null, share: 0.25, most: 5, context: 16, seed: 3);
+        var data = new TrainingData(new TextWindows(stream, 16, "text"), null, share: 0.25, most: 5, seed: 3);
         int windows = (ids.Length - 1) / 16, kept = windows / 4;
         Assert.Equal((windows - kept, 5), (data.Windows, data.HeldOutWindows));
         var epoch = data.Batch(0, data.Windows);

@@ -15,12 +15,20 @@ internal sealed record ReferencePicture(int First, int Rows, int Columns, double
 /// A vision tower as its formulas stand, patch by patch in double precision: nothing shared with the engine but the reading of files and the
 /// frequencies of its rotation.
 /// </summary>
-internal sealed class ReferenceTower(Checkpoint checkpoint)
+/// <param name="config">The model.</param>
+/// <param name="values">A tensor's values.</param>
+internal sealed class ReferenceTower(ModelConfig config, Func<TensorSpec, IReadOnlyList<double>> values)
 {
     private const double Epsilon = 1e-6;
 
-    private readonly VisionConfig vision = checkpoint.Config.Vision!;
-    private readonly VisionTensors tensors = checkpoint.Config.Tensors.Vision!;
+    private readonly VisionConfig vision = config.Vision!;
+    private readonly VisionTensors tensors = config.Tensors.Vision!;
+
+    /// <summary>A checkpoint's tower.</summary>
+    public ReferenceTower(Checkpoint checkpoint)
+        : this(checkpoint.Config, tensor => [.. checkpoint.Get(tensor).ReadFloats().Select(v => (double)v)])
+    {
+    }
 
     /// <summary>Computes a picture.</summary>
     public ReferencePicture Encode(PicturePatches picture, int first)
@@ -100,7 +108,7 @@ internal sealed class ReferenceTower(Checkpoint checkpoint)
     // Bilinear between the four nearest of the grid; both from 0 to 1.
     private double[] Position(double down, double along)
     {
-        float[] all = checkpoint.Get(tensors.Positions).ReadFloats();
+        var all = values(tensors.Positions);
         int side = vision.GridSide;
         double y = down * (side - 1), x = along * (side - 1);
         double[] sum = new double[vision.HiddenSize];
@@ -119,13 +127,13 @@ internal sealed class ReferenceTower(Checkpoint checkpoint)
 
     private double[] Map(BiasedTensors map, double[] x)
     {
-        float[] weights = checkpoint.Get(map.Weight).ReadFloats(), bias = checkpoint.Get(map.Bias).ReadFloats();
+        IReadOnlyList<double> weights = values(map.Weight), bias = values(map.Bias);
         return [.. bias.Select((b, o) => b + x.Select((v, i) => v * weights[o * x.Length + i]).Sum())];
     }
 
     private double[] Norm(BiasedTensors norm, double[] x)
     {
-        float[] weights = checkpoint.Get(norm.Weight).ReadFloats(), bias = checkpoint.Get(norm.Bias).ReadFloats();
+        IReadOnlyList<double> weights = values(norm.Weight), bias = values(norm.Bias);
         double mean = x.Average(), deviation = Math.Sqrt(x.Average(v => (v - mean) * (v - mean)) + Epsilon);
         return [.. x.Select((v, i) => weights[i] * (v - mean) / deviation + bias[i])];
     }

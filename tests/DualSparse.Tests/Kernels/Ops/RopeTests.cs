@@ -43,7 +43,8 @@ public class RopeTests
         var x = Enumerable.Range(0, 2 * n + 3).Select(_ => random.NextSingle() - 0.5f).ToArray();
         var y = x.ToArray();
         rope.Rotate(y, 777);
-        rope.RotateTransposed(y, 777);
+        rope.Prepare(778);
+        rope.RotateBack(y, rope.Turn(GridPlace.OfText(777), []));
         for (int i = 0; i < y.Length; i++)
             Assert.Equal(i < 2 * n ? factor * factor * x[i] : x[i], y[i], 1e-6);
     }

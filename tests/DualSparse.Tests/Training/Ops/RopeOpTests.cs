@@ -21,7 +21,7 @@ public unsafe class RopeOpTests
         float[] y = GradientCheck.WithAnyThreads(team =>
         {
             FloatBlock copy = new(x.Values);
-            RopeOp.Forward(team, rope, new HeadRows(copy.Pointer, Stride, HeadSize), Windows, Length, Heads, HeadSize);
+            RopeOp.Forward(team, rope, new HeadRows(copy.Pointer, Stride, HeadSize), Places(Windows, Length), Heads, HeadSize);
             return copy.Values;
         });
         var expected = x.Values.ToArray();
@@ -44,7 +44,7 @@ public unsafe class RopeOpTests
         float[] dx = GradientCheck.WithAnyThreads(team =>
         {
             FloatBlock d = new(dy.Values);
-            RopeOp.Backward(team, new Rope(s_frequencies, Factor, interleaved), new HeadRows(d.Pointer, Stride, HeadSize), windows, length, Heads, HeadSize);
+            RopeOp.Backward(team, new Rope(s_frequencies, Factor, interleaved), new HeadRows(d.Pointer, Stride, HeadSize), Places(windows, length), Heads, HeadSize);
             return d.Values;
         });
         GradientCheck.Near(GradientCheck.Numeric(Loss, x.Values), dx);
@@ -70,4 +70,40 @@ public unsafe class RopeOpTests
             return y.Zip(dy.Values, (v, d) => v * d).Sum();
         }
     }
+
+    [Fact]
+    public void Pairs_of_a_picture_turn_by_its_rows_and_columns_and_back()
+    {
+        GridAxis[] axes = [.. Enumerable.Range(0, 8).Select(pair => (GridAxis)(pair % 3))];
+        var rope = new Rope(s_frequencies, axes: axes);
+        GridPlace[] places = [new(7, 9, 11), new(7, 9, 12), GridPlace.OfText(13)];
+        var x = FloatBlock.Random(places.Length * Stride, 4);
+        float[] turned = GradientCheck.WithAnyThreads(team =>
+        {
+            FloatBlock copy = new(x.Values);
+            RopeOp.Forward(team, rope, new HeadRows(copy.Pointer, Stride, HeadSize), places, Heads, HeadSize);
+            return copy.Values;
+        });
+        for (int t = 0; t < places.Length; t++)
+        {
+            for (int pair = 0; pair < 8; pair++)
+            {
+                int a = t * Stride + HeadSize + pair, b = a + 8;
+                double angle = places[t].On(axes[pair]) * (double)s_frequencies[pair];
+                Assert.Equal(x.Values[a] * Math.Cos(angle) - x.Values[b] * Math.Sin(angle), turned[a], 1e-5);
+                Assert.Equal(x.Values[b] * Math.Cos(angle) + x.Values[a] * Math.Sin(angle), turned[b], 1e-5);
+            }
+        }
+
+        float[] back = GradientCheck.WithAnyThreads(team =>
+        {
+            FloatBlock copy = new(turned);
+            RopeOp.Backward(team, rope, new HeadRows(copy.Pointer, Stride, HeadSize), places, Heads, HeadSize);
+            return copy.Values;
+        });
+        for (int i = 0; i < back.Length; i++)
+            Assert.Equal(x.Values[i], back[i], 1e-5);
+    }
+
+    private static GridPlace[] Places(int windows, int length) => [.. Enumerable.Range(0, windows * length).Select(t => GridPlace.OfText(t % length))];
 }

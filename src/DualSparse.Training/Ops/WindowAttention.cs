@@ -6,7 +6,7 @@ using DualSparse.Training.Products;
 namespace DualSparse.Training.Ops;
 
 /// <summary>
-/// o_i = Σ_{j ≤ i} P_ij·v_j, P = softmax(s·q·kᵀ) over a window's earlier positions, blocks of queries at a time. Kept is each row's log-sum-exp,
+/// o_i = Σ_j P_ij·v_j, P = softmax(s·q·kᵀ) over a window's positions, or over j ≤ i alone, blocks of queries at a time. Kept is each row's log-sum-exp,
 /// from which the backward pass makes P again (FlashAttention-2, arXiv 2307.08691): D_i = do_i·o_i; dP = do·vᵀ; dS = s·P ⊙ (dP − D);
 /// dq = dS·k; dk = dSᵀ·q; dv = Pᵀ·do.
 /// </summary>
@@ -15,31 +15,36 @@ namespace DualSparse.Training.Ops;
 /// <param name="keyValueHeads">Key-value heads; a divisor of <paramref name="heads"/>.</param>
 /// <param name="size">Width of a head.</param>
 /// <param name="scale">s.</param>
-internal sealed unsafe class CausalAttention(Arithmetic arithmetic, int heads, int keyValueHeads, int size, float scale)
+/// <param name="causal">Whether a position sees none behind it.</param>
+/// <param name="joined">Whether queries, keys and values of a token stand side by side in one row.</param>
+internal sealed unsafe class WindowAttention(Arithmetic arithmetic, int heads, int keyValueHeads, int size, float scale, bool causal = true, bool joined = false)
 {
     // Queries at a time: their scores over 512 keys are 256 KiB, a part of the second-level cache.
     private const int Block = Product.Block;
 
     private readonly int group = heads / keyValueHeads;
 
-    private int QueryStride => heads * size;
+    private int OutputStride => heads * size;
 
-    private int KeyStride => keyValueHeads * size;
+    // From one token's queries, keys or values to the next one's.
+    private int QueryStride => joined ? (heads + 2 * keyValueHeads) * size : heads * size;
+
+    private int KeyStride => joined ? QueryStride : keyValueHeads * size;
 
     /// <summary>o, and each row's log-sum-exp.</summary>
     /// <param name="work">Threads, scratch.</param>
-    /// <param name="windows">Windows.</param>
-    /// <param name="length">Tokens of each.</param>
-    /// <param name="q">[windows · length, heads, size] f32.</param>
-    /// <param name="k">[windows · length, key-value heads, size] f32.</param>
+    /// <param name="windows">The windows' rows.</param>
+    /// <param name="q">[tokens, heads, size] f32.</param>
+    /// <param name="k">[tokens, key-value heads, size] f32.</param>
     /// <param name="v">As k.</param>
-    /// <param name="o">As q, overwritten.</param>
-    /// <param name="logSums">[windows · length, heads] f32, overwritten.</param>
-    public void Forward(TrainingWork work, int windows, int length, float* q, float* k, float* v, float* o, float* logSums) => work.Team.For(windows * keyValueHeads, (item, worker) =>
+    /// <param name="o">[tokens, heads, size] f32, dense, overwritten.</param>
+    /// <param name="logSums">[tokens, heads] f32, overwritten.</param>
+    public void Forward(TrainingWork work, Window[] windows, float* q, float* k, float* v, float* o, float* logSums) => work.Team.For(windows.Length * keyValueHeads, (item, worker) =>
     {
-        var (window, keyHead) = Math.DivRem(item, keyValueHeads);
+        var (index, keyHead) = Math.DivRem(item, keyValueHeads);
+        var (start, length) = windows[index];
         var scratch = work.Of(worker);
-        nint token = (nint)window * length;
+        nint token = start;
         float* keys = k + token * KeyStride + keyHead * size, values = v + token * KeyStride + keyHead * size;
         nint keyPanel = arithmetic.PanelBytes(size), valuePanel = arithmetic.PanelBytes(length);
         byte* keyPanels = scratch.Take(arithmetic.PanelsBytes(length, size)), valuePanels = scratch.Take(arithmetic.PanelsBytes(size, length));
@@ -50,27 +55,26 @@ internal sealed unsafe class CausalAttention(Arithmetic arithmetic, int heads, i
         {
             for (int first = 0; first < length; first += Block)
             {
-                int rows = Math.Min(Block, length - first), seen = first + rows;
+                int rows = Math.Min(Block, length - first), seen = causal ? first + rows : length;
                 nint row = token + first;
                 Rows.Encode(arithmetic, q + row * QueryStride + h * size, QueryStride, null, rows, size, room.HeadRows, room.HeadBytes);
                 Product.Run(arithmetic, room.HeadRows, room.HeadBytes, rows, keyPanels, keyPanel, seen, size, room.Tile, new StoreTile(room.Scores, length));
                 for (int r = 0; r < rows; r++)
                 {
                     var scores = new Span<float>(room.Scores + (nint)r * length, seen);
-                    logSums[(row + r) * heads + h] = Softmaxed(scores, first + r + 1);
+                    logSums[(row + r) * heads + h] = Softmaxed(scores, causal ? first + r + 1 : length);
                     arithmetic.EncodeRow(room.Scores + (nint)r * length, seen, room.KeyRows + r * room.KeyBytes);
                 }
 
                 Product.Run(
-                    arithmetic, room.KeyRows, room.KeyBytes, rows, valuePanels, valuePanel, size, seen, room.Tile, new StoreTile(o + row * QueryStride + h * size, QueryStride));
+                    arithmetic, room.KeyRows, room.KeyBytes, rows, valuePanels, valuePanel, size, seen, room.Tile, new StoreTile(o + row * OutputStride + h * size, OutputStride));
             }
         }
     });
 
     /// <summary>The gradients of q, k and v.</summary>
     /// <param name="work">Threads, scratch.</param>
-    /// <param name="windows">Windows.</param>
-    /// <param name="length">Tokens of each.</param>
+    /// <param name="windows">The windows' rows.</param>
     /// <param name="q">As in <see cref="Forward"/>.</param>
     /// <param name="k">As in <see cref="Forward"/>.</param>
     /// <param name="v">As in <see cref="Forward"/>.</param>
@@ -81,11 +85,12 @@ internal sealed unsafe class CausalAttention(Arithmetic arithmetic, int heads, i
     /// <param name="dk">As k, overwritten.</param>
     /// <param name="dv">As v, overwritten.</param>
     public void Backward(
-        TrainingWork work, int windows, int length, float* q, float* k, float* v, float* o, float* logSums, float* dO, float* dq, float* dk, float* dv) => work.Team.For(windows * keyValueHeads, (item, worker) =>
+        TrainingWork work, Window[] windows, float* q, float* k, float* v, float* o, float* logSums, float* dO, float* dq, float* dk, float* dv) => work.Team.For(windows.Length * keyValueHeads, (item, worker) =>
     {
-        var (window, keyHead) = Math.DivRem(item, keyValueHeads);
+        var (index, keyHead) = Math.DivRem(item, keyValueHeads);
+        var (start, length) = windows[index];
         var scratch = work.Of(worker);
-        nint token = (nint)window * length, keyOffset = token * KeyStride + keyHead * size;
+        nint token = start, keyOffset = token * KeyStride + keyHead * size;
         nint headPanel = arithmetic.PanelBytes(size), keyPanel = arithmetic.PanelBytes(length), blockPanel = arithmetic.PanelBytes(Block), blockRow = arithmetic.RowBytes(Block);
         byte* keyPanels = scratch.Take(arithmetic.PanelsBytes(length, size)), valuePanels = scratch.Take(arithmetic.PanelsBytes(length, size));
         byte* keyColumns = scratch.Take(arithmetic.PanelsBytes(size, length));
@@ -106,19 +111,19 @@ internal sealed unsafe class CausalAttention(Arithmetic arithmetic, int heads, i
         {
             for (int first = 0; first < length; first += Block)
             {
-                int rows = Math.Min(Block, length - first), seen = first + rows;
-                nint row = token + first, offset = row * QueryStride + h * size;
+                int rows = Math.Min(Block, length - first), seen = causal ? first + rows : length;
+                nint row = token + first, offset = row * QueryStride + h * size, output = row * OutputStride + h * size;
                 Rows.Encode(arithmetic, q + offset, QueryStride, null, rows, size, room.HeadRows, room.HeadBytes);
                 Product.Run(arithmetic, room.HeadRows, room.HeadBytes, rows, keyPanels, headPanel, seen, size, room.Tile, new StoreTile(room.Scores, length));
-                Rows.Encode(arithmetic, dO + offset, QueryStride, null, rows, size, room.HeadRows, room.HeadBytes);
+                Rows.Encode(arithmetic, dO + output, OutputStride, null, rows, size, room.HeadRows, room.HeadBytes);
                 Product.Run(arithmetic, room.HeadRows, room.HeadBytes, rows, valuePanels, headPanel, seen, size, room.Tile, new StoreTile(products, length));
                 for (int r = 0; r < rows; r++)
                 {
-                    int visible = first + r + 1;
+                    int visible = causal ? first + r + 1 : length;
                     var p = new Span<float>(room.Scores + (nint)r * length, seen);
                     Weights(p, visible, logSums[(row + r) * heads + h]);
-                    var d = new ReadOnlySpan<float>(dO + offset + (nint)r * QueryStride, size);
-                    float mean = TensorPrimitives.Dot(d, new ReadOnlySpan<float>(o + offset + (nint)r * QueryStride, size));
+                    var d = new ReadOnlySpan<float>(dO + output + (nint)r * OutputStride, size);
+                    float mean = TensorPrimitives.Dot(d, new ReadOnlySpan<float>(o + output + (nint)r * OutputStride, size));
                     // dS in place of dP, zeros where nothing is seen.
                     var s = new Span<float>(products + (nint)r * length, seen);
                     TensorPrimitives.Subtract(s, mean, s);
@@ -135,7 +140,7 @@ internal sealed unsafe class CausalAttention(Arithmetic arithmetic, int heads, i
                 Product.Run(arithmetic, turned, blockRow, seen, columns, blockPanel, size, rows, room.Tile, new AddTile(dk + keyOffset, KeyStride));
 
                 Columns.ToRows(arithmetic, room.Scores, length, null, rows, seen, turned, blockRow, steps);
-                Columns.ToPanels(arithmetic, dO + offset, QueryStride, null, rows, size, columns, blockPanel);
+                Columns.ToPanels(arithmetic, dO + output, OutputStride, null, rows, size, columns, blockPanel);
                 Product.Run(arithmetic, turned, blockRow, seen, columns, blockPanel, size, rows, room.Tile, new AddTile(dv + keyOffset, KeyStride));
             }
         }
