@@ -38,6 +38,8 @@ internal sealed unsafe class ParameterSet : IDisposable
         }
 
         (All, Length, WeightsName) = (all, end, config.WeightsName);
+        Stored = [.. all.Zip(Slices(Released(config))).GroupBy(pair => pair.Second.Slice.Tensor.Name).Select(group =>
+            new StoredTensor(group.First().Second.Slice.Tensor, [.. group.Select(pair => (pair.First, pair.Second.Slice))]))];
         Held = [.. all.Where(parameter => parameter.Expert is not { } expert || parts.Holds(expert, config.Moe!.Experts))];
         Chunks = [.. Held.SelectMany(parameter => ChunksOf(parameter, all.IndexOf(parameter)))];
         values = new AlignedBuffer((nuint)end * sizeof(float));
@@ -49,6 +51,9 @@ internal sealed unsafe class ParameterSet : IDisposable
 
     /// <summary>The tensors, in the order of their offsets.</summary>
     public IReadOnlyList<Parameter> All { get; }
+
+    /// <summary>The tensors as a checkpoint of the family has them, in order.</summary>
+    public IReadOnlyList<StoredTensor> Stored { get; }
 
     /// <summary>Those that this process has, in the same order.</summary>
     public IReadOnlyList<Parameter> Held { get; }
@@ -116,6 +121,10 @@ internal sealed unsafe class ParameterSet : IDisposable
         for (long first = parameter.Offset; first < end; first += ChunkLength)
             yield return new ParameterChunk(tensor, first, (int)Math.Min(ChunkLength, end - first));
     }
+
+    // Released vision-language models have all of a layer's experts in two tensors, and their readers expect it.
+    private static ModelConfig Released(ModelConfig config) =>
+        config is { Vision: not null, Names.Experts: ExpertStorage.Separate } ? config with { Names = config.Names with { Experts = ExpertStorage.FusedTransposed } } : config;
 
     // Every tensor once, in one order for each model; of experts that are stored together, each expert's matrices.
     private static IEnumerable<(WeightSlice Slice, int? Expert)> Slices(ModelConfig config)

@@ -26,7 +26,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     private readonly List<IBlock> blocks = [];
     private readonly List<LayerPair> layers = [];
     private readonly FarSkipStreams? streams;
-    private readonly TrainableTower? tower;
+    private readonly PictureTokens? pictures;
     private readonly Parameter embedding;
     private readonly Norm finalNorm;
     private readonly Linear head;
@@ -65,7 +65,7 @@ internal sealed unsafe class TrainableModel : IDisposable
         streams = config.Wiring == Wiring.FarSkip ? new FarSkipStreams(layers, config.HiddenSize) : null;
         if (streams is not null && config.Vision is not null)
             throw new NotSupportedException("a vision tower behind two streams ('wiring' is 'farskip') has no gradient here");
-        tower = config.Vision is { } vision ? new TrainableTower(work, Parameters, config, vision) : null;
+        pictures = config.Vision is { } vision ? new PictureTokens(work, Parameters, config, vision) : null;
         schedule = streams is null ? PassSchedule.Of(config, parts.Group) : null;
         embedding = Parameters.Find(config.Tensors.Embedding);
         finalNorm = new Norm(Parameters, Parameters.Find(config.Tensors.FinalNorm));
@@ -102,8 +102,7 @@ internal sealed unsafe class TrainableModel : IDisposable
         // A query sees half of its window on average; scores and sums.
         double attention = (double)Config.Layers * Config.Attention.Heads * Config.Attention.HeadSize * (batch.Length + 1);
         double logits = (double)head.Inputs * head.Outputs * batch.Targets.Count(target => target >= 0);
-        double pictures = tower?.Operations([.. batch.Pictures.Select(picture => picture.Patches)]) ?? 0;
-        return 3 * (2 * (batch.Tokens * (maps + experts + attention) + logits) + pictures);
+        return 3 * (2 * (batch.Tokens * (maps + experts + attention) + logits) + (pictures?.Operations(batch) ?? 0));
     }
 
     /// <summary>Sets all gradients to 0.</summary>
@@ -150,8 +149,8 @@ internal sealed unsafe class TrainableModel : IDisposable
         streams?.Backward(pass, dh);
         for (int b = streams is null ? blocks.Count - 1 : -1; b >= 0; b--)
         {
-            if (LevelBehind(batch, b) is { } level)
-                MovePictures(batch, dh, tower!.LevelGradient(level), RowMove.Take);
+            if (b % 2 == 1)
+                pictures?.BackwardAdd(batch, b / 2, dh);
             var step = Step(b);
             pass.Clock?.Begin(step);
             blocks[b].Backward(pass, dh);
@@ -162,13 +161,7 @@ internal sealed unsafe class TrainableModel : IDisposable
 
         pass.Clock?.End();
         schedule?.End(pass);
-        if (batch.Pictures.Count > 0)
-        {
-            // Their tokens' embeddings were never read.
-            MovePictures(batch, dh, tower!.LevelGradient(0), RowMove.TakeAway);
-            tower.Backward();
-        }
-
+        pictures?.BackwardEmbed(batch, dh);
         EmbeddingOp.Backward(work.Team, dh, batch.Inputs, Config.HiddenSize, Parameters.Gradients + embedding.Offset);
         return losses with { Balance = balance?.Value ?? 0, RouterZ = z };
     }
@@ -190,7 +183,7 @@ internal sealed unsafe class TrainableModel : IDisposable
     {
         foreach (var block in blocks)
             block.Dispose();
-        foreach (var one in new IDisposable?[] { streams, tower, finalNorm, head, residual, normalised, gradient, logits, chosen, chosenGradient, pass, work, Parameters })
+        foreach (var one in new IDisposable?[] { streams, pictures, finalNorm, head, residual, normalised, gradient, logits, chosen, chosenGradient, pass, work, Parameters })
             one?.Dispose();
     }
 
@@ -202,12 +195,7 @@ internal sealed unsafe class TrainableModel : IDisposable
         pass.Begin(batch.Texts, batch.Places(Merge));
         float* h = residual.Floats((nint)batch.Tokens * Config.HiddenSize);
         EmbeddingOp.Forward(work.Team, Parameters.Values + embedding.Offset, batch.Inputs, Config.HiddenSize, h);
-        if (batch.Pictures.Count > 0)
-        {
-            tower!.Forward([.. batch.Pictures.Select(picture => picture.Patches)]);
-            MovePictures(batch, h, tower.Level(0), RowMove.Put);
-        }
-
+        pictures?.Embed(batch, h);
         foreach (var (layer, place) in schedule?.Places ?? [])
             (Moe(layer).ForwardPlace, Moe(layer).BackwardPlace) = (place.Forward.Kind, place.Backward.Kind);
         streams?.Forward(pass, h);
@@ -218,36 +206,12 @@ internal sealed unsafe class TrainableModel : IDisposable
             blocks[b].Forward(pass, h);
             foreach (int layer in Behind(place => place.Forward, step))
                 Moe(layer).Compute(pass);
-            if (LevelBehind(batch, b) is { } level)
-                MovePictures(batch, h, tower!.Level(level), RowMove.Add);
+            if (b % 2 == 1)
+                pictures?.Add(batch, b / 2, h);
         }
 
         pass.Clock?.End();
         return h;
-    }
-
-    // The level of the tower's rows that is added behind a block; null: none is.
-    private int? LevelBehind(WindowBatch batch, int block) => batch.Pictures.Count > 0 && block % 2 == 1 && block / 2 + 1 < tower!.Levels ? block / 2 + 1 : null;
-
-    // Between rows of the text and the pictures' own, [tokens of all pictures, hidden].
-    private void MovePictures(WindowBatch batch, float* text, float* pictures, RowMove move)
-    {
-        int hidden = Config.HiddenSize;
-        foreach (var picture in batch.Pictures)
-        {
-            int tokens = picture.Patches.Grid.Tokens(Merge);
-            float* rows = text + (nint)picture.First * hidden;
-            nuint bytes = (nuint)tokens * (nuint)hidden * sizeof(float);
-            if (move == RowMove.Add)
-                ParallelSum.Add(work.Team, rows, (long)tokens * hidden, (nint)pictures);
-            else if (move == RowMove.Put)
-                NativeMemory.Copy(pictures, rows, bytes);
-            else
-                NativeMemory.Copy(rows, pictures, bytes);
-            if (move == RowMove.TakeAway)
-                NativeMemory.Clear(rows, bytes);
-            pictures += (nint)tokens * hidden;
-        }
     }
 
     private static Operator Step(int block) => new(block % 2 == 0 ? OperatorKind.Attention : OperatorKind.Dense, block / 2);
@@ -260,7 +224,7 @@ internal sealed unsafe class TrainableModel : IDisposable
 
     private void Pack()
     {
-        foreach (var map in blocks.SelectMany(block => block.Maps).Concat(tower?.Maps ?? []))
+        foreach (var map in blocks.SelectMany(block => block.Maps).Concat(pictures?.Maps ?? []))
             map.Pack(work);
         foreach (var block in MoeBlocks)
             block.Experts.Pack(work);
@@ -335,14 +299,7 @@ internal sealed unsafe class TrainableModel : IDisposable
             throw new ArgumentException($"expected {batch.Tokens} inputs and targets, found {batch.Inputs.Length} and {batch.Targets.Length}");
         RequireInVocabulary(batch.Inputs, least: 0);
         RequireInVocabulary(batch.Targets, least: int.MinValue);
-        if (batch.Pictures.Count > 0 && Config.Vision is null)
-            throw PicturePrompt.TextOnly(Config);
-        foreach (var picture in batch.Pictures)
-        {
-            int tokens = picture.Patches.Grid.Tokens(Merge);
-            if (!batch.Texts.Any(text => picture.First >= text.First && picture.First + tokens <= text.First + text.Count))
-                throw new ArgumentException($"a picture of {tokens} tokens begins at token {picture.First}, expected it inside one of {batch.Texts.Length} texts of {batch.Tokens} tokens");
-        }
+        PictureTokens.Check(batch, Config);
     }
 
     private void RequireInVocabulary(int[] ids, int least)
@@ -350,14 +307,5 @@ internal sealed unsafe class TrainableModel : IDisposable
         int wrong = Array.FindIndex(ids, id => id < least || id >= Config.VocabSize);
         if (wrong >= 0)
             throw new ArgumentException($"the token id {ids[wrong]} is outside the vocabulary of {Config.VocabSize}");
-    }
-
-    // What happens to a picture's rows in the text.
-    private enum RowMove
-    {
-        Put,
-        Add,
-        Take,
-        TakeAway,
     }
 }

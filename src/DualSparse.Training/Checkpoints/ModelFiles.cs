@@ -55,9 +55,9 @@ internal static class ModelFiles
     public static void WriteWeights(string folder, ParameterSet set, WeightFormat weights)
     {
         var type = weights == WeightFormat.F32 ? TensorType.F32 : TensorType.BF16;
-        using var writer = new CheckpointWriter(folder, [.. set.All.Select(p => new TensorDeclaration(p.Name, type, p.Shape))], name: set.WeightsName);
-        foreach (var parameter in set.All)
-            writer.Append(parameter.Name, set.ValuesOf(parameter));
+        using var writer = new CheckpointWriter(folder, [.. set.Stored.Select(stored => new TensorDeclaration(stored.Tensor.Name, type, stored.Tensor.Shape))], name: set.WeightsName);
+        foreach (var stored in set.Stored)
+            writer.Append(stored.Tensor.Name, stored.Values(set));
         writer.Commit();
         FolderSync.Flush(folder);
     }

@@ -143,7 +143,7 @@ internal sealed class ReferenceTower(ModelConfig config, Func<TensorSpec, IReadO
     // The normal distribution's integral by Simpson's rule: another way than the engine's.
     private static double Gelu(double x)
     {
-        const int steps = 2000;
+        const int steps = 200;
         double end = Math.Clamp(x, -10, 10), step = end / steps, sum = 0;
         for (int i = 0; i <= steps; i++)
             sum += (i is 0 or steps ? 1 : i % 2 == 1 ? 4 : 2) * Math.Exp(-(i * step) * (i * step) / 2);
