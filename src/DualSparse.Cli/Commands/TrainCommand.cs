@@ -14,7 +14,7 @@ internal static class TrainCommand
     private static readonly Option<string?> s_tokenizer = new("--tokenizer") { Description = "With --config: the folder of the tokenizer, or its tokenizer.json.", HelpName = "folder" };
     private static readonly Option<string?> s_init = new("--init") { Description = "Train this model further; its folder stays as it is.", HelpName = "model" };
     private static readonly Option<string?> s_resume = new("--resume") { Description = "Go on with the run in this folder, from its last checkpoint.", HelpName = "folder" };
-    private static readonly Option<string[]> s_text = new("--text") { Description = "The texts to train on, UTF-8; a line <|endoftext|> ends a document.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<string[]> s_text = new("--text") { Description = "The texts to train on, UTF-8; a line <|endoftext|> ends a document. Files .jsonl hold pictures and what is said of them.", HelpName = "file", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string[]> s_validation = new("--validation") { Description = "Texts to measure the held-out loss on. [default: the last part of the text]", HelpName = "file", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string?> s_teacher = new("--teacher") { Description = "Learn this model's predictions, by KL divergence, instead of the texts' next tokens.", HelpName = "model" };
     private static readonly Option<string?> s_output = new("--output", "-o") { Description = "The folder to write to; it must be new or empty.", HelpName = "folder" };
