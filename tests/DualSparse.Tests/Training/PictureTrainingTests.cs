@@ -71,7 +71,7 @@ public sealed class PictureTrainingTests : IDisposable
     public void Mistakes_are_one_sentence()
     {
         Assert.Contains("line 1 has 17 tokens, expected at most 16, those of a window", CommandRun.Mistake([.. New[..^4], "--context", "16"]));
-        Assert.Contains("a run reads one or the other", CommandRun.Mistake([.. New[..8], TestPaths.InRepository("data", "calibration", "calibration.txt"), .. New[8..]]));
+        Assert.Contains("a run reads one or the other", CommandRun.Mistake([.. New[..7], TestPaths.InRepository("data", "calibration", "calibration.txt"), .. New[7..]]));
         Assert.Contains("reads text only", CommandRun.Mistake(["train", "--init", TestPaths.Model, .. New[5..]]));
         Assert.Contains("line 1: 'images[0]'", Wrong("""{"images":["none.png"],"turns":[{"prompt":"a","answer":"b"}]}"""));
         Assert.Contains("is an address on the web", Wrong("""{"images":["https://example.org/a.png"],"turns":[{"prompt":"a","answer":"b"}]}"""));
