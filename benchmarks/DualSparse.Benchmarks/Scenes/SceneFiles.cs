@@ -38,7 +38,9 @@ internal sealed class SceneFiles(ulong seed, TextWriter report)
                     guessed.See(scene, statement);
                 turns += statements.Count;
                 trues += statements.Count(statement => statement.IsTrue);
-                JsonLines.WriteRecord(file, scene.Picture(), statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false")));
+                var answers = statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false"));
+                // Behind the sentences, which must be judged by the picture alone.
+                JsonLines.WriteRecord(file, scene.Picture(), answers.Append(new Turn(SceneDescription.Prompt, SceneDescription.Of(scene))));
             }
 
             report.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");

@@ -37,7 +37,9 @@ public class SceneFilesTests
         {
             var record = JsonDocument.Parse(line).RootElement;
             var seen = Seen(record);
-            foreach (var turn in record.GetProperty("turns").EnumerateArray())
+            JsonElement[] turns = [.. record.GetProperty("turns").EnumerateArray()];
+            Assert.Equal(("The boxes hold", Described(seen)), (turns[^1].GetProperty("prompt").GetString(), turns[^1].GetProperty("answer").GetString()));
+            foreach (var turn in turns[..^1])
                 Assert.Equal(SentenceReader.Read(seen, turn.GetProperty("prompt").GetString()!).Holds ? " true" : " false", turn.GetProperty("answer").GetString());
         }
 
@@ -47,6 +49,9 @@ public class SceneFilesTests
             Assert.Equal(["true", "false"], item.GetProperty("choices").EnumerateArray().Select(choice => choice.GetString()));
             Assert.Equal(SentenceReader.Read(Seen(item), item.GetProperty("query").GetString()!).Holds ? 0 : 1, item.GetProperty("gold").GetInt32());
         }
+
+        static string Described(SeenScene seen) => " " + string.Join("; ", new[] { 0, 48, 96 }.Select(left => string.Join(", ", seen.Items.Where(item => item.Left >= left && item.Left < left + 32)
+            .OrderBy(item => item.Top).ThenBy(item => item.Left).Select(item => $"a {item.Colour} {item.Shape}").DefaultIfEmpty("nothing")))) + ".";
 
         static SeenScene Seen(JsonElement line) =>
             new(PngFile.Decode(DataUri.Read(Assert.Single(line.GetProperty("images").EnumerateArray()).GetString()!, "images[0]"), "images[0]"));
