@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 using DualSparse.Kernels.Ops;
 
@@ -48,13 +49,31 @@ internal sealed class NeuronImportance
         SwiGlu.Forward(gate, ones, activated);
         TensorPrimitives.Multiply(activated, up, gated);
         Span<double> first = Sums(0, expert), second = Sums(1, expert), third = Sums(2, expert), fourth = Sums(3, expert);
-        for (int n = 0; n < neurons; n++)
+        int n = 0;
+        for (; n + Vector<float>.Count <= neurons; n += Vector<float>.Count)
+        {
+            Vector<float> a = new(activated.AsSpan(n)), g = new(gated.AsSpan(n));
+            Add(a, first[n..]);
+            Add(Vector.Abs(a), second[n..]);
+            Add(g, third[n..]);
+            Add(Vector.Abs(g), fourth[n..]);
+        }
+
+        for (; n < neurons; n++)
         {
             first[n] += activated[n];
             second[n] += Math.Abs(activated[n]);
             third[n] += gated[n];
             fourth[n] += Math.Abs(gated[n]);
         }
+    }
+
+    private static void Add(Vector<float> values, Span<double> sums)
+    {
+        Vector.Widen(values, out var low, out var high);
+        var behind = sums[Vector<double>.Count..];
+        (new Vector<double>(sums) + low).CopyTo(sums);
+        (new Vector<double>(behind) + high).CopyTo(behind);
     }
 
     private Span<double> Sums(int metric, int expert) => sums[metric].AsSpan(expert * neurons, neurons);

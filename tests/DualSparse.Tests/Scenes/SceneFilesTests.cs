@@ -50,7 +50,7 @@ public class SceneFilesTests
             Assert.Equal(SentenceReader.Read(Seen(item), item.GetProperty("query").GetString()!).Holds ? 0 : 1, item.GetProperty("gold").GetInt32());
         }
 
-        static string Described(SeenScene seen) => " " + string.Join("; ", new[] { 0, 48, 96 }.Select(left => string.Join(", ", seen.Items.Where(item => item.Left >= left && item.Left < left + 32)
+        static string Described(SeenScene seen) => " " + string.Join("; ", Enumerable.Range(0, 3).Select(box => string.Join(", ", seen.Items.Where(item => item.Box == box)
             .OrderBy(item => item.Top).ThenBy(item => item.Left).Select(item => $"a {item.Colour} {item.Shape}").DefaultIfEmpty("nothing")))) + ".";
 
         static SeenScene Seen(JsonElement line) =>
