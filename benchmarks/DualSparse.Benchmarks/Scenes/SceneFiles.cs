@@ -40,7 +40,7 @@ internal sealed class SceneFiles(ulong seed, TextWriter report)
                 trues += statements.Count(statement => statement.IsTrue);
                 var answers = statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false"));
                 // Behind the sentences, which must be judged by the picture alone.
-                JsonLines.WriteRecord(file, scene.Picture(), answers.Append(new Turn(SceneDescription.Prompt, SceneDescription.Of(scene))));
+                JsonLines.WriteRecord(file, scene.Picture(), answers.Concat(SceneQuestions.Of(scene, new SceneRandom(seed, SceneStream.Questions, i))));
             }
 
             report.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");

@@ -13,6 +13,7 @@ internal enum SceneStream
     EmojiSplit,
     EmojiChoices,
     EmojiTraining,
+    Questions,
 }
 
 /// <summary>Random numbers by the seed, by what they are for, and by a number, so that each picture can be made alone; the same on every machine.</summary>

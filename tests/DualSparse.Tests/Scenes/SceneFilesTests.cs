@@ -39,7 +39,8 @@ public class SceneFilesTests
             var seen = Seen(record);
             JsonElement[] turns = [.. record.GetProperty("turns").EnumerateArray()];
             Assert.Equal(("The boxes hold", Described(seen)), (turns[^1].GetProperty("prompt").GetString(), turns[^1].GetProperty("answer").GetString()));
-            foreach (var turn in turns[..^1])
+            // Behind the sentences, a few questions of several words.
+            foreach (var turn in turns.Where(turn => turn.GetProperty("answer").GetString() is " true" or " false"))
                 Assert.Equal(SentenceReader.Read(seen, turn.GetProperty("prompt").GetString()!).Holds ? " true" : " false", turn.GetProperty("answer").GetString());
         }
 
