@@ -10,6 +10,9 @@ internal sealed class SceneFiles(ulong seed, TextWriter report)
     // Records a file.
     private const int Shard = 20_000;
 
+    // Of so many records one has questions instead of sentences.
+    private const int Questioned = 2;
+
     /// <summary>Writes train/scenes-….jsonl and a test for each kind, test/scenes_….jsonl.</summary>
     /// <param name="train">The folder for what is trained on.</param>
     /// <param name="test">The folder for what is tested.</param>
@@ -39,8 +42,8 @@ internal sealed class SceneFiles(ulong seed, TextWriter report)
                 turns += statements.Count;
                 trues += statements.Count(statement => statement.IsTrue);
                 var answers = statements.Select(statement => new Turn(statement.Text, statement.IsTrue ? " true" : " false"));
-                // Behind the sentences, which must be judged by the picture alone.
-                JsonLines.WriteRecord(file, scene.Picture(), answers.Concat(SceneQuestions.Of(scene, new SceneRandom(seed, SceneStream.Questions, i))));
+                // Never both, as one would tell the other's answer.
+                JsonLines.WriteRecord(file, scene.Picture(), i % Questioned == 0 ? SceneQuestions.Of(scene, new SceneRandom(seed, SceneStream.Questions, i)) : answers);
             }
 
             report.WriteLine($"{Math.Min(records, (shard + 1) * Shard)} records of {records}, {turns} sentences, {trues} true");

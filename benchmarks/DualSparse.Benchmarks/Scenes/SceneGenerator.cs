@@ -5,7 +5,9 @@ namespace DualSparse.Benchmarks.Scenes;
 /// where a grid of 8 pixels has its cells, which is a vision token's size, so that a small model can learn to count them.
 /// </summary>
 /// <param name="random">Its random numbers.</param>
-internal sealed class SceneGenerator(SceneRandom random)
+/// <param name="fewest">The fewest items.</param>
+/// <param name="most">The most items.</param>
+internal sealed class SceneGenerator(SceneRandom random, int fewest = SceneGenerator.FewestItems, int most = SceneGenerator.MostItems)
 {
     /// <summary>The fewest and the most items of a scene.</summary>
     public const int FewestItems = 2, MostItems = 8;
@@ -32,7 +34,7 @@ internal sealed class SceneGenerator(SceneRandom random)
     /// <summary>A scene.</summary>
     public Scene Draw()
     {
-        int count = random.Between(FewestItems, MostItems);
+        int count = random.Between(fewest, most);
         // Shares of scenes such that sentences about towers and about pairs find enough of both kinds.
         if (random.Chance(0.4))
         {

@@ -11,6 +11,9 @@ internal sealed class SceneTraining
     /// <summary>Sentences a record.</summary>
     public const int Turns = 8;
 
+    // The most items of half the scenes: from these a model learns first what words mean.
+    private const int FewItems = 3;
+
     // After so many draws without an admissible sentence of a form another is tried, and then the record has one sentence less.
     private const int Tries = 40;
 
@@ -33,7 +36,7 @@ internal sealed class SceneTraining
         while (true)
         {
             var random = new SceneRandom(seed, SceneStream.Training, index++);
-            var scene = new SceneGenerator(random).Draw();
+            var scene = (random.Chance(0.5) ? new SceneGenerator(random, 1, FewItems) : new SceneGenerator(random)).Draw();
             if (tested.Contains(scene.Layout))
                 continue;
             // Each kind once, and those twice of which fewest were found so far: equal shares.
