@@ -11,7 +11,7 @@ internal readonly record struct EncodedCandidate(int[] Ids, int First, int Lost)
 
 /// <summary>
 /// Encodes context and continuation together, as the model would read them; the continuation's ids are those after the longest common
-/// prefix with the context's ids. The sequence begins with the model's opening id; if it is too long, its last ids are kept, and pictures before them.
+/// prefix with the context's ids. The sequence begins with the model's opening id, or with pictures; if it is too long, its last ids are kept, and pictures before them.
 /// </summary>
 internal sealed class CandidateEncoder
 {
@@ -35,9 +35,12 @@ internal sealed class CandidateEncoder
     /// <summary>The id that opens a sequence.</summary>
     public int Opening { get; }
 
+    /// <summary>The ids that the tokenizer itself begins a prompt with; mostly none, or the opening one.</summary>
+    public int[] PromptBeginning => tokenizer.Encode("");
+
     /// <summary>Encodes a candidate.</summary>
     /// <param name="candidate">The candidate.</param>
-    /// <param name="beginning">The opening id and pictures' tokens, which aren't cut; null: the opening id, which is.</param>
+    /// <param name="beginning">What stands there with pictures, which isn't cut; null: the opening id, which is.</param>
     public EncodedCandidate Encode(TaskCandidate candidate, int[]? beginning = null)
     {
         int[] context = Plain(candidate.Context), joint = Plain(candidate.Context + candidate.Continuation), before = beginning ?? [Opening];

@@ -47,7 +47,7 @@ internal static class TaskEvaluation
         // Pictures are read when their item's turn comes.
         IEnumerable<EncodedItem> Items()
         {
-            var reader = new TaskPictures(model, encoder.Opening, encoder.Length);
+            var reader = new TaskPictures(model, encoder);
             for (int i = 0; i < items.Count; i++)
             {
                 var item = task.Items[i];

@@ -5,15 +5,14 @@ using DualSparse.Models.Pictures;
 namespace DualSparse.Evaluation.Tasks;
 
 /// <summary>What stands before an item's texts.</summary>
-/// <param name="Ids">Opening id, then the pictures' tokens.</param>
+/// <param name="Ids">The opening id; or what the tokenizer begins a prompt with, if anything, and the pictures' tokens.</param>
 /// <param name="Placed">The pictures' rows at their places; null: there are none.</param>
 internal sealed record ItemBeginning(int[] Ids, TextPictures? Placed);
 
 /// <summary>Reads the pictures of items, one item's at a time; the tower isn't asked again for one that comes again soon.</summary>
 /// <param name="model">The model.</param>
-/// <param name="opening">The id that opens a sequence.</param>
-/// <param name="length">The most ids of a sequence.</param>
-internal sealed class TaskPictures(Transformer model, int opening, int length)
+/// <param name="encoder">What sequences begin with, and how long they may be.</param>
+internal sealed class TaskPictures(Transformer model, CandidateEncoder encoder)
 {
     private readonly PictureMemory seen = new();
     private PictureProcessor? processor;
@@ -32,7 +31,7 @@ internal sealed class TaskPictures(Transformer model, int opening, int length)
     public ItemBeginning Read(IReadOnlyList<TaskPicture> pictures)
     {
         if (pictures.Count == 0)
-            return new ItemBeginning([opening], null);
+            return new ItemBeginning([encoder.Opening], null);
         var vision = model.Config.Vision!;
         processor ??= PictureProcessor.Load(model.Folder, vision);
         // Each one's patches are let go before the next are read.
@@ -41,12 +40,13 @@ internal sealed class TaskPictures(Transformer model, int opening, int length)
         foreach (var picture in pictures)
         {
             var read = picture.Read(processor);
-            PicturePrompt.RequireRoom(vision, read, length);
+            PicturePrompt.RequireRoom(vision, read, encoder.Length);
             patches.Add(new PicturePatches(read.Grid, [], read.Name));
             rows.Add(seen.Get(read, model.Encode));
         }
 
-        int[] ids = [opening, .. PicturePrompt.Of(model.Config, [], patches, length).Ids];
+        // As a prompt begins: the pictures are enough to predict the next id from.
+        int[] ids = PicturePrompt.Of(model.Config, encoder.PromptBeginning, patches, encoder.Length).Ids;
         return new ItemBeginning(ids, TextPictures.Of(ids, vision.ImageToken, rows));
     }
 }

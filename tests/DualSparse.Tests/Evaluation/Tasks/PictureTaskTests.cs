@@ -132,7 +132,8 @@ public sealed class PictureTaskTests : IDisposable
         for (int t = common; t < joint.Length; t++)
         {
             using var session = model.NewSession();
-            session.Append([Opening]);
+            if (pictures.Length == 0)
+                session.Append([Opening]);
             session.Append(before);
             session.Append(joint[..t]);
             var token = session.Generate(new GenerationOptions { Temperature = 0, MaxTokens = 1, LogProbs = 320, EosIds = [] }).First();
