@@ -82,7 +82,7 @@ internal static class TaskEvaluation
         int tokens = worst.Ids.Length - worst.First, length = worst.Ids.Length;
         throw new ArgumentException(before == 1
             ? $"{task.Name}: item {index + 1} has a continuation of {tokens} tokens, more than a context of {length} holds after one token: its score would be a part's; take a larger context (--context)"
-            : $"{task.Name}: item {index + 1} has pictures of {before - 1} tokens, which leave too few of a context for its continuation: take a larger one (--context), or smaller pictures");
+            : $"{task.Name}: item {index + 1} has pictures of {before} tokens, which leave too few of a context for its continuation: take a larger one (--context), or smaller pictures");
     }
 
     // The first of equals.

@@ -52,7 +52,7 @@ public sealed class PictureTaskTests : IDisposable
     [Fact]
     public void A_long_text_is_cut_and_pictures_arent()
     {
-        const int context = 26 + 1 + 8;
+        const int context = 26 + 8;
         Write("scenes", Row(new string('x', 40) + "ab", ["cd", "ef"], "exact.png"));
         using var model = Load();
         var task = TaskFile.Read(folder.Path, "scenes");
@@ -63,7 +63,7 @@ public sealed class PictureTaskTests : IDisposable
         Assert.Equal(0, same.Cut);
         Assert.Equal(same.Items[0].Scores, cut.Items[0].Scores);
         Assert.Contains("scenes: item 1 has pictures of 26 tokens, which leave too few of a context", Assert.Throws<ArgumentException>(() =>
-            TaskEvaluation.Run(model.Transformer, model.Tokenizer, task, 29, cancel: TestContext.Current.CancellationToken)).Message);
+            TaskEvaluation.Run(model.Transformer, model.Tokenizer, task, 28, cancel: TestContext.Current.CancellationToken)).Message);
         Assert.Contains("scenes.jsonl: line 1: 'images[0]', exact.png becomes 24 tokens, and there is room for 20: make it smaller", Assert.Throws<ArgumentException>(() =>
             TaskEvaluation.Run(model.Transformer, model.Tokenizer, task, 20, cancel: TestContext.Current.CancellationToken)).Message);
     }
