@@ -26,6 +26,9 @@ internal sealed class PictureWindows : IWindows
     // The first text of each window, and behind the last the number of all.
     private readonly List<int> firsts = [];
 
+    // Tokens of the last window that texts take.
+    private int used;
+
     private PictureWindows(RunSetup setup, ThreadTeam team, int context) => (this.setup, this.team, this.context) = (setup, team, context);
 
     /// <inheritdoc/>
@@ -117,8 +120,6 @@ internal sealed class PictureWindows : IWindows
         });
         return new WindowBatch(windows.Length, context, inputs, targets) { Pictures = pictures, Parts = [.. parts] };
     }
-
-    private int used;
 
     private void Add(PictureText text, JsonLine line)
     {
