@@ -22,13 +22,7 @@ internal sealed class SceneRandom
     private SplitMix64 generator;
 
     /// <summary>The numbers of one stream.</summary>
-    public SceneRandom(ulong seed, SceneStream stream, long index)
-    {
-        // Seeds that lie near each other, or an increment of the generator apart, must not give one sequence: each part is mixed in turn.
-        ulong state = new SplitMix64(seed).Next() + (ulong)stream;
-        state = new SplitMix64(state).Next() ^ (ulong)index;
-        generator = new SplitMix64(new SplitMix64(state).Next());
-    }
+    public SceneRandom(ulong seed, SceneStream stream, long index) => generator = SplitMix64.Stream(seed, (ulong)stream, index);
 
     /// <summary>A number from 0 to below <paramref name="limit"/>.</summary>
     public int Below(int limit) => (int)(generator.NextUnit() * limit);

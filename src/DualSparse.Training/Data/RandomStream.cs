@@ -16,11 +16,5 @@ internal enum RandomPurpose
 internal static class RandomStream
 {
     /// <summary>The generator of one stream.</summary>
-    public static SplitMix64 Of(ulong seed, RandomPurpose purpose, long index)
-    {
-        // Seeds that lie near each other, or an increment of the generator apart, must not give one sequence: each part is mixed in turn.
-        ulong state = new SplitMix64(seed).Next() + (ulong)purpose;
-        state = new SplitMix64(state).Next() ^ (ulong)index;
-        return new SplitMix64(new SplitMix64(state).Next());
-    }
+    public static SplitMix64 Of(ulong seed, RandomPurpose purpose, long index) => SplitMix64.Stream(seed, (ulong)purpose, index);
 }
